@@ -1,0 +1,55 @@
+# One contract, four frameworks. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# Everything made lands in the checkout: packages in the environment, downloads and results in build/.
+export UV_CACHE_DIR ?= $(CURDIR)/build/uv-cache
+export UV_PYTHON_DOWNLOADS ?= never
+export PLAYWRIGHT_BROWSERS_PATH ?= $(CURDIR)/build/browsers
+export PYTHONPYCACHEPREFIX ?= $(CURDIR)/build/pycache
+
+# PYTHON=3.13 chooses another interpreter, with an environment of its own beside the default one.
+VENV := $(if $(PYTHON),build/venv-$(subst /,_,$(PYTHON)),.venv)
+BIN := $(VENV)/bin
+LOCKS := tests/requirements.txt $(wildcard *_app/requirements.txt)
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-strip-extras \
+	--custom-compile-command "make lock" $(LOCK_FLAGS)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/%/<name>/' \
+		| awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
+	@echo "  <name> is one of: $(patsubst %_app/,%,$(sort $(wildcard *_app/)))"
+
+.PHONY: setup
+setup: $(VENV)/.ready ## create .venv with everything that the other targets need
+
+$(VENV)/.ready: $(LOCKS)
+	@python=""; \
+	for candidate in $(if $(PYTHON),"$(PYTHON)" "python$(PYTHON)",python3.11 python3 python3.14 python3.13 python3.12); do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "make: no $(if $(PYTHON),Python $(PYTHON),Python 3.11 or newer) on PATH: install one, or name it with PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	if [ ! -x $(BIN)/uv ]; then \
+		echo "Creating $(VENV) with $$("$$python" --version)"; \
+		if command -v uv >/dev/null; then uv venv --quiet --clear --python "$$(command -v "$$python")" $(VENV); bootstrap=uv; \
+		elif "$$python" -m venv --clear $(VENV); then $(BIN)/python -m pip install --quiet --no-cache-dir --disable-pip-version-check uv; bootstrap=$(BIN)/uv; \
+		else echo "make: $$python has no working venv module: install it (Debian: apt install python3-venv), or install uv" >&2; exit 1; fi; \
+	else bootstrap=$(BIN)/uv; fi; \
+	cp "$$(command -v $$bootstrap)" $(VENV)/uv-bootstrap; \
+	echo "Installing $(LOCKS)"; \
+	$(VENV)/uv-bootstrap pip sync --quiet --python $(BIN)/python $(LOCKS); \
+	rm $(VENV)/uv-bootstrap; touch $@
+
+.PHONY: lock
+lock: $(VENV)/.ready ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)
+	@$(LOCK) --group dev $(wildcard *_app/pyproject.toml) -o tests/requirements.txt
+	@for app in *_app; do $(LOCK) -c tests/requirements.txt $$app/pyproject.toml -o $$app/requirements.txt; done
+	@echo "Recompiled:" tests/requirements.txt *_app/requirements.txt
+
+.PHONY: clean
+clean: ## remove all that was made
+	rm -rf .venv build

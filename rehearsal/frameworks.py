@@ -1,0 +1,70 @@
+"""Finds the frameworks: every `<name>_app/` folder of the repository is one, and nothing else lists them."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class UnknownFrameworkError(LookupError):
+    """There is no folder for that name; the message lists those that there are."""
+
+
+@dataclass(frozen=True)
+class Framework:
+    """One `<name>_app/` folder, as its `pyproject.toml` describes it."""
+
+    name: str
+    """As in `make run-<name>`: `fastapi`, `quart`, ..."""
+    folder: Path
+
+    @cached_property
+    def pyproject(self) -> dict[str, Any]:
+        return tomllib.loads((self.folder / "pyproject.toml").read_text(encoding="utf-8"))
+
+    @property
+    def contract(self) -> dict[str, Any]:
+        """The `[tool.contract]` table: our own one, described in README "Add a framework"."""
+        table: dict[str, Any] = self.pyproject["tool"]["contract"]
+        return table
+
+    @property
+    def title(self) -> str:
+        """As the framework's community spells it: `FastAPI`."""
+        title: str = self.contract["title"]
+        return title
+
+    @property
+    def version(self) -> str:
+        """The installed version of the framework's distribution."""
+        return version(self.contract["distribution"])
+
+    @property
+    def entrypoint(self) -> str:
+        """The ASGI application, `module:attribute`, importable with the repository's root on the path."""
+        return f"{self.name}_app.app:app"
+
+
+def find_frameworks() -> list[Framework]:
+    """Every framework, sorted by name."""
+    return [
+        Framework(name=file.parent.name.removesuffix("_app"), folder=file.parent)
+        for file in sorted(ROOT.glob("*_app/pyproject.toml"))
+    ]
+
+
+def find_framework(name: str) -> Framework:
+    """The framework of that name.
+
+    Raises `UnknownFrameworkError` where there is no such folder.
+    """
+    frameworks = {framework.name: framework for framework in find_frameworks()}
+    if name not in frameworks:
+        raise UnknownFrameworkError(
+            f"There is no {name}_app/ here; there are: {', '.join(frameworks)}."
+        )
+    return frameworks[name]
