@@ -1,0 +1,189 @@
+"""Greetings in Falcon: resources, media handlers, an error serializer, and nothing that is not asked for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import falcon
+import falcon.asgi
+import falcon.media
+import falcon.routing
+import msgspec
+from falcon.asgi import Request, Response
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from shared import connect, pages, problems
+from shared.greetings import Greetings as Store
+from shared.greetings import is_language_tag, open_greetings
+from shared.lifespan import Lifespan
+from shared.openapi import load_openapi
+from shared.problems import Problem
+
+# --- Start-up and shutdown
+
+
+class OpenStore:
+    """Middleware: opens the store at start-up and hands it to every resource that wants it."""
+
+    store: Store
+
+    async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        self.store = await open_greetings()
+
+    async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        await self.store.close()
+
+
+opened = OpenStore()
+api = falcon.asgi.App(middleware=opened)
+
+# Writes dataclasses and leaves UTF-8 unescaped; of all of Falcon's choices the one that speed hangs on.
+json_handler = falcon.media.JSONHandler(dumps=msgspec.json.encode, loads=msgspec.json.decode)
+api.resp_options.media_handlers.update(
+    {falcon.MEDIA_JSON: json_handler, problems.MEDIA_TYPE: json_handler}
+)
+
+# --- Greetings
+
+
+class Segment(falcon.routing.BaseConverter):
+    """A path segment that is there: by itself a field matches the nothing after a final slash."""
+
+    def convert(self, value: str) -> str | None:
+        return value or None
+
+
+class Greetings:
+    def __init__(self, opened: OpenStore) -> None:
+        self.opened = opened
+
+    async def on_get_greetings(self, req: Request, resp: Response) -> None:
+        resp.media = await self.opened.store.all()
+
+    async def on_get_greeting(self, req: Request, resp: Response, lang: str) -> None:
+        if not is_language_tag(lang):
+            raise Problem.invalid("lang")
+        greeting = await self.opened.store.get(lang)
+        if greeting is None:
+            raise Problem(404, f"There is no greeting in {lang}.")
+        resp.media = greeting
+
+    on_head_greetings = on_get_greetings
+    on_head_greeting = on_get_greeting
+
+
+greetings = Greetings(opened)
+api.router_options.converters["segment"] = Segment
+api.add_route("/greetings", greetings, suffix="greetings")
+api.add_route("/greetings/{lang:segment}", greetings, suffix="greeting")
+
+# --- Hello
+
+
+def get_user(req: Request) -> connect.Credentials | None:
+    # Falcon joins headers that came twice, so that they are read from where they came.
+    name = connect.CREDENTIALS.lower().encode()
+    return connect.parse_credentials([value for key, value in req.scope["headers"] if key == name])
+
+
+class Hello:
+    async def on_get(self, req: Request, resp: Response) -> None:
+        user = get_user(req)
+        if user is None:
+            resp.media = {"message": "Howdy stranger!"}
+        else:
+            resp.media = {"message": f"So nice to see you, {user.user}!"}
+
+    on_head = on_get
+
+
+api.add_route("/hello", Hello())
+
+# --- Pages
+
+templates = Environment(loader=FileSystemLoader(pages.TEMPLATES), autoescape=select_autoescape())
+
+
+def page(req: Request, resp: Response, template: str, **context: object) -> None:
+    resp.content_type = falcon.MEDIA_HTML
+    resp.set_headers(pages.HEADERS)
+    resp.text = templates.get_template(template).render(
+        framework="Falcon", mount=req.root_path, **context
+    )
+
+
+class Pages:
+    async def on_get_index(self, req: Request, resp: Response) -> None:
+        page(req, resp, "index.html")
+
+    async def on_get_about(self, req: Request, resp: Response) -> None:
+        name = req.get_param("name", default="")
+        if len(name) > pages.MAX_NAME:
+            raise Problem.invalid("name")
+        base_url = req.get_header(connect.BASE_URL)
+        page(req, resp, "about.html", name=name or pages.DEFAULT_NAME, base_url=base_url)
+
+    on_head_index = on_get_index
+    on_head_about = on_get_about
+
+
+class Static:
+    """`api.add_static_route` would serve the file to any method; as a resource it takes GET and HEAD."""
+
+    files = falcon.routing.StaticRouteAsync("/static", pages.STATIC)
+
+    async def on_get(self, req: Request, resp: Response, path: str) -> None:
+        await self.files(req, resp)
+
+    on_head = on_get
+
+
+api.add_route("/", Pages(), suffix="index")
+api.add_route("/about", Pages(), suffix="about")
+api.add_route("/static/{path:path}", Static())
+
+# --- Documentation
+
+
+class Documentation:
+    document = load_openapi()
+
+    async def on_get_docs(self, req: Request, resp: Response) -> None:
+        page(req, resp, "docs.html")
+
+    async def on_get_openapi(self, req: Request, resp: Response) -> None:
+        resp.media = {**self.document, "servers": [{"url": req.root_path or "/"}]}
+
+    on_head_docs = on_get_docs
+    on_head_openapi = on_get_openapi
+
+
+api.add_route("/docs", Documentation(), suffix="docs")
+api.add_route("/openapi.json", Documentation(), suffix="openapi")
+
+# --- Refusals
+
+
+def refuse(resp: Response, problem: Problem) -> None:
+    resp.status = problem.status
+    resp.content_type = problems.MEDIA_TYPE
+    resp.media = problem.details
+
+
+async def on_problem(
+    req: Request, resp: Response, error: Problem, params: dict[str, Any], **kwargs: Any
+) -> None:
+    refuse(resp, error)
+
+
+def on_http_error(req: Request, resp: Response, error: falcon.HTTPError) -> None:
+    refuse(resp, Problem(error.status_code))
+
+
+api.add_error_handler(Problem, on_problem)
+api.set_error_serializer(
+    on_http_error
+)  # Unexpected errors too: Falcon logs them and makes them a 500.
+
+# --- The application
+
+app = connect.Mount(Lifespan(api), path="stripped")

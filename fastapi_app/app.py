@@ -1,0 +1,190 @@
+"""Greetings in FastAPI: typed returns, `Annotated` dependencies, an OpenAPI document of its own making."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Header, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from fastapi.templating import Jinja2Templates
+from pydantic import BaseModel, TypeAdapter
+from starlette.exceptions import HTTPException
+
+from shared import connect, pages, problems
+from shared.asgi import Receive, Scope, Send
+from shared.greetings import LANGUAGE_TAG, Greeting, Greetings, open_greetings
+from shared.lifespan import Lifespan
+from shared.problems import Problem, ProblemDetails
+
+# --- Start-up and shutdown
+
+
+@asynccontextmanager
+async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+    api.state.greetings = await open_greetings()
+    yield
+    await api.state.greetings.close()
+
+
+api = FastAPI(
+    title="Greetings",
+    version="1",
+    description="Greetings in a few languages, the same in every framework.",
+    lifespan=lifespan,
+    openapi_url=None,
+    redirect_slashes=False,
+)
+
+# --- Greetings
+
+
+async def get_store(request: Request) -> Greetings:
+    store: Greetings = request.app.state.greetings
+    return store
+
+
+Store = Annotated[Greetings, Depends(get_store)]
+Lang = Annotated[
+    str, Path(pattern=LANGUAGE_TAG, description="A language tag, such as en or zh-Hant.")
+]
+
+
+def refusal(description: str) -> dict[str, Any]:
+    schema = TypeAdapter(ProblemDetails).json_schema()
+    return {"description": description, "content": {problems.MEDIA_TYPE: {"schema": schema}}}
+
+
+INVALID = refusal("A parameter is out of its range.")
+UNKNOWN = refusal("There is no greeting in that language.")
+
+
+@api.get("/greetings")
+async def get_greetings(store: Store) -> list[Greeting]:
+    """Every greeting, sorted by language."""
+    return await store.all()
+
+
+@api.get("/greetings/{lang}", responses={404: UNKNOWN, 422: INVALID})
+async def get_greeting(lang: Lang, store: Store) -> Greeting:
+    """The greeting in one language."""
+    greeting = await store.get(lang)
+    if greeting is None:
+        raise Problem(404, f"There is no greeting in {lang}.")
+    return greeting
+
+
+# --- Hello
+
+
+class Hello(BaseModel):
+    message: str
+
+
+async def get_user(
+    rstudio_connect_credentials: Annotated[
+        list[str] | None, Header(include_in_schema=False)
+    ] = None,
+) -> connect.Credentials | None:
+    # Starlette reads headers as latin-1; Connect writes UTF-8.
+    values = [value.encode("latin-1") for value in rstudio_connect_credentials or ()]
+    return connect.parse_credentials(values)
+
+
+User = Annotated[connect.Credentials | None, Depends(get_user)]
+
+
+@api.get("/hello", responses={400: refusal("The credentials are malformed.")})
+async def get_hello(user: User) -> Hello:
+    """A greeting for the user that Connect names."""
+    if user is None:
+        return Hello(message="Howdy stranger!")
+    return Hello(message=f"So nice to see you, {user.user}!")
+
+
+# --- Pages
+
+templates = Jinja2Templates(directory=pages.TEMPLATES)
+Name = Annotated[
+    str, Query(max_length=pages.MAX_NAME, description="Who is welcomed; empty counts as absent.")
+]
+
+
+def page(request: Request, template: str, **context: object) -> HTMLResponse:
+    context |= {"framework": "FastAPI", "mount": request.scope["root_path"]}
+    return templates.TemplateResponse(request, template, context, headers=pages.HEADERS)
+
+
+@api.get("/", response_class=HTMLResponse)
+async def get_index(request: Request) -> HTMLResponse:
+    """The index page."""
+    return page(request, "index.html")
+
+
+@api.get("/about", response_class=HTMLResponse, responses={422: INVALID})
+async def get_about(request: Request, name: Name = "") -> HTMLResponse:
+    """The about page."""
+    base_url = request.headers.get(connect.BASE_URL)
+    return page(request, "about.html", name=name or pages.DEFAULT_NAME, base_url=base_url)
+
+
+api.mount("/static", StaticFiles(directory=pages.STATIC))
+
+# --- Documentation
+
+
+@api.get("/docs", include_in_schema=False)
+async def get_docs(request: Request) -> HTMLResponse:
+    return page(request, "docs.html")
+
+
+@api.get("/openapi.json", include_in_schema=False)
+async def get_openapi(request: Request) -> JSONResponse:
+    servers = [{"url": request.scope["root_path"] or "/"}]
+    return JSONResponse({**api.openapi(), "servers": servers})
+
+
+# --- Refusals
+
+
+def refuse(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(
+        asdict(problem.details), problem.status, headers, media_type=problems.MEDIA_TYPE
+    )
+
+
+@api.exception_handler(Problem)
+async def on_problem(request: Request, error: Problem) -> JSONResponse:
+    return refuse(error)
+
+
+@api.exception_handler(RequestValidationError)
+async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    return refuse(Problem.invalid(error.errors()[0]["loc"][-1]))
+
+
+@api.exception_handler(HTTPException)
+async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:
+    # The routes know GET alone; HEAD is seen to below.
+    headers = {"Allow": "GET, HEAD"} if error.status_code == 405 else error.headers
+    return refuse(Problem(error.status_code), headers)
+
+
+@api.exception_handler(Exception)
+async def on_error(request: Request, error: Exception) -> JSONResponse:
+    return refuse(Problem(500))  # Starlette raises the error once more, for the server to log.
+
+
+# --- The application
+
+
+async def head_as_get(scope: Scope, receive: Receive, send: Send) -> None:
+    """FastAPI answers HEAD only where it is told to; as a GET it works, and the server drops the body."""
+    if scope["type"] == "http" and scope["method"] == "HEAD":
+        scope = {**scope, "method": "GET"}
+    await api(scope, receive, send)
+
+
+app = connect.Mount(Lifespan(head_as_get), path="included")

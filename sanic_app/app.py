@@ -1,0 +1,152 @@
+"""Greetings in Sanic: one instance with its context, listeners and an error handler of its own."""
+
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from sanic import HTTPResponse, Request, Sanic, empty, file, html, json
+from sanic.exceptions import SanicException
+from sanic.handlers import ErrorHandler
+
+from shared import connect, pages, problems
+from shared.greetings import is_language_tag, open_greetings
+from shared.lifespan import Lifespan
+from shared.openapi import load_openapi
+from shared.problems import Problem
+
+# --- Start-up and shutdown
+
+api = Sanic("greetings", strict_slashes=True, dumps=msgspec.json.encode, loads=msgspec.json.decode)
+api.config.MOTD = False
+READ = ("GET", "HEAD")  # Sanic adds no HEAD to a GET.
+
+
+@api.before_server_start
+async def open_store(api: Sanic[Any, Any]) -> None:
+    api.ctx.greetings = await open_greetings()
+
+
+@api.after_server_stop
+async def close_store(api: Sanic[Any, Any]) -> None:
+    await api.ctx.greetings.close()
+
+
+# --- Greetings
+
+
+@api.route("/greetings", methods=READ)
+async def get_greetings(request: Request) -> HTTPResponse:
+    return json(await request.app.ctx.greetings.all())
+
+
+@api.route("/greetings/<lang>", methods=READ, unquote=True)
+async def get_greeting(request: Request, lang: str) -> HTTPResponse:
+    if not is_language_tag(lang):
+        raise Problem.invalid("lang")
+    greeting = await request.app.ctx.greetings.get(lang)
+    if greeting is None:
+        raise Problem(404, f"There is no greeting in {lang}.")
+    return json(greeting)
+
+
+# --- Hello
+
+
+def get_user(request: Request) -> connect.Credentials | None:
+    # Under ASGI Sanic reads headers as UTF-8, and keeps what is not in surrogates.
+    values = request.headers.getall(connect.CREDENTIALS, ())
+    return connect.parse_credentials([value.encode(errors="surrogateescape") for value in values])
+
+
+@api.route("/hello", methods=READ)
+async def get_hello(request: Request) -> HTTPResponse:
+    user = get_user(request)
+    if user is None:
+        return json({"message": "Howdy stranger!"})
+    return json({"message": f"So nice to see you, {user.user}!"})
+
+
+# --- Pages
+
+templates = Environment(loader=FileSystemLoader(pages.TEMPLATES), autoescape=select_autoescape())
+
+
+def page(request: Request, template: str, **context: object) -> HTTPResponse:
+    mount = request.scope["root_path"]
+    text = templates.get_template(template).render(framework="Sanic", mount=mount, **context)
+    return html(text, headers=pages.HEADERS)
+
+
+@api.route("/", methods=READ)
+async def get_index(request: Request) -> HTTPResponse:
+    return page(request, "index.html")
+
+
+@api.route("/about", methods=READ)
+async def get_about(request: Request) -> HTTPResponse:
+    name = request.args.get("name", "")
+    if len(name) > pages.MAX_NAME:
+        raise Problem.invalid("name")
+    base_url = request.headers.get(connect.BASE_URL)
+    return page(request, "about.html", name=name or pages.DEFAULT_NAME, base_url=base_url)
+
+
+@api.route("/static/<path:path>", methods=READ, unquote=True)
+async def get_static(request: Request, path: str) -> HTTPResponse:
+    """Instead of `api.static`, which knows no entity tags and answers 500 to a NUL in a path."""
+    try:
+        found = (pages.STATIC / path).resolve(strict=True)
+    except (OSError, ValueError):
+        raise Problem(404) from None
+    if not found.is_relative_to(pages.STATIC) or not found.is_file():
+        raise Problem(404)
+    stat = found.stat()
+    etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
+    if_none_match = request.headers.get("if-none-match", "")
+    if if_none_match == "*" or etag in if_none_match:
+        return empty(304, {"ETag": etag})
+    # If-Modified-Since counts only without If-None-Match: RFC 9110 section 13.1.3.
+    return await file(
+        found, request_headers=None if if_none_match else request.headers, headers={"ETag": etag}
+    )
+
+
+# --- Documentation
+
+document = load_openapi()
+
+
+@api.route("/docs", methods=READ)
+async def get_docs(request: Request) -> HTTPResponse:
+    return page(request, "docs.html")
+
+
+@api.route("/openapi.json", methods=READ)
+async def get_openapi(request: Request) -> HTTPResponse:
+    return json({**document, "servers": [{"url": request.scope["root_path"] or "/"}]})
+
+
+# --- Refusals
+
+
+def refuse(problem: Problem, headers: dict[str, Any] | None = None) -> HTTPResponse:
+    return json(problem.details, problem.status, headers, content_type=problems.MEDIA_TYPE)
+
+
+class Refusals(ErrorHandler):
+    """Every error, Sanic's own included; unexpected ones are logged."""
+
+    def default(self, request: Request, exception: Exception) -> HTTPResponse:
+        if isinstance(exception, Problem):
+            return refuse(exception)
+        self.log(request, exception)
+        if isinstance(exception, SanicException):
+            return refuse(Problem(exception.status_code), exception.headers)
+        return refuse(Problem(500))
+
+
+api.error_handler = Refusals()
+
+# --- The application
+
+app = connect.Mount(Lifespan(api), path="stripped")

@@ -1,0 +1,12 @@
+"""The names of ASGI: https://asgi.readthedocs.io/en/latest/specs/main.html."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# Every framework has types of its own for the three.
+ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]

@@ -1,0 +1,196 @@
+"""What Posit Connect adds to a request: a mount prefix, the content's base URL, the user's credentials.
+
+No single ASGI scope suits every framework behind a path-prefix proxy. With `root_path` set, some route only
+a `path` that includes it, others only one without it, and servers disagree on which of the two they send.
+`Mount` takes whichever comes and hands the framework the form that it routes.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Literal
+from urllib.parse import quote, unquote_to_bytes
+
+import msgspec
+
+from shared.asgi import ASGIApp, Receive, Scope, Send
+from shared.problems import Problem
+
+BASE_URL = "RStudio-Connect-App-Base-URL"
+CREDENTIALS = "RStudio-Connect-Credentials"
+
+# Header names come lower-cased in a scope: ASGI specification, HTTP connection scope.
+_BASE_URL = BASE_URL.lower().encode()
+_CONNECT_HEADERS = frozenset({_BASE_URL, CREDENTIALS.lower().encode()})
+
+# Unreserved characters only (RFC 3986 section 2.3): such a prefix reads the same decoded or not, in a path,
+# in HTML and in a script. `.` and `..` are segments that browsers resolve away.
+_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
+_ORIGIN = re.compile(
+    r"https?://[A-Za-z0-9._~-]+(?::[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?"
+)
+_MAX_LENGTH = 2048
+
+_MAX_CREDENTIALS = 8 * 1024
+
+
+def headers_trusted() -> bool:
+    """Whether Connect's headers mean something here: only Connect itself keeps clients from sending them.
+
+    `CONNECT_HEADERS`, `trust` or `ignore`, decides; without it the product that runs this process does.
+    """
+    match os.environ.get("CONNECT_HEADERS"):
+        case "trust":
+            return True
+        case "ignore":
+            return False
+    return "CONNECT" in (os.environ.get("POSIT_PRODUCT"), os.environ.get("RSTUDIO_PRODUCT"))
+
+
+@dataclass(frozen=True, slots=True)
+class BaseURL:
+    """The external address of the content, without a final slash."""
+
+    url: str
+    """Absolute, http or https: `https://connect.example.org/content/1b2c`."""
+    prefix: str
+    """The path of `url`: `/content/1b2c`, or nothing."""
+
+
+@lru_cache(maxsize=64)
+def parse_base_url(value: bytes) -> BaseURL | None:
+    """The value of `RStudio-Connect-App-Base-URL`; None where it is no plain absolute http(s) URL."""
+    if len(value) > _MAX_LENGTH:
+        return None
+    url = value.decode("latin-1").rstrip("/")
+    origin = _ORIGIN.match(url)
+    if origin is None:
+        return None
+    prefix = url[origin.end() :]
+    if prefix and not _PREFIX.fullmatch(prefix):
+        return None
+    return BaseURL(url, prefix)
+
+
+@lru_cache(maxsize=64)
+def parse_prefix(root_path: str) -> str:
+    """`root_path` without a final slash; nothing where it is not made of plain segments."""
+    prefix = root_path.rstrip("/")
+    return prefix if len(prefix) <= _MAX_LENGTH and _PREFIX.fullmatch(prefix) else ""
+
+
+class Mount:
+    """ASGI layer, the outermost: finds the prefix and the route of each request, whatever form they came in.
+
+    The prefix is `root_path`, else the path of a trusted `RStudio-Connect-App-Base-URL`, else none. It is
+    found for each request, since one process is reached through several: `/content/<guid>`, that with
+    `/_bundle<id>` for a draft, and vanity paths.
+
+    `path` is the form that the framework routes: "included" as in the ASGI specification, where `path`
+    begins with `root_path`, or "stripped". Where a path fits both readings, the specification's wins.
+
+    Below this layer Connect's headers are either true or absent: untrusted ones are dropped, and so is a
+    base URL that is no plain absolute http(s) URL or that came twice.
+    """
+
+    def __init__(self, app: ASGIApp, *, path: Literal["included", "stripped"]) -> None:
+        self.app = app
+        self.included = path == "included"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            scope = self.mounted(scope)
+        await self.app(scope, receive, send)
+
+    def mounted(self, scope: Scope) -> Scope:
+        """`scope` as the framework wants it; a copy where something in it changes."""
+        headers, base_url = _connect_headers(scope["headers"])
+        root_path, path = scope.get("root_path", ""), scope["path"]
+        prefix = parse_prefix(root_path) if root_path else ""
+        if not prefix and base_url is not None:
+            prefix = base_url.prefix
+
+        route = _without(prefix, path)
+        mounted_path = prefix + route if self.included else route
+        if (mounted_path, prefix) == (path, root_path) and headers is scope["headers"]:
+            return scope
+
+        raw_path = scope.get("raw_path") or quote(path).encode()
+        raw_route = _raw_without(prefix, raw_path)
+        return {
+            **scope,
+            "headers": headers,
+            "root_path": prefix,
+            "path": mounted_path,
+            "raw_path": prefix.encode() + raw_route if self.included else raw_route,
+        }
+
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+def _connect_headers(headers: Headers) -> tuple[Headers, BaseURL | None]:
+    """The headers that may be believed, and the base URL among them; the same object where all may."""
+    found = [value for name, value in headers if name in _CONNECT_HEADERS]
+    if not found:
+        return headers, None
+    if not headers_trusted():
+        return [header for header in headers if header[0] not in _CONNECT_HEADERS], None
+    values = [value for name, value in headers if name == _BASE_URL]
+    base_url = parse_base_url(values[0]) if len(values) == 1 else None
+    if not values or (base_url is not None and base_url.url.encode() == values[0]):
+        return headers, base_url
+    believed = [header for header in headers if header[0] != _BASE_URL]
+    if base_url is not None:
+        believed.append((_BASE_URL, base_url.url.encode()))
+    return believed, base_url
+
+
+def _without(prefix: str, path: str) -> str:
+    if prefix and path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
+        path = path[len(prefix) :]
+    return path or "/"
+
+
+def _raw_without(prefix: str, raw_path: bytes) -> bytes:
+    """As `_without`, for a path whose prefix a client may have spelled with percent-encoding."""
+    end = 0
+    for _ in prefix:
+        end += 3 if raw_path[end : end + 1] == b"%" else 1
+    if unquote_to_bytes(raw_path[:end]) == prefix.encode() and raw_path[end : end + 1] in (
+        b"",
+        b"/",
+    ):
+        raw_path = raw_path[end:]
+    return raw_path or b"/"
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """The signed-in user, as Connect names them; members that it may add are ignored."""
+
+    user: Annotated[str, msgspec.Meta(min_length=1)]
+    groups: list[str] = []
+
+
+_credentials = msgspec.json.Decoder(Credentials)
+
+
+def parse_credentials(values: Sequence[bytes]) -> Credentials | None:
+    """The user of a request, from all values of its `RStudio-Connect-Credentials` header, in UTF-8.
+
+    None without the header: an anonymous visitor. Raises `Problem`, status 400, for a header that is there
+    twice, is longer than 8 KiB, or is not the JSON object that Connect sends.
+    Source: https://docs.posit.co/connect/user/fastapi/, "User meta-data".
+    """
+    if not values:
+        return None
+    if len(values) > 1:
+        raise Problem(400, f"{CREDENTIALS} must be there once.")
+    if len(values[0]) > _MAX_CREDENTIALS:
+        raise Problem(400, f"{CREDENTIALS} must have at most {_MAX_CREDENTIALS} bytes.")
+    try:
+        return _credentials.decode(values[0])
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise Problem(400, f"{CREDENTIALS} must be a JSON object with a user.") from None

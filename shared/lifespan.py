@@ -1,0 +1,65 @@
+"""Start-up and shutdown where the server does not speak of them."""
+
+import asyncio
+from typing import Any
+
+from shared.asgi import ASGIApp, Message, Receive, Scope, Send
+
+
+class Lifespan:
+    """ASGI layer: the application below has always been started before its first request.
+
+    Servers may leave the lifespan protocol out (`uvicorn --lifespan off`; Connect is reported to have done so
+    before 2024.11), and then Sanic answers 500 to everything and no application has opened its store. Here
+    the first request starts the application instead, once; such a server never says when it shuts down.
+
+    The lifespan scope always has the `asgi` member that the specification demands: without it Falcon takes
+    the server for an ASGI 2 one and refuses to start.
+    Source: https://asgi.readthedocs.io/en/latest/specs/lifespan.html.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._started = False
+        self._starting: asyncio.Task[None] | None = None
+        self._lifespan: asyncio.Future[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            self._started = True
+            scope.setdefault("asgi", {"version": "3.0", "spec_version": "2.0"})
+        elif not self._started:
+            await self._start()
+        await self.app(scope, receive, send)
+
+    async def _start(self) -> None:
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._run_startup())
+        # Shielded: a client that hangs up must not take the start-up of everybody else with it.
+        await asyncio.shield(self._starting)
+        self._started = True
+
+    async def _run_startup(self) -> None:
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        messages = iter([{"type": "lifespan.startup"}])
+
+        async def receive() -> Message:
+            for message in messages:
+                return message
+            return (
+                await asyncio.get_running_loop().create_future()
+            )  # No shutdown is ever announced.
+
+        async def send(message: Message) -> None:
+            if not answer.done():
+                answer.set_result(message)
+
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
+        self._lifespan = asyncio.ensure_future(self.app(scope, events.get, send))
+        waited: list[asyncio.Future[Any]] = [answer, self._lifespan]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            self._lifespan.result()
+            raise RuntimeError("The application does not take part in the lifespan protocol.")
+        if answer.result()["type"] != "lifespan.startup.complete":
+            raise RuntimeError(f"The application did not start: {answer.result()['message']}")

@@ -1,0 +1,51 @@
+"""Refusals as problem details, RFC 9457: every error that a client sees has this one shape."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+MEDIA_TYPE = "application/problem+json"
+
+# RFC 9110 section 15.5.21; the standard library had the older name until Python 3.13.
+_TITLES = {422: "Unprocessable Content"}
+
+_DETAILS = {
+    400: "The request is malformed.",
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    500: "The server met an unexpected error; its log says more.",
+}
+
+_PARAMETERS = {
+    "lang": "lang must be a language tag, such as en or zh-Hant.",
+    "name": "name must have at most 100 characters.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemDetails:
+    """The members of a problem, RFC 9457 section 3.1, all but the optional `instance`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class Problem(Exception):
+    """A refusal: raised by a handler, rendered as `details` by each app's own error handling.
+
+    `status` is an HTTP status code of 400 or more; without a `detail` the status's usual sentence serves.
+    """
+
+    def __init__(self, status: int, detail: str | None = None) -> None:
+        title = _TITLES.get(status) or HTTPStatus(status).phrase
+        detail = detail or _DETAILS.get(status, f"{title}.")
+        super().__init__(detail)
+        self.status = status
+        # `about:blank` says that the problem means no more than its status: RFC 9457 section 4.2.1.
+        self.details = ProblemDetails("about:blank", title, status, detail)
+
+    @classmethod
+    def invalid(cls, parameter: str) -> "Problem":
+        """The 422 for a parameter of the contract whose value is out of its range."""
+        return cls(422, _PARAMETERS[parameter])
