@@ -41,14 +41,9 @@ class Lifespan:
 
     async def _run_startup(self) -> None:
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        messages = iter([{"type": "lifespan.startup"}])
-
-        async def receive() -> Message:
-            for message in messages:
-                return message
-            return (
-                await asyncio.get_running_loop().create_future()
-            )  # No shutdown is ever announced.
+        events: asyncio.Queue[Message] = asyncio.Queue()
+        # The only event: such a server announces no shutdown.
+        events.put_nowait({"type": "lifespan.startup"})
 
         async def send(message: Message) -> None:
             if not answer.done():
