@@ -1,0 +1,155 @@
+"""The gateway: sends what comes under a path prefix to the app behind it, as a Connect server would.
+
+It is one ASGI application. What it does not know itself, it asks: `resolve` says for each request where
+it goes, so that the table of a test and the content of a whole rehearsal use the same gateway.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from rehearsal.headers import Credentials, for_client, for_upstream, target_of
+from rehearsal.http_proxy import UpstreamRefusedError, UpstreamSlowError, proxy_http
+from rehearsal.problem import Problem, refuse
+from rehearsal.websocket_proxy import HANDSHAKE_HEADERS, proxy_websocket
+
+
+@dataclass(frozen=True)
+class Route:
+    """One app process behind one path prefix, and what it is told about that."""
+
+    prefix: str
+    """As in `/content/7b1e...`: begins with a slash, ends without one."""
+    port: int
+    """Where the app listens on 127.0.0.1."""
+    strip_prefix: bool = True
+    """Whether the request target sent on begins after the prefix."""
+    base_url: bool = True
+    """Whether `RStudio-Connect-App-Base-URL` is sent."""
+    forwarded: bool = True
+    """Whether `X-Forwarded-For`, `-Proto` and `-Host` are sent."""
+    credentials: Credentials | None = None
+    """The signed-in user; `None` is an anonymous visitor, for whom no header is sent."""
+    drop: frozenset[bytes] = frozenset()
+    """Lower-case names of further request headers that are not for the app."""
+
+
+class Refusal(Exception):
+    """Raised while resolving: the request gets this answer instead of an app's."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.problem = Problem(status, detail)
+
+
+Resolve = Callable[[Scope], AbstractAsyncContextManager[Route | None]]
+"""Where does this request go? Entered before it is sent on, left when its answer has ended; `None` means
+that no app has the path. May raise `Refusal`."""
+
+
+def is_under(raw_path: bytes, prefix: str) -> bool:
+    """Whether this path is the prefix or below it, by its bytes: `/%66oo` is not under `/foo`."""
+    mount = prefix.encode()
+    return raw_path == mount or raw_path.startswith(mount + b"/")
+
+
+@dataclass
+class RoutingTable:
+    """Routes that may change while requests run; the longest prefix that fits wins."""
+
+    routes: dict[str, Route] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, *routes: Route) -> "RoutingTable":
+        return cls({route.prefix: route for route in routes})
+
+    def put(self, route: Route) -> None:
+        self.routes[route.prefix] = route
+
+    def remove(self, prefix: str) -> None:
+        self.routes.pop(prefix, None)
+
+    @asynccontextmanager
+    async def resolve(self, scope: Scope) -> AsyncIterator[Route | None]:
+        fitting = [prefix for prefix in self.routes if is_under(scope["raw_path"], prefix)]
+        yield self.routes[max(fitting, key=len)] if fitting else None
+
+
+async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    """The answer where nothing is mounted."""
+    await refuse(Problem(404, "Nothing is mounted at this path."), scope, receive, send)
+
+
+class Gateway:
+    """ASGI application. Requests that no app has go to `fallback`, lifespan events too.
+
+    `response_seconds` is how long an app may take from the end of a request to the head of its answer.
+    """
+
+    def __init__(
+        self, resolve: Resolve, fallback: ASGIApp = not_found, *, response_seconds: float = 60.0
+    ) -> None:
+        self._resolve = resolve
+        self._fallback = fallback
+        self._response_seconds = response_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        try:
+            async with self._resolve(scope) as route:
+                if route is None:
+                    await self._fallback(scope, receive, send)
+                else:
+                    await self._proxy(route, scope, receive, send)
+        except Refusal as refusal:
+            await refuse(refusal.problem, scope, receive, send)
+        except UpstreamRefusedError:
+            detail = "The app behind this path does not take requests: see its log."
+            await refuse(Problem(502, detail), scope, receive, send)
+        except UpstreamSlowError:
+            detail = f"The app behind this path did not answer within {self._response_seconds:g} s."
+            await refuse(Problem(504, detail), scope, receive, send)
+
+    async def _proxy(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        proxy = proxy_http
+        drop = route.drop
+        if scope["type"] == "websocket":
+            proxy = proxy_websocket
+            drop |= HANDSHAKE_HEADERS
+        target = target_of(scope)
+        if route.strip_prefix:
+            target = target[len(route.prefix.encode()) :]
+            if not target.startswith(b"/"):
+                # The bare prefix: a request target cannot be empty (RFC 9112, 3.2.1).
+                target = b"/" + target
+        headers = for_upstream(
+            scope,
+            route.prefix,
+            route.credentials,
+            base_url=route.base_url,
+            forwarded=route.forwarded,
+            drop=drop,
+        )
+        await proxy(
+            scope,
+            receive,
+            send,
+            port=route.port,
+            target=target,
+            headers=headers,
+            rewrite=partial(for_client, prefix=route.prefix),
+            response_seconds=self._response_seconds,
+        )
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,134 @@
+"""Which headers cross the gateway, which it removes, and which it sets."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+Headers = list[tuple[bytes, bytes]]
+Rewrite = Callable[[Headers], Headers]
+
+# RFC 9110, 7.6.1 and 11.7; Trailer because the gateway drops the trailers that it announces (6.5.1).
+_HOP_BY_HOP = frozenset(
+    (
+        *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization"),
+        *(b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"),
+    )
+)
+# What only the gateway may say. Compared after `_spelling`, so that a backend which folds names as
+# CGI does (`RStudio_Connect_Credentials`) cannot be handed a second copy.
+_OURS = re.compile(
+    rb"(rstudio|posit)-connect-.*|x-rsc-.*|x-rs-correlation-id|x-forwarded-.*|forwarded|x-real-ip"
+)
+_HOST = re.compile(rb"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
+_COOKIE_PATH = re.compile(rb"(;[ \t]*path[ \t]*=[ \t]*)(/[^;]*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The signed-in user, as `RStudio-Connect-Credentials` tells an app (user guide, section FastAPI)."""
+
+    user: str
+    groups: tuple[str, ...] = ()
+
+    @property
+    def header(self) -> bytes:
+        """The header's value: JSON in UTF-8, unescaped as Go's encoder writes it (inferred)."""
+        members = {"user": self.user, "groups": self.groups}
+        return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def target_of(scope: Scope) -> bytes:
+    """The request target, byte for byte; ASGI alone cannot tell `/x?` from `/x`."""
+    raw_path: bytes = scope["raw_path"]
+    query: bytes = scope["query_string"]
+    return raw_path + b"?" + query if query else raw_path
+
+
+def origin_of(scope: Scope) -> bytes:
+    """`http://host:port` as the client named us; our own address where its Host header is unfit to repeat."""
+    scheme = b"https" if scope["scheme"] in ("https", "wss") else b"http"
+    host: bytes = dict(scope["headers"]).get(b"host", b"")
+    if not _HOST.fullmatch(host):
+        address, port = scope["server"]
+        host = f"{address}:{port}".encode()
+    return scheme + b"://" + host
+
+
+def _spelling(name: bytes) -> bytes:
+    return re.sub(rb"[^a-z0-9]", b"-", name.lower())
+
+
+def _end_to_end(headers: Headers) -> Headers:
+    nominated = {
+        option.strip().lower()
+        for name, value in headers
+        if name.lower() == b"connection"
+        for option in value.split(b",")
+    }
+    return [
+        (name, value)
+        for name, value in headers
+        if name.lower() not in _HOP_BY_HOP and name.lower() not in nominated
+    ]
+
+
+def for_upstream(
+    scope: Scope,
+    prefix: str,
+    credentials: Credentials | None,
+    *,
+    base_url: bool,
+    forwarded: bool,
+    drop: frozenset[bytes] = frozenset(),
+) -> Headers:
+    """The client's end-to-end headers without anything that is the gateway's to say, then what it says.
+
+    Framing (`Host`, `Content-Length`, `Transfer-Encoding`, `Sec-WebSocket-*`) is left to the caller,
+    `Expect` to the server in front of the gateway. `drop` names further headers not to send on.
+    """
+    unsent = drop | {b"host", b"content-length", b"expect"}
+    headers = [
+        (name, value)
+        for name, value in _end_to_end(scope["headers"])
+        if name.lower() not in unsent and not _OURS.fullmatch(_spelling(name))
+    ]
+    origin = origin_of(scope)
+    headers.append((b"x-rsc-request", origin + target_of(scope)))
+    if base_url:
+        headers.append((b"rstudio-connect-app-base-url", origin + prefix.encode()))
+    if credentials is not None:
+        headers.append((b"rstudio-connect-credentials", credentials.header))
+    if forwarded:
+        scheme, _, host = origin.partition(b"://")
+        client = scope.get("client")
+        if client:
+            headers.append((b"x-forwarded-for", client[0].encode()))
+        headers += [(b"x-forwarded-proto", scheme), (b"x-forwarded-host", host)]
+    return headers
+
+
+def for_client(headers: Headers, prefix: str) -> Headers:
+    """The upstream's end-to-end headers; `Location` as it is, cookie paths moved under the prefix.
+
+    Connect sends `Path=/` on as `Path=/content/GUID/` and leaves `Location` alone (third party, live
+    server). A path that already lies under the prefix stays; other paths are prefixed (inferred).
+    """
+    return [
+        (name, _rewrite_cookie_path(value, prefix) if name.lower() == b"set-cookie" else value)
+        for name, value in _end_to_end(headers)
+    ]
+
+
+def _rewrite_cookie_path(cookie: bytes, prefix: str) -> bytes:
+    mount = prefix.encode()
+
+    def under_mount(match: re.Match[bytes]) -> bytes:
+        attribute, path = match.groups()
+        if path == mount or path.startswith(mount + b"/"):
+            return match[0]
+        return bytes(attribute + mount + path)
+
+    return _COOKIE_PATH.sub(under_mount, cookie)

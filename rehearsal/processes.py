@@ -1,0 +1,174 @@
+"""Starts one app process on a free loopback port, waits until it answers, and stops it."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+from rehearsal.frameworks import ROOT
+
+ServerKind = Literal["uvicorn", "hypercorn"]
+
+_LAUNCH = Path(__file__).with_name("launch.py")
+_POLL_SECONDS = 0.02
+
+
+class AppDidNotStartError(RuntimeError):
+    """The process ended, or did not answer in time; the message ends with the last lines of its log."""
+
+
+def connect_environment(
+    server_url: str, guid: str, extra: Mapping[str, str] = {}
+) -> dict[str, str]:
+    """What a content process on Connect finds in its environment, and nothing of ours but `PATH`.
+
+    The names are documented or read in Posit's own clients; `CONNECT_API_KEY` and session tokens are
+    left out, because an app should learn here that it has none. `extra` is what the publisher set, and wins.
+    """
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "POSIT_PRODUCT": "CONNECT",
+        "RSTUDIO_PRODUCT": "CONNECT",
+        "CONNECT_SERVER": server_url.rstrip("/") + "/",
+        "CONNECT_CONTENT_GUID": guid,
+        **extra,
+    }
+
+
+def _server_arguments(server: ServerKind, fd: int, root_path: str) -> list[str]:
+    match server:
+        case "uvicorn":
+            return ["--fd", str(fd), "--root-path", root_path, "--no-access-log"]
+        case "hypercorn":
+            # 0 workers: serve in this process, instead of in a child that nobody would end with it.
+            return ["--bind", f"fd://{fd}", "--root-path", root_path, "--workers", "0"]
+
+
+class AppProcess:
+    """One process serving `application` (`module:attribute`) on `port` of 127.0.0.1.
+
+    - `server`, `root_path`: the server and its `--root-path`.
+    - `environment`: all that the process finds in its environment; nothing is inherited.
+    - `directory`: the working directory, from which `application` is imported.
+    - `log`: the file that takes its output; made anew.
+    - `command`: what stands before the server's own arguments, by default `python -m <server>`.
+
+    The socket is bound here and handed over, so no other process can take the port in between. The
+    process leads its own group, which `stop` ends as a whole; where the starting *thread* ends or its
+    process is killed, Linux kills the leader too (prctl(2), PR_SET_PDEATHSIG).
+    """
+
+    def __init__(
+        self,
+        application: str,
+        *,
+        log: Path,
+        server: ServerKind = "uvicorn",
+        root_path: str = "",
+        environment: Mapping[str, str],
+        directory: Path = ROOT,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        self.application = application
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener,
+            log.open("wb") as output,
+        ):
+            # Bound but not listening: until the server listens, connections are refused.
+            listener.bind(("127.0.0.1", 0))
+            self.port: int = listener.getsockname()[1]
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-I", str(_LAUNCH), str(os.getpid())),
+                    *(command or (sys.executable, "-m", server)),
+                    *_server_arguments(server, listener.fileno(), root_path),
+                    application,
+                ],
+                cwd=directory,
+                env=dict(environment),
+                pass_fds=[listener.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:<port>`, without a final slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """`None` while it runs; negative: the signal that ended it."""
+        if self._process.returncode is None and self._process.poll() is not None:
+            # What it started ends with it; later its group's number may belong to somebody else.
+            self._signal(signal.SIGKILL)
+        return self._process.returncode
+
+    def is_listening(self) -> bool:
+        """Whether the server takes connections; uvicorn and hypercorn do so when start-up is complete."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def wait_until_ready(self, seconds: float = 30.0) -> Self:
+        """Raises `AppDidNotStartError`, after having stopped it."""
+        deadline = time.monotonic() + seconds
+        while not self.is_listening():
+            if (code := self.exit_code()) is not None:
+                raise AppDidNotStartError(self._epitaph(f"ended with exit code {code}"))
+            if time.monotonic() > deadline:
+                self.stop()
+                raise AppDidNotStartError(self._epitaph(f"did not answer within {seconds:g} s"))
+            time.sleep(_POLL_SECONDS)
+        return self
+
+    def _epitaph(self, what: str) -> str:
+        lines = "".join(f"\n  | {line}" for line in self.last_lines(8))
+        return f"{self.application} {what}. Its log is {self.log}:{lines or ' empty'}"
+
+    def last_lines(self, count: int) -> list[str]:
+        """The end of its log."""
+        return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+
+    def terminate(self) -> None:
+        """Ask it to end: SIGTERM to the whole group. Servers finish the requests that they have."""
+        if self.exit_code() is None:
+            self._signal(signal.SIGTERM)
+
+    def stop(self, seconds: float = 1.5) -> int:
+        """End it and everything that it started, at the latest after `seconds`; gives the exit code."""
+        if (code := self.exit_code()) is not None:
+            return code
+        self.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        self._signal(signal.SIGKILL)
+        return self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        # PermissionError is how macOS says that only zombies are left of the group.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

@@ -1,0 +1,89 @@
+"""Runs an ASGI application on a socket of this process: in the foreground, or in a thread for a test."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+import threading
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+class AddressInUseError(OSError):
+    """Something else listens at that address."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with the signals left to the caller."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                # h11 hands over the request target as it came; httptools parses it first.
+                http="h11",
+                h11_max_incomplete_event_size=256 * 1024,
+                ws="websockets-sansio",
+                ws_max_size=2**31,
+                lifespan="on",
+                log_level="warning",
+                access_log=False,
+                # The app's own Server and Date go through; the gateway's must not stand beside them.
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to that address; port 0 is any free one. Raises `AddressInUseError`, `OSError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        # Linux lets two sockets with SO_REUSEADDR bind one port as long as neither listens.
+        sock.listen(1024)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUseError(*error.args) from error
+        raise
+    return sock
+
+
+@contextlib.contextmanager
+def serving(app: ASGIApp) -> Iterator[str]:
+    """Serve `app` on a free loopback port, in a thread, as long as the context lasts.
+
+    Gives `http://127.0.0.1:<port>`, without a final slash.
+    """
+    sock = listen("127.0.0.1", 0)
+    server = Server(app)
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(server.serve(sockets=[sock]))
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        # The socket listens already: what comes before the server is up waits in its backlog.
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        sock.close()
+        if failure:
+            raise failure[0]
