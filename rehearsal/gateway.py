@@ -12,8 +12,9 @@ from functools import partial
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rehearsal.headers import Credentials, for_client, for_upstream, target_of
-from rehearsal.http_proxy import UpstreamRefusedError, UpstreamSlowError, proxy_http
+from rehearsal.http_proxy import proxy_http
 from rehearsal.problem import Problem, refuse
+from rehearsal.upstream import UpstreamRefusedError, UpstreamSlowError
 from rehearsal.websocket_proxy import HANDSHAKE_HEADERS, proxy_websocket
 
 

@@ -9,19 +9,10 @@ import h11
 from starlette.types import Receive, Scope, Send
 
 from rehearsal.headers import Headers, Rewrite
+from rehearsal.upstream import Connection, UpstreamRefusedError, UpstreamSlowError
 
 LOG = logging.getLogger("rehearsal.gateway")
-CONNECT_SECONDS = 5.0
 MAX_HEAD_BYTES = 256 * 1024
-_CHUNK_BYTES = 64 * 1024
-
-
-class UpstreamRefusedError(Exception):
-    """The app's port does not take connections, or does not speak HTTP: 502."""
-
-
-class UpstreamSlowError(Exception):
-    """The app did not answer in time: 504."""
 
 
 @dataclass
@@ -30,21 +21,6 @@ class Head:
 
     status: int
     headers: Headers
-
-
-async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A new connection to an app on loopback. Raises `UpstreamRefusedError`, `UpstreamSlowError`.
-
-    One connection per request: a kept one could be closed by the app just as it is used again, and the
-    request is not ours to repeat.
-    """
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            return await asyncio.open_connection("127.0.0.1", port)
-    except TimeoutError as error:
-        raise UpstreamSlowError from error
-    except OSError as error:
-        raise UpstreamRefusedError from error
 
 
 def _framing(scope: Scope) -> Headers:
@@ -60,29 +36,23 @@ def _framing(scope: Scope) -> Headers:
 class Exchange:
     """A request and its response on one connection to the app."""
 
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, response_seconds: float
-    ) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, connection: Connection, response_seconds: float) -> None:
+        self._connection = connection
         self._response_seconds = response_seconds
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
-        self._deadline: asyncio.Timeout | None = None
+        self._deadline: float | None = None
+        self._timeout: asyncio.Timeout | None = None
 
     def _await_app(self, waiting: bool) -> None:
         """The clock for the head of the answer runs only while the app, not the client, has the word."""
-        if self._deadline is not None:
-            now = asyncio.get_running_loop().time()
-            self._deadline.reschedule(now + self._response_seconds if waiting else None)
-
-    def _write(self, event: h11.Request | h11.Data | h11.EndOfMessage) -> None:
-        data = self._http.send(event)
-        if data:
-            self._writer.write(data)
+        now = asyncio.get_running_loop().time()
+        self._deadline = now + self._response_seconds if waiting else None
+        if self._timeout is not None:
+            self._timeout.reschedule(self._deadline)
 
     async def upload(self, request: h11.Request, receive: Receive) -> None:
         """Send the request as the client sends it; return when the client has gone, and only then."""
-        self._write(request)
+        pending = self._http.send(request) or b""
         writable = True
         while True:
             message = await receive()
@@ -90,16 +60,16 @@ class Exchange:
                 return
             if not writable or self._http.our_state is not h11.SEND_BODY:
                 continue
-            self._await_app(True)
-            if body := message.get("body"):
-                self._write(h11.Data(data=body))
+            pending += self._http.send(h11.Data(data=message.get("body", b""))) or b""
             more = message.get("more_body", False)
             if not more:
-                self._write(h11.EndOfMessage())
+                pending += self._http.send(h11.EndOfMessage()) or b""
+            self._await_app(True)
             try:
-                await self._writer.drain()
+                await self._connection.write(pending)
             except OSError:
                 writable = False  # It may have answered before it stopped reading: let `head` see.
+            pending = b""
             if more and writable:
                 self._await_app(False)
 
@@ -108,12 +78,12 @@ class Exchange:
             event = self._http.next_event()
             if event is not h11.NEED_DATA:
                 return event
-            self._http.receive_data(await self._reader.read(_CHUNK_BYTES))
+            self._http.receive_data(await self._connection.read())
 
     async def head(self) -> Head:
         """The final response's head. Raises `UpstreamRefusedError`, `UpstreamSlowError`."""
         try:
-            async with asyncio.timeout(self._response_seconds) as self._deadline:
+            async with asyncio.timeout_at(self._deadline) as self._timeout:
                 event = await self._next_event()
                 while isinstance(event, h11.InformationalResponse):
                     event = await self._next_event()
@@ -122,7 +92,7 @@ class Exchange:
         except (OSError, h11.RemoteProtocolError) as error:
             raise UpstreamRefusedError from error
         finally:
-            self._deadline = None
+            self._timeout = None
         if not isinstance(event, h11.Response):
             raise UpstreamRefusedError
         return Head(event.status_code, list(event.headers))
@@ -152,8 +122,8 @@ async def proxy_http(
     Raises `UpstreamRefusedError` and `UpstreamSlowError` before anything was sent to the client. A body
     that the app cuts short is cut short for the client too: the connection ends without the last chunk.
     """
-    reader, writer = await connect(port)
-    exchange = Exchange(reader, writer, response_seconds)
+    connection = await Connection.open(port)
+    exchange = Exchange(connection, response_seconds)
     host = [(name, value) for name, value in scope["headers"] if name.lower() == b"host"]
     request = h11.Request(
         method=scope["method"],
@@ -188,8 +158,7 @@ async def proxy_http(
         for task in tasks:
             task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        # Abort, not close: where the client hung up the app must notice now, not after a flush.
-        writer.transport.abort()
+        connection.close()
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome

@@ -19,9 +19,8 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from rehearsal.headers import Headers, Rewrite
-from rehearsal.http_proxy import UpstreamRefusedError, UpstreamSlowError, connect
+from rehearsal.upstream import Connection, UpstreamRefusedError, UpstreamSlowError
 
-_CHUNK_BYTES = 64 * 1024
 # Set by each hop for itself. Extensions too: compression is agreed between neighbours.
 HANDSHAKE_HEADERS = frozenset(
     (
@@ -36,14 +35,12 @@ _BAD_GATEWAY = 1014
 class Tunnel:
     """The app's end of the websocket."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._protocol = WSConnection(ConnectionType.CLIENT)
 
     async def send(self, event: Event) -> None:
-        self._writer.write(self._protocol.send(event))
-        await self._writer.drain()
+        await self._connection.write(self._protocol.send(event))
 
     async def next_event(self) -> Event | None:
         """The next event from the app; `None` when it dropped the connection."""
@@ -53,7 +50,7 @@ class Tunnel:
                     await self.send(event.response())
                 else:
                     return event
-            data = await self._reader.read(_CHUNK_BYTES)
+            data = await self._connection.read()
             if not data:
                 return None
             self._protocol.receive_data(data)
@@ -105,9 +102,9 @@ async def proxy_websocket(
         extra_headers=headers,
         subprotocols=scope["subprotocols"],
     )
-    reader, writer = await connect(port)
+    connection = await Connection.open(port)
     try:
-        tunnel = Tunnel(reader, writer)
+        tunnel = Tunnel(connection)
         answer = await tunnel.handshake(request, response_seconds)
         await receive()
         received = [
@@ -122,7 +119,7 @@ async def proxy_websocket(
         await send({"type": "websocket.accept", **accept})
         await _exchange(tunnel, receive, send)
     finally:
-        writer.transport.abort()
+        connection.close()
 
 
 def _headers_of(answer: AcceptConnection | RejectConnection) -> Headers:
