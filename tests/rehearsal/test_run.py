@@ -1,0 +1,107 @@
+"""`python -m rehearsal`, which `make run` calls: as a user starts and stops it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from rehearsal.frameworks import ROOT, find_frameworks
+from tests.rehearsal.wire import TIMEOUT_SECONDS
+
+NAMES = [framework.name for framework in find_frameworks()]
+
+
+@contextmanager
+def running(**environment: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "rehearsal"],
+        cwd=ROOT,
+        env=os.environ | {"PORT": "0"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ready_url(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.match(r"Ready: (http\S+)/ ", line):
+            return found[1]
+    raise AssertionError(process.communicate())
+
+
+def processes_of(url: str) -> list[int]:
+    """The processes whose environment names this rehearsal as their server."""
+    mark = f"CONNECT_SERVER={url}/".encode()
+    found = []
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in file.read_bytes().split(b"\0"):
+                found.append(int(file.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_every_app_answers_until_a_signal_stops_them_all(number: signal.Signals) -> None:
+    with running() as process:
+        url = ready_url(process)
+        with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
+            page = client.get("/").text
+            for name in NAMES:
+                assert client.get(f"/{name}/hello").json() == {"message": "Howdy stranger!"}
+                assert client.get(f"/{name}").status_code == 200
+                for link in ("/", "/about", "/greetings", "/docs", "/openapi.json"):
+                    assert f'href="/{name}{link}"' in page
+                    assert client.get(f"/{name}{link}").status_code == 200
+                source = client.get(f"/source/{name}")
+                assert source.headers["Content-Type"] == "text/plain; charset=utf-8"
+                assert source.text == (ROOT / f"{name}_app" / "app.py").read_text("utf-8")
+            assert client.get("/nothing/").headers["Content-Type"] == "application/problem+json"
+            assert client.get("/source/../pyproject.toml").status_code == 404
+        assert len(processes_of(url)) >= len(NAMES)
+        process.send_signal(number)
+        assert process.wait(TIMEOUT_SECONDS) == 0
+        assert processes_of(url) == []
+
+
+def test_a_signal_during_start_up_stops_it_too() -> None:
+    with running() as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT_SECONDS) == 0
+
+
+def test_a_port_in_use_is_one_line_that_names_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with running(PORT=port) as process:
+            _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 1
+    assert len(errors.splitlines()) == 1
+    assert f"Port {port} on 127.0.0.1 is in use" in errors
+
+
+@pytest.mark.parametrize("port", ["http", "65536", "-1", ""])
+def test_a_port_that_is_none_is_one_line_that_names_it(port: str) -> None:
+    with running(PORT=port) as process:
+        _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 1
+    assert len(errors.splitlines()) == 1
+    assert "PORT must be a number" in errors
