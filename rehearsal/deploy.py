@@ -1,0 +1,287 @@
+"""`python -m rehearsal.deploy NAME`: bundle one framework's app, deploy it with rsconnect, check it there.
+
+`make deploy-<name>` calls it. Everything that goes over the wire to deploy is rsconnect's own doing; what
+rsconnect's check lets through (it takes a 404 for an answer) the contract finds at the deployed address.
+Settings come from the environment: `SERVER`, or `CONNECT_SERVER` and `CONNECT_API_KEY`; `RSCONNECT_FLAGS`.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsconnect.environment import fake_module_file_from_directory
+from rsconnect.metadata import AppStore, ServerStore, config_dirname
+
+from rehearsal.bundle import bundle_lock, explain, make
+from rehearsal.bundle_contents import BundleError
+from rehearsal.bundle_environment import locked
+from rehearsal.frameworks import Framework, UnknownFrameworkError, find_framework
+
+
+class DeployError(Exception):
+    """Why there was no deployment, or why the deployed app does not do."""
+
+
+# --- Where to
+
+
+@dataclass(frozen=True)
+class Target:
+    """A Connect server as rsconnect is told of it."""
+
+    url: str
+    """Without a final slash, unless it was saved with one: rsconnect files its records under this."""
+    api_key: str | None
+    """None after `rsconnect login`, which leaves tokens instead of a key."""
+    saved_as: str | None
+    """Its name in rsconnect's store; None where the environment names the server."""
+
+    def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """What rsconnect finds in its environment: the only way that a key from there reaches it."""
+        # A key from the environment must not go to a server that was saved under a name.
+        kept = {key: value for key, value in environ.items() if key not in _CONNECTION}
+        if self.saved_as is None and self.api_key is not None:
+            kept |= {"CONNECT_SERVER": self.url, "CONNECT_API_KEY": self.api_key}
+        # Its output is passed on as it comes; and it would ask PyPI about itself, and wait for the answer.
+        return {"RSCONNECT_DISABLE_VERSION_CHECK": "1", **kept, "PYTHONUNBUFFERED": "1"}
+
+
+_CONNECTION = ("CONNECT_SERVER", "CONNECT_API_KEY")
+
+_HOW_TO = """Either save a server once, under a name of your choice,
+    .venv/bin/rsconnect add --name work --server https://connect.example.org
+  with its key in CONNECT_API_KEY, and give that name: make deploy-{name} SERVER=work
+or put both into the environment:
+    export CONNECT_SERVER=https://connect.example.org CONNECT_API_KEY=...
+A publisher makes keys on the server itself: https://docs.posit.co/connect/user/api-keys/"""
+
+
+def find_target(environ: Mapping[str, str], name: str) -> Target:
+    """The server that `SERVER` or `CONNECT_SERVER` and `CONNECT_API_KEY` name; the first wins.
+
+    Raises `DeployError` saying what is missing and how to get it.
+    """
+    if saved_as := environ.get("SERVER"):
+        return _saved_target(saved_as)
+    url, api_key = (environ.get(key, "").strip() for key in _CONNECTION)
+    if not url or not api_key:
+        missing = " and ".join(
+            key for key, value in zip(_CONNECTION, (url, api_key), strict=True) if not value
+        )
+        how_to = _HOW_TO.format(name=name)
+        raise DeployError(f"No server to deploy to: SERVER is not set, nor {missing}.\n{how_to}")
+    if not re.match(r"https?://[^/]", url):
+        raise DeployError(f"CONNECT_SERVER must be an http(s) address, not {url!r}.")
+    # rsconnect files its record under the address as it is written, so that a slash more would be another
+    # server, and the next deployment another content.
+    return Target(url.rstrip("/"), api_key, None)
+
+
+def _saved_target(saved_as: str) -> Target:
+    try:
+        store = ServerStore(config_dirname())
+    except ValueError:
+        raise DeployError(
+            f"rsconnect's list of servers, in {config_dirname()}, is not readable."
+        ) from None
+    entry = store.get_by_name(saved_as)
+    if entry is None:
+        servers = store.get_all_servers()  # type: ignore[no-untyped-call]
+        names = ", ".join(server["name"] for server in servers) or "none"
+        raise DeployError(
+            f"rsconnect has no server saved as {saved_as}; there are: {names}. Save it with:"
+            f" .venv/bin/rsconnect add --name {shlex.quote(saved_as)} --server <address>"
+        )
+    if not entry.get("api_key") and not entry.get("oauth_client_id"):
+        raise DeployError(f"What rsconnect has saved as {saved_as} is not a Connect server.")
+    return Target(entry["url"], entry.get("api_key"), saved_as)
+
+
+def find_flags(environ: Mapping[str, str]) -> list[str]:
+    """`RSCONNECT_FLAGS`, split as a shell would; raises `DeployError` for flags that have no place there."""
+    try:
+        flags = shlex.split(environ.get("RSCONNECT_FLAGS", ""))
+    except ValueError as error:
+        raise DeployError(f"RSCONNECT_FLAGS cannot be split into flags: {error}.") from None
+    if _has(flags, "api-key", "k"):
+        raise DeployError(
+            "RSCONNECT_FLAGS must not hold an API key: everybody on this machine can list the command lines"
+            " of others; use CONNECT_API_KEY."
+        )
+    if _has(flags, "name", "n") or _has(flags, "server", "s"):
+        raise DeployError("RSCONNECT_FLAGS must not name a server: use SERVER, or CONNECT_SERVER.")
+    return flags
+
+
+def _has(flags: Sequence[str], long: str, short: str) -> bool:
+    # -v, -i and -N take no value, and so may stand before another short flag in the same word.
+    return any(re.match(rf"--{long}\b|-[viN]*{short}", flag) for flag in flags)
+
+
+# --- rsconnect
+
+
+def makes_new_content(bundle: Path, target: Target, flags: Sequence[str]) -> bool:
+    """Whether rsconnect will make new content, instead of updating what it recorded or what is named."""
+    known = AppStore(fake_module_file_from_directory(str(bundle))).get(target.url) is not None
+    return _has(flags, "new", "N") or not (known or _has(flags, "app-id", "a"))
+
+
+def rsconnect_command(
+    framework: Framework, bundle: Path, target: Target, flags: Sequence[str]
+) -> list[str]:
+    """The command line that deploys a bundle; `flags` come late, so that a repeated one wins."""
+    options = ["--entrypoint", framework.entrypoint]
+    if target.saved_as is not None:
+        options += ["--name", target.saved_as]
+    if makes_new_content(bundle, target, flags):
+        # Only then: the owner may have given it another title since.
+        options += [
+            "--title",
+            framework.pyproject["tool"]["rsconnect"].get("title", framework.title),
+        ]
+    rsconnect = Path(sys.executable).with_name("rsconnect")
+    return [str(rsconnect), "deploy", "fastapi", *options, *flags, str(bundle)]
+
+
+def run(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Runs a command, passing its output on as it comes; gives its exit code and that output."""
+    with subprocess.Popen(
+        command,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+    ) as process:
+        assert process.stdout is not None
+        output = b""
+        # Not line by line: rsconnect says what it begins, and ends the line when that is done.
+        while chunk := process.stdout.read(65536):
+            output += chunk
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.flush()
+    return process.returncode, output.decode(errors="replace")
+
+
+def draft_bundle(output: str) -> str | None:
+    """The id of the bundle that rsconnect left as a draft; None where it activated it.
+
+    rsconnect says so and nowhere writes it down: `Draft content URL: .../draft/<id>`. It also says that of a
+    draft that it activates in the next step, and then `Direct content URL`.
+    """
+    last = None
+    for match in re.finditer(r"/draft/([\w-]+)|Direct content URL:", output):
+        last = match[1]
+    return last
+
+
+def deployed_url(bundle: Path, target: Target, output: str) -> str:
+    """The address of what rsconnect deployed, with a final slash.
+
+    It begins with the server's address as we know it, not as the server spells its own: that one the key was
+    given for. The content's id is in rsconnect's record, beside the bundle.
+    """
+    record = AppStore(fake_module_file_from_directory(str(bundle))).get(target.url)
+    if record is None or not record["app_guid"]:
+        raise DeployError("rsconnect wrote no record of what it deployed.")
+    url = f"{target.url.rstrip('/')}/content/{record['app_guid']}/"
+    draft = draft_bundle(output)
+    return f"{url}_bundle{draft}/" if draft else url
+
+
+def deploy(
+    framework: Framework, target: Target, flags: Sequence[str], environ: Mapping[str, str]
+) -> str:
+    """Bundles, verifies and deploys; gives the address of the deployed app.
+
+    Raises `BundleError` before anything is sent, and `DeployError`.
+    """
+    # Until the upload is over, nobody stages another bundle in its place.
+    with locked(bundle_lock(framework)):
+        bundle = make(framework)
+        print(f"Deploying to {target.url} ...", flush=True)
+        if makes_new_content(bundle, target, flags) and not _has(flags, "new", "N"):
+            print(
+                "Nothing was deployed there from here before, so this makes new content. To update content"
+                ' that is there: RSCONNECT_FLAGS="--app-id <guid>".',
+                flush=True,
+            )
+        command = rsconnect_command(framework, bundle, target, flags)
+        code, output = run(command, target.environment(environ))
+        if code:
+            raise DeployError(_failure(framework, code, output))
+        return deployed_url(bundle, target, output)
+
+
+def _failure(framework: Framework, code: int, output: str) -> str:
+    if "Try setting the --new flag" in output:
+        return (
+            f"The server has no such content any more, or not for you. To make new content instead:"
+            f" make deploy-{framework.name} RSCONNECT_FLAGS=--new"
+        )
+    return f"rsconnect did not deploy it (exit code {code}); why, it says above."
+
+
+# --- The check that rsconnect lacks
+
+
+def check_contract(root: Path, url: str, target: Target, environ: Mapping[str, str]) -> None:
+    """Runs the contract against a deployed app; raises `DeployError` where it is not kept."""
+    environment = {
+        key: value for key, value in environ.items() if key not in (*_CONNECTION, "API_KEY")
+    }
+    if certificates := environ.get("CONNECT_CA_CERTIFICATE"):
+        # By this name the ssl module, and with it every HTTP client, knows what rsconnect trusts.
+        environment.setdefault("SSL_CERT_FILE", certificates)
+    if target.api_key is not None:
+        environment["API_KEY"] = target.api_key
+    else:
+        print("Without an API key, as an anonymous visitor.", flush=True)
+    command = [sys.executable, "-m", "pytest", "tests/contract", "--url", url]
+    code = subprocess.run(command, cwd=root, env=environment).returncode
+    if code == 1:
+        raise DeployError(
+            f"What is deployed at {url} does not keep the contract: the failed cases are named above."
+            " (With RSCONNECT_FLAGS=--draft the check comes before anybody sees it.)"
+        )
+    if code:
+        raise DeployError(
+            f"The contract could not be checked at {url} (pytest's exit code {code})."
+        )
+
+
+# --- The command
+
+
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
+    """Gives the exit code: 0, or 1 after having said what is wrong."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        if len(arguments) != 1:
+            raise DeployError("Name one framework: python -m rehearsal.deploy <name>.")
+        framework = find_framework(arguments[0])
+        target = find_target(environ, framework.name)
+        flags = find_flags(environ)
+        url = deploy(framework, target, flags, environ)
+        print(f"Checking the contract at {url} ...", flush=True)
+        check_contract(framework.folder.parent, url, target, environ)
+        print(f"{framework.title} is deployed and keeps the contract: {url}", flush=True)
+    except (BundleError, DeployError, UnknownFrameworkError) as error:
+        print(f"deploy: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"deploy: {explain(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
