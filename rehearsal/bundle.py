@@ -23,7 +23,8 @@ from rsconnect.exception import RSConnectException
 from rsconnect.models import AppModes
 from rsconnect.pyproject import resolve_pyproject_deploy_target
 
-from rehearsal.bundle_contents import BundleError, contents, needed_files
+from rehearsal.bundle_contents import BundleError as BundleError
+from rehearsal.bundle_contents import contents, needed_files
 from rehearsal.bundle_environment import install, locked
 from rehearsal.frameworks import Framework, UnknownFrameworkError, find_framework
 from rehearsal.processes import AppDidNotStartError, AppProcess, connect_environment
@@ -177,7 +178,10 @@ def inspect(bundle: Path) -> Upload:
     not a pin; a `[tool.rsconnect]` table that makes `rsconnect deploy pyproject` deploy something else
     than `rsconnect deploy fastapi`; a file that rsconnect would leave out or change; more than `MAX_UPLOAD`.
     """
-    pyproject = tomllib.loads((bundle / "pyproject.toml").read_text(encoding="utf-8"))
+    try:
+        pyproject = tomllib.loads((bundle / "pyproject.toml").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BundleError(f"{bundle.name}_app/pyproject.toml is not TOML: {error}.") from None
     entrypoint = _check_pyproject(bundle.name, pyproject)
     _check_pins((bundle / "requirements.txt").read_text(encoding="utf-8"))
     files = _check_list(bundle, entrypoint)

@@ -88,7 +88,7 @@ class _Needs:
         for statement in ast.walk(tree):
             if isinstance(statement, ast.Import | ast.ImportFrom):
                 self.follow(statement, package, path)
-        for data, number in _named_data(tree, file):
+        for data, number in _named_data(tree, file, path):
             self.add_data(data, f"{path}, line {number}")
 
     def follow(self, statement: ast.Import | ast.ImportFrom, package: str, path: str) -> None:
@@ -144,24 +144,30 @@ def _imported(statement: ast.Import | ast.ImportFrom, package: str) -> Iterator[
         yield f"{module}.{alias.name}", True
 
 
-def _named_data(tree: ast.Module, file: Path) -> Iterator[tuple[Path, int]]:
+def _named_data(tree: ast.Module, file: Path, path: str) -> Iterator[tuple[Path, int]]:
     """Every place that the module names from `__file__` on, with its line."""
     known: dict[str, Path] = {}
+    starts = set()
     for statement in tree.body:
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            place = _place(statement.value, file, known)
-            if place is not None:
-                known[statement.targets[0].id] = place
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                place = _place(value, file, known)
+                if place is not None:
+                    known[name] = place
+                    starts.add(value)
 
     def visit(node: ast.AST) -> Iterator[tuple[Path, int]]:
-        if isinstance(node, ast.expr) and (place := _place(node, file, known)) is not None:
-            # The module itself and the folders above it are places to start from, nobody's data.
-            if not file.is_relative_to(place):
-                yield place, node.lineno
-        elif isinstance(node, ast.Name) and node.id == "__file__":
+        place = _place(node, file, known)
+        if place is not None and not file.is_relative_to(place):
+            assert isinstance(node, ast.expr)
+            yield place, node.lineno
+        elif place is not None and node in starts:
+            pass  # The module itself or a folder above it, to name data from further down.
+        elif place is not None or (isinstance(node, ast.Name) and node.id == "__file__"):
+            assert isinstance(node, ast.expr)
             raise BundleError(
-                f"{file.parent.name}/{file.name}, line {node.lineno}: a bundle can follow __file__ only as"
-                ' Path(__file__).parent / "name".'
+                f"{path}, line {node.lineno}: what lies beside a module must be named"
+                ' by Path(__file__).parent / "name", for a bundle to take it along.'
             )
         else:
             for child in ast.iter_child_nodes(node):
@@ -170,10 +176,10 @@ def _named_data(tree: ast.Module, file: Path) -> Iterator[tuple[Path, int]]:
     yield from visit(tree)
 
 
-def _place(node: ast.expr, file: Path, known: dict[str, Path]) -> Path | None:
+def _place(node: ast.AST, file: Path, known: dict[str, Path]) -> Path | None:
     """The path that an expression gives, as far as that can be read off it."""
     match node:
-        case ast.Name(id=name):
+        case ast.Name(id=name, ctx=ast.Load()):
             return known.get(name)
         case ast.Call(
             func=ast.Name(id="Path") | ast.Attribute(attr="Path"), args=[ast.Name(id="__file__")]

@@ -1,0 +1,33 @@
+"""A repository in miniature for each test, and nobody's settings."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rehearsal.frameworks import ROOT, Framework
+from tests.bundle.tiny import make_tree
+
+
+@pytest.fixture(autouse=True)
+def nobodys_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """rsconnect keeps its servers in the home folder; servers and keys may stand in the environment."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in os.environ:
+        if name.startswith(("CONNECT_", "RSCONNECT_", "XDG_")) or name in ("SERVER", "API_KEY"):
+            monkeypatch.delenv(name)
+    if "UV_CACHE_DIR" not in os.environ:
+        monkeypatch.setenv("UV_CACHE_DIR", str(ROOT / "build" / "uv-cache"))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Framework:
+    """The framework of a repository in miniature, which the commands find as if it was the real one."""
+    monkeypatch.setattr("rehearsal.frameworks.ROOT", tmp_path / "tree")
+    return make_tree(tmp_path / "tree")
+
+
+@pytest.fixture
+def tree(tiny: Framework) -> Path:
+    """The root of that repository."""
+    return tiny.folder.parent
