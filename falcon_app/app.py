@@ -133,8 +133,14 @@ class Static:
 
     async def on_get(self, req: Request, resp: Response, path: str) -> None:
         await self.files(req, resp)
+        resp.cache_control = ["no-cache"]
 
-    on_head = on_get
+    async def on_head(self, req: Request, resp: Response, path: str) -> None:
+        await self.on_get(req, resp, path)
+        if resp.stream is not None:
+            await (
+                resp.stream.close()
+            )  # Falcon closes what it has sent, and for HEAD it sends nothing.
 
 
 api.add_route("/", Pages(), suffix="index")

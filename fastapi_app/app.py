@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Header, Path, Query, Request
+from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from pydantic import BaseModel, TypeAdapter
@@ -83,14 +83,11 @@ class Hello(BaseModel):
     message: str
 
 
-async def get_user(
-    rstudio_connect_credentials: Annotated[
-        list[str] | None, Header(include_in_schema=False)
-    ] = None,
-) -> connect.Credentials | None:
+async def get_user(request: Request) -> connect.Credentials | None:
+    # From the request, since a `Header()` parameter would document a 422 that never comes.
     # Starlette reads headers as latin-1; Connect writes UTF-8.
-    values = [value.encode("latin-1") for value in rstudio_connect_credentials or ()]
-    return connect.parse_credentials(values)
+    values = request.headers.getlist(connect.CREDENTIALS)
+    return connect.parse_credentials([value.encode("latin-1") for value in values])
 
 
 User = Annotated[connect.Credentials | None, Depends(get_user)]
@@ -130,7 +127,14 @@ async def get_about(request: Request, name: Name = "") -> HTMLResponse:
     return page(request, "about.html", name=name or pages.DEFAULT_NAME, base_url=base_url)
 
 
-api.mount("/static", StaticFiles(directory=pages.STATIC))
+class RevalidatedFiles(StaticFiles):
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+api.mount("/static", RevalidatedFiles(directory=pages.STATIC))
 
 # --- Documentation
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
-from quart import Quart, Response, jsonify, render_template, request
+from quart import Quart, Response, jsonify, render_template, request, send_from_directory
 from quart.json.provider import JSONProvider
 from werkzeug.exceptions import HTTPException
 
@@ -27,13 +27,9 @@ class MsgspecProvider(JSONProvider):
         return msgspec.json.decode(s)
 
 
-api = Quart(
-    __name__,
-    static_folder=str(pages.STATIC),
-    static_url_path="/static",
-    template_folder=str(pages.TEMPLATES),
-)
+api = Quart(__name__, static_folder=None, template_folder=str(pages.TEMPLATES))
 api.json = MsgspecProvider(api)
+api.url_map.merge_slashes = False  # It redirects `/static//x`, to an absolute URL.
 
 
 @api.while_serving
@@ -99,6 +95,17 @@ async def get_about() -> tuple[str, dict[str, str]]:
         raise Problem.invalid("name")
     base_url = request.headers.get(connect.BASE_URL)
     return await page("about.html", name=name or pages.DEFAULT_NAME, base_url=base_url)
+
+
+@api.get("/static/<path:path>")
+async def get_static(path: str) -> Response:
+    """Instead of `static_folder`: it answers 500 to a long name, and has files cached for 12 hours."""
+    try:
+        response = await send_from_directory(pages.STATIC, path)
+    except OSError:
+        raise Problem(404) from None
+    response.headers["Cache-Control"] = "no-cache"
+    return response
 
 
 # --- Documentation

@@ -1,0 +1,1 @@
+"""The contract: what every app does, said once and run against all of them."""

@@ -1,0 +1,340 @@
+"""Ways in which an app could be wrong, each as an ASGI layer that makes a right app so."""
+
+import html
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+from rehearsal.frameworks import ROOT
+from shared import connect
+from shared.asgi import ASGIApp, Message, Receive, Scope, Send
+from tests.contract.in_process import environment
+from tests.contract.model import Answer
+
+Layer = Callable[[ASGIApp], ASGIApp]
+
+
+@dataclass(frozen=True)
+class Breakage:
+    """`caught_by`: the ID of the case that must not let it pass."""
+
+    caught_by: str
+    what: str
+    layer: Layer
+
+
+def changing_answers(change: Callable[[Scope, Answer], Answer]) -> Layer:
+    """A layer that replaces each answer; `change` sees the request's scope too."""
+
+    def layer(app: ASGIApp) -> ASGIApp:
+        async def changed(scope: Scope, receive: Receive, send: Send) -> None:
+            messages: list[Message] = []
+
+            async def keep(message: Message) -> None:
+                messages.append(message)
+
+            try:
+                await app(scope, receive, keep)
+            finally:
+                start, *rest = messages
+                headers = [
+                    (n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in start["headers"]
+                ]
+                body = b"".join(message.get("body", b"") for message in rest)
+                answer = change(scope, Answer(start["status"], headers, body))
+                pairs = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in answer.headers]
+                await send(
+                    {"type": "http.response.start", "status": answer.status, "headers": pairs}
+                )
+                await send({"type": "http.response.body", "body": answer.body})
+
+        return changed
+
+    return layer
+
+
+def changing_requests(change: Callable[[Scope], Scope]) -> Layer:
+    """A layer that replaces each request's scope."""
+
+    def layer(app: ASGIApp) -> ASGIApp:
+        async def changed(scope: Scope, receive: Receive, send: Send) -> None:
+            await app(change({**scope}), receive, send)
+
+        return changed
+
+    return layer
+
+
+def body(pattern: str, replacement: str) -> Layer:
+    return changing_answers(
+        lambda scope, answer: replace(
+            answer, body=re.sub(pattern.encode(), replacement.encode(), answer.body)
+        )
+    )
+
+
+def when_path(pattern: str, change: Callable[[Answer], Answer]) -> Layer:
+    return changing_answers(
+        lambda scope, answer: change(answer) if re.search(pattern, scope["path"]) else answer
+    )
+
+
+def when_method(method: str, change: Callable[[Answer], Answer]) -> Layer:
+    return changing_answers(
+        lambda scope, answer: change(answer) if scope["method"] == method else answer
+    )
+
+
+def without_header(name: str) -> Layer:
+    return changing_answers(
+        lambda scope, answer: replace(answer, headers=[h for h in answer.headers if h[0] != name])
+    )
+
+
+def with_header(name: str, value: str) -> Layer:
+    return changing_answers(
+        lambda scope, answer: replace(answer, headers=[*answer.headers, (name, value)])
+    )
+
+
+def request_headers(change: Callable[[bytes], bytes | None], name: bytes) -> Layer:
+    """Changes each value of a request header; None drops it."""
+
+    def changed(scope: Scope) -> Scope:
+        headers = [(n, change(v) if n == name else v) for n, v in scope["headers"]]
+        return {**scope, "headers": [(n, v) for n, v in headers if v is not None]}
+
+    return changing_requests(changed)
+
+
+def under(context: Callable[[], object]) -> Layer:
+    """Runs the app inside a context manager."""
+
+    def layer(app: ASGIApp) -> ASGIApp:
+        async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+            with context():  # type: ignore[attr-defined]
+                await app(scope, receive, send)
+
+        return inside
+
+    return layer
+
+
+def parsed(change: Callable[[Any], object]) -> Callable[[Answer], Answer]:
+    """Changes a JSON body, and writes it as the apps do."""
+    return lambda answer: replace(
+        answer,
+        body=json.dumps(change(answer.json()), ensure_ascii=False, separators=(",", ":")).encode(),
+    )
+
+
+def only_last_credentials(scope: Scope) -> Scope:
+    name = b"rstudio-connect-credentials"
+    given = [header for header in scope["headers"] if header[0] == name]
+    return {**scope, "headers": [h for h in scope["headers"] if h[0] != name] + given[-1:]}
+
+
+def open_traversal(scope: Scope, answer: Answer) -> Answer:
+    if "/static/" in scope["path"] and ".." in scope["path"] and scope["path"].endswith(".json"):
+        content = (ROOT / "shared" / "greetings.json").read_bytes()
+        return Answer(200, [("content-type", "application/json")], content)
+    return answer
+
+
+def slash_redirect(scope: Scope, answer: Answer) -> Answer:
+    if answer.status == 404 and scope["path"].endswith("/"):
+        return Answer(307, [("location", scope["path"].rstrip("/"))], b"")
+    return answer
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    logging.disable()
+    try:
+        with suppress(Exception):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def unvalidated() -> object:
+    everything = re.compile(r"/.*", re.DOTALL)
+    return patch.multiple(
+        connect,
+        _PREFIX=everything,
+        parse_prefix=connect.parse_prefix.__wrapped__,
+        parse_base_url=connect.parse_base_url.__wrapped__,
+    )
+
+
+def status(code: int) -> Callable[[Answer], Answer]:
+    return lambda answer: replace(answer, status=code)
+
+
+CREDENTIALS = b"rstudio-connect-credentials"
+BASE_URL = b"rstudio-connect-app-base-url"
+
+BREAKAGES = [
+    Breakage(
+        "GREETINGS-1",
+        "the list is not sorted",
+        when_path("/greetings$", parsed(lambda list_: list_[::-1])),
+    ),
+    Breakage(
+        "GREETINGS-1",
+        "text is escaped",
+        when_path("/greetings$", lambda a: replace(a, body=json.dumps(a.json()).encode())),
+    ),
+    Breakage(
+        "GREETINGS-1",
+        "JSON goes as text",
+        when_path("/greetings$", lambda a: replace(a, headers=[("content-type", "text/plain")])),
+    ),
+    Breakage(
+        "GREETINGS-2",
+        "the greeting is another one",
+        when_path("/greetings/zh", parsed(lambda _: {"lang": "zh", "text": "Hello"})),
+    ),
+    Breakage(
+        "GREETINGS-3",
+        "an unknown language is answered 200",
+        when_path("/greetings/fr", status(200)),
+    ),
+    Breakage(
+        "GREETINGS-4",
+        "a final newline is let through",
+        changing_requests(
+            lambda s: {
+                **s,
+                "path": s["path"].rstrip("\n"),
+                "raw_path": s["raw_path"].removesuffix(b"%0A"),
+            }
+        ),
+    ),
+    Breakage(
+        "GREETINGS-4",
+        "what is no language tag is answered 404",
+        when_path("/greetings/e$", status(404)),
+    ),
+    Breakage(
+        "HELLO-1",
+        "everybody is welcomed as Ada",
+        when_path("/hello", parsed(lambda _: {"message": "So nice to see you, ada!"})),
+    ),
+    Breakage(
+        "HELLO-2", "the credentials are not read", request_headers(lambda _: None, CREDENTIALS)
+    ),
+    Breakage(
+        "HELLO-3",
+        "the credentials are read as latin-1",
+        request_headers(lambda value: value.decode("latin-1").encode(), CREDENTIALS),
+    ),
+    Breakage(
+        "HELLO-4",
+        "malformed credentials are an anonymous visit",
+        request_headers(lambda value: value if value.endswith(b"}") else None, CREDENTIALS),
+    ),
+    Breakage(
+        "HELLO-4", "of two credentials the last counts", changing_requests(only_last_credentials)
+    ),
+    Breakage(
+        "HELLO-5",
+        "Connect's headers are always trusted",
+        under(lambda: environment("CONNECT_HEADERS", "trust")),
+    ),
+    Breakage("PAGES-1", "the index has two headlines", body("</main>", "<h1>Again</h1></main>")),
+    Breakage(
+        "PAGES-1", "the about page welcomes nobody", body("the about page Posit", "the about page ")
+    ),
+    Breakage(
+        "PAGES-2",
+        "the name is not escaped",
+        when_path("/about", lambda a: replace(a, body=html.unescape(a.text()).encode())),
+    ),
+    Breakage(
+        "PAGES-2",
+        "a long name is cut",
+        changing_requests(lambda s: {**s, "query_string": s["query_string"][:105]}),
+    ),
+    Breakage(
+        "PAGES-3", "links lose the prefix", body('(href|src|action)="/content/[^/]*/', r'\1="/')
+    ),
+    Breakage("PAGES-3", "a link leads nowhere", body('/about"', '/abuot"')),
+    Breakage("PAGES-4", "files outside static/ are served", changing_answers(open_traversal)),
+    Breakage(
+        "PAGES-4", "nothing is ever answered 304", request_headers(lambda _: None, b"if-none-match")
+    ),
+    Breakage(
+        "PAGES-4",
+        "If-Modified-Since overrules If-None-Match",
+        changing_requests(
+            lambda s: {
+                **s,
+                "headers": [
+                    h
+                    for h in s["headers"]
+                    if h[0] != b"if-none-match"
+                    or all(n != b"if-modified-since" for n, _ in s["headers"])
+                ],
+            }
+        ),
+    ),
+    Breakage(
+        "PAGES-5", "there is no Content-Security-Policy", without_header("content-security-policy")
+    ),
+    Breakage("PAGES-5", "framing is forbidden", with_header("x-frame-options", "DENY")),
+    Breakage(
+        "DOCS-1",
+        "Swagger UI comes from a CDN",
+        body('src="[^"]*swagger-ui-bundle.js"', 'src="https://cdn.example/swagger-ui-bundle.js"'),
+    ),
+    Breakage(
+        "DOCS-2",
+        "the first server is always the origin",
+        body(r'"servers":\[{"url":"[^"]*"}\]', '"servers":[{"url":"/"}]'),
+    ),
+    Breakage("DOCS-3", "a parameter loses its limit", body('"maxLength":100,?', "")),
+    Breakage("DOCS-3", "an answer is not documented", body('"422":', '"423":')),
+    Breakage("HTTP-1", "a final slash is redirected", changing_answers(slash_redirect)),
+    Breakage(
+        "HTTP-1",
+        "an unknown path is answered in HTML",
+        when_path("/nope", lambda a: replace(a, headers=[("content-type", "text/html")])),
+    ),
+    Breakage("HTTP-2", "Allow is missing", without_header("allow")),
+    Breakage(
+        "HTTP-2",
+        "Allow names a method that is refused",
+        changing_answers(
+            lambda s, a: replace(
+                a, headers=[(n, f"{v}, PUT" if n == "allow" else v) for n, v in a.headers]
+            )
+        ),
+    ),
+    Breakage("HTTP-2", "HEAD is refused", when_method("HEAD", status(405))),
+    Breakage(
+        "HTTP-2",
+        "HEAD has other headers than GET",
+        when_method("HEAD", lambda a: replace(a, headers=[*a.headers, ("etag", '"x"')])),
+    ),
+    Breakage(
+        "HTTP-3",
+        "the error is told to the client",
+        when_path(
+            "qaa-fault", lambda a: replace(a, body=b'{"detail":"the store\'s secret is 4711"}')
+        ),
+    ),
+    Breakage("HTTP-3", "the error is swallowed", under(silenced)),
+    Breakage(
+        "MOUNT-1",
+        "the prefix in front of the path is not understood",
+        changing_requests(lambda s: {**s, "root_path": ""}),
+    ),
+    Breakage("MOUNT-1", "pages do not know the prefix", body('/content/[^/"]*', "")),
+    Breakage("MOUNT-2", "any prefix is believed", under(unvalidated)),
+]

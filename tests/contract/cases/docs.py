@@ -1,0 +1,43 @@
+"""DOCS: the API's documentation, for people and for programs."""
+
+import yaml
+
+from rehearsal.frameworks import ROOT
+from tests.contract.canonical import canonical
+from tests.contract.cases import expect
+from tests.contract.model import VERSION, Client, must
+
+
+@must("DOCS-1", "GET /docs is Swagger UI 5, with nothing from any other host.")
+def _(client: Client) -> None:
+    prefix = client.mount.prefix
+    answer = client.request("GET", "/docs")
+    assert answer.status == 200
+    page = answer.html()
+    assert page.by_id("swagger-ui").attributes["data-document"] == f"{prefix}/openapi.json"
+    for link in page.links():
+        assert link.startswith(f"{prefix}/")
+    bundle = client.request("GET", "/static/swagger-ui/swagger-ui-bundle.js")
+    assert bundle.status == 200
+    assert (bundle.header("content-type") or "").split(";")[0].endswith("/javascript")
+    assert b"SwaggerUIBundle" in bundle.body
+
+
+@must("DOCS-2", "GET /openapi.json is OpenAPI 3.1 whose first server is the mount of the request.")
+def _(client: Client) -> None:
+    document = expect.json_of(client.request("GET", "/openapi.json"))
+    assert isinstance(document, dict)
+    assert document["openapi"].startswith("3.1.")
+    assert document["servers"][0]["url"] == (client.mount.prefix or "/")
+
+
+@must(
+    "DOCS-3",
+    "The OpenAPI document asks for what shared/openapi.yaml asks for, no more and no less.",
+)
+def _(client: Client) -> None:
+    contract = yaml.safe_load((ROOT / "shared" / "openapi.yaml").read_text(encoding="utf-8"))
+    assert contract["x-contract-version"] == VERSION
+    document = expect.json_of(client.request("GET", "/openapi.json"))
+    assert isinstance(document, dict)
+    assert canonical(document) == canonical(contract)

@@ -1,0 +1,33 @@
+"""What several capabilities expect of an answer."""
+
+from tests.contract.model import Answer
+
+TITLES = {
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+}
+
+NOWHERE = "There is nothing at this address."
+
+
+def json_of(answer: Answer, status: int = 200) -> object:
+    """The parsed body of a JSON answer."""
+    assert answer.status == status
+    assert answer.header("content-type") == "application/json"
+    parsed: object = answer.json()
+    return parsed
+
+
+def problem(answer: Answer, status: int, detail: str) -> None:
+    """The answer is exactly that problem, RFC 9457."""
+    assert answer.status == status
+    assert answer.header("content-type") == "application/problem+json"
+    assert answer.json() == {
+        "type": "about:blank",
+        "title": TITLES[status],
+        "status": status,
+        "detail": detail,
+    }

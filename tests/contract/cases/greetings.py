@@ -1,0 +1,70 @@
+"""GREETINGS: the JSON API."""
+
+from tests.contract.cases import expect
+from tests.contract.model import Client, must, should
+
+SEVEN = [
+    {"lang": "ar", "text": "آلو"},
+    {"lang": "bn", "text": "হ্যালো"},
+    {"lang": "chr", "text": "ᏏᏲ"},
+    {"lang": "en", "text": "Hello"},
+    {"lang": "es", "text": "Hola"},
+    {"lang": "sw", "text": "هَبَارِ"},
+    {"lang": "zh", "text": "你好"},
+]
+"""Of the guide page that started this project, Posit Connect's user guide on FastAPI."""
+
+NOT_TAGS = (
+    *("e", "en_US", "..", ".", "a" * 300, "123", "en-", "-en", "en--US", "en-toolonger", "x", "x-"),
+    *("X-klingon", "en.US", "en%20", "%20en", "en%0A", "%0Aen", "%00", "en%00", "%7F", "%1B%5B31m"),
+    *("%F0%9F%98%80", "en-%F0%9F%98%80", "%C3%A9n", "%2e%2e", "%5c", "%22", "%3Cscript%3E"),
+)
+
+
+@must("GREETINGS-1", "GET /greetings lists every greeting, sorted by language, its text unescaped.")
+def _(client: Client) -> None:
+    answer = client.request("GET", "/greetings")
+    assert expect.json_of(answer) == SEVEN
+    for greeting in SEVEN:
+        assert greeting["text"].encode() in answer.body
+
+
+@must("GREETINGS-2", "GET /greetings/{lang} gives the greeting in that language.")
+def _(client: Client) -> None:
+    for greeting in SEVEN:
+        answer = client.request("GET", f"/greetings/{greeting['lang']}")
+        assert expect.json_of(answer) == greeting
+    assert expect.json_of(client.request("GET", "/greetings/%65n")) == {
+        "lang": "en",
+        "text": "Hello",
+    }
+
+
+@must("GREETINGS-3", "A well-formed language without a greeting is answered 404.")
+def _(client: Client) -> None:
+    for lang in ("fr", "x-klingon", "zh-Hant-TW", "abcdefgh", "en-12345678", "x-1"):
+        answer = client.request("GET", f"/greetings/{lang}")
+        expect.problem(answer, 404, f"There is no greeting in {lang}.")
+
+
+@must("GREETINGS-4", "What is not a language tag is answered 422.")
+def _(client: Client) -> None:
+    for lang in NOT_TAGS:
+        answer = client.request("GET", f"/greetings/{lang}")
+        expect.problem(answer, 422, "lang must be a language tag, such as en or zh-Hant.")
+
+
+@should(
+    "GREETINGS-5", "A slash that is percent-encoded belongs to the language, which is answered 422."
+)
+def _(client: Client) -> None:
+    answer = client.request("GET", "/greetings/en%2FUS")
+    client.observe(f"{answer.status}")
+    expect.problem(answer, 422, "lang must be a language tag, such as en or zh-Hant.")
+
+
+@should("GREETINGS-6", "A language whose bytes are not UTF-8 is answered 422.")
+def _(client: Client) -> None:
+    answer = client.request("GET", "/greetings/%FF%FE")
+    client.observe(f"{answer.status}")
+    expect.problem(answer, 422, "lang must be a language tag, such as en or zh-Hant.")

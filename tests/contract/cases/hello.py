@@ -1,0 +1,110 @@
+"""HELLO: the user that Connect names in a header."""
+
+import json
+
+from tests.contract.cases import expect
+from tests.contract.model import Client, Headers, Power, must
+
+STRANGER = {"message": "Howdy stranger!"}
+
+CREDENTIALS = "RStudio-Connect-Credentials"
+
+
+def signed_in(value: str | bytes) -> Headers:
+    return [(CREDENTIALS, value)]
+
+
+def welcome(user: str) -> dict[str, str]:
+    return {"message": f"So nice to see you, {user}!"}
+
+
+@must("HELLO-1", "Without credentials GET /hello greets a stranger.", Power.ANONYMOUS)
+def _(client: Client) -> None:
+    assert expect.json_of(client.request("GET", "/hello")) == STRANGER
+
+
+@must("HELLO-2", "With Connect's credentials GET /hello greets the user.", Power.FORGE)
+def _(client: Client) -> None:
+    for value in (
+        '{"user":"ada","groups":["x"]}',
+        '{"user":"ada","groups":[]}',
+        '{"user":"ada"}',
+        ' { "groups" : [ "x", "y" ] , "user" : "ada" } ',
+        '{"user":"ada","guid":"7","nested":{"a":[1,null]}}',
+    ):
+        answer = client.request("GET", "/hello", signed_in(value))
+        assert expect.json_of(answer) == welcome("ada"), value
+
+
+@must(
+    "HELLO-3", "The credentials are UTF-8, raw or escaped, and come back exactly so.", Power.FORGE
+)
+def _(client: Client) -> None:
+    for user in ("José Ünï 你好", "هَبَارِ", "😀", "a\u00a0b", '"quoted" \\ <b>'):
+        for ensure_ascii in (False, True):
+            value = json.dumps({"user": user}, ensure_ascii=ensure_ascii).encode()
+            answer = client.request("GET", "/hello", signed_in(value))
+            assert expect.json_of(answer) == welcome(user)
+            assert ascii(user)[1:-1] == user or user.encode() in answer.body or '"' in user
+
+
+@must("HELLO-4", "Malformed credentials are answered 400.", Power.FORGE)
+def _(client: Client) -> None:
+    for value in (
+        *(
+            "",
+            "ada",
+            "{",
+            '{"user":"ada"',
+            '{"user":"ada"}}',
+            "null",
+            "[]",
+            '["ada"]',
+            '"ada"',
+            "1",
+        ),
+        *(
+            "{}",
+            '{"groups":["x"]}',
+            '{"user":""}',
+            '{"user":null}',
+            '{"user":1}',
+            '{"user":["ada"]}',
+        ),
+        *(
+            '{"user":"ada","groups":"x"}',
+            '{"user":"ada","groups":[1]}',
+            '{"user":"ada","groups":null}',
+        ),
+        *('{"user":"ada","groups":{"x":1}}', "{'user':'ada'}", '{"user":NaN}', "[" * 5000),
+        *('{"user":"\\ud800"}', b'{"user":"\xff\xfe"}', b'{"user":"Jos\xe9"}'),
+    ):
+        answer = client.request("GET", "/hello", signed_in(value))
+        detail = f"{CREDENTIALS} must be a JSON object with a user."
+        expect.problem(answer, 400, detail)
+
+    for first, second in (
+        ('{"user":"ada"}', '{"user":"ada"}'),
+        ('{"user":"ada"}', '{"user":"eve"}'),
+        ('{"user":"ada"', '"groups":[]}'),
+    ):
+        answer = client.request("GET", "/hello", [*signed_in(first), *signed_in(second)])
+        expect.problem(answer, 400, f"{CREDENTIALS} must be there once.")
+
+    def of_length(length: int) -> str:
+        padding = length - len('{"user":"ada","x":""}')
+        return f'{{"user":"ada","x":"{"a" * padding}"}}'
+
+    longest = client.request("GET", "/hello", signed_in(of_length(8192)))
+    assert expect.json_of(longest) == welcome("ada")
+    longer = client.request("GET", "/hello", signed_in(of_length(8193)))
+    expect.problem(longer, 400, f"{CREDENTIALS} must have at most 8192 bytes.")
+
+
+@must(
+    "HELLO-5", "Where Connect's headers are not trusted, GET /hello greets a stranger.", Power.FORGE
+)
+def _(client: Client) -> None:
+    for value in ('{"user":"ada"}', "{", "x" * 9000):
+        answer = client.untrusting().request("GET", "/hello", signed_in(value))
+        assert expect.json_of(answer) == STRANGER

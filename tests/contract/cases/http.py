@@ -1,0 +1,127 @@
+"""HTTP: refusals, methods and errors."""
+
+from tests.contract.cases import expect
+from tests.contract.model import Answer, Client, Power, must, should
+
+ROUTES = (
+    *("/", "/about", "/greetings", "/greetings/en", "/hello", "/docs", "/openapi.json"),
+    "/static/styles.css",
+)
+
+NOWHERE = (
+    *("/nope", "/greetings/", "/greetings/en/", "/greetings/en/x", "/hello/", "/about/", "/docs/"),
+    *(
+        "/openapi.json/",
+        "/GREETINGS",
+        "/index.html",
+        "/favicon.ico",
+        "/static",
+        "/.env",
+        "/shared/greetings.json",
+    ),
+    *("/nope?name=x", "/%00", "/caf%C3%A9", "/a%20b", "/redoc", "/docs/oauth2-redirect"),
+)
+
+NOT_ALLOWED = ("POST", "PUT", "PATCH", "DELETE")
+
+# They belong to the connection and to the server's clock, not to the resource.
+OF_THE_CONNECTION = ("connection", "date", "keep-alive", "transfer-encoding")
+
+FAULTY = "qaa-fault"
+"""The language for which the harness makes the store raise `FAULT`."""
+
+FAULT = "the store's secret is 4711"
+
+
+def headers_of(answer: Answer) -> dict[str, str]:
+    return {name: value for name, value in answer.headers if name not in OF_THE_CONNECTION}
+
+
+def allowed(answer: Answer) -> set[str]:
+    return {method.strip() for method in (answer.header("allow") or "").split(",")} - {""}
+
+
+@must("HTTP-1", "An unknown path, or a final slash too many, is answered 404 and never redirected.")
+def _(client: Client) -> None:
+    for target in NOWHERE:
+        answer = client.request("GET", target)
+        expect.problem(answer, 404, expect.NOWHERE)
+        assert answer.header("location") is None
+
+
+@must(
+    "HTTP-2",
+    "A method that a route lacks is answered 405 with the others in Allow; HEAD is GET without a body.",
+)
+def _(client: Client) -> None:
+    for route in ROUTES:
+        get = client.request("GET", route)
+        head = client.request("HEAD", route)
+        assert (get.status, head.status, head.body) == (200, 200, b"")
+        assert headers_of(head) == headers_of(get)
+
+        refused = set()
+        for method in (*NOT_ALLOWED, "OPTIONS"):
+            answer = client.request(method, route)
+            if method == "OPTIONS" and answer.status != 405:
+                continue
+            refused.add(method)
+            expect.problem(answer, 405, "This address does not take that method.")
+            allow = allowed(answer)
+        assert allow == {"GET", "HEAD", *NOT_ALLOWED, "OPTIONS"} - refused
+    head = client.request("HEAD", "/nope")
+    assert (head.status, head.body) == (404, b"")
+
+
+@must(
+    "HTTP-3",
+    "An unexpected error is answered 500 without details; the log has them.",
+    Power.FAULT,
+    Power.LOG,
+)
+def _(client: Client) -> None:
+    answer = client.request("GET", f"/greetings/{FAULTY}")
+    expect.problem(answer, 500, "The server met an unexpected error; its log says more.")
+    log = client.log(FAULT)
+    assert "Traceback (most recent call last)" in log
+    assert client.request("GET", "/greetings/en").status == 200
+
+
+@should("HTTP-4", "OPTIONS is answered with the methods in Allow, RFC 9110 section 9.3.7.")
+def _(client: Client) -> None:
+    answer = client.request("OPTIONS", "/greetings")
+    client.observe(f"{answer.status}, Allow: {', '.join(sorted(allowed(answer)))}")
+    assert answer.status in range(200, 300)
+    assert allowed(answer) == {"GET", "HEAD", "OPTIONS"}
+
+
+@should("HTTP-5", "An empty segment counts: //greetings is not /greetings, and is answered 404.")
+def _(client: Client) -> None:
+    answer = client.request("GET", "//greetings")
+    client.observe(f"{answer.status}")
+    expect.problem(answer, 404, expect.NOWHERE)
+
+
+@should("HTTP-6", "A JSON answer tells its Content-Length.")
+def _(client: Client) -> None:
+    answer = client.request("GET", "/greetings")
+    client.observe(f"Content-Length: {answer.header('content-length')}")
+    assert answer.header("content-length") == str(len(answer.body))
+
+
+@should("HTTP-7", "A method that HTTP does not know is answered 405 too.", Power.SCOPE)
+def _(client: Client) -> None:
+    answer = client.request("BREW", "/greetings")
+    client.observe(f"{answer.status}")
+    expect.problem(answer, 405, "This address does not take that method.")
+
+
+@should(
+    "HTTP-8",
+    "An application that configures nothing answers an unknown path with problem details.",
+    Power.SCOPE,
+)
+def _(client: Client) -> None:
+    answer = client.minimal().request("GET", "/nope")
+    client.observe(f"{answer.status} {answer.header('content-type')} {answer.text()}")
+    assert answer.header("content-type") == "application/problem+json"

@@ -1,0 +1,203 @@
+"""PAGES: HTML, its links and the files that it needs."""
+
+from urllib.parse import quote, urljoin, urlsplit
+
+from rehearsal.frameworks import ROOT
+from tests.contract.cases import expect
+from tests.contract.model import Client, Power, must, should
+
+PAGES = ("/", "/about", "/docs")
+
+BASE_URL = "RStudio-Connect-App-Base-URL"
+
+NAMES = (
+    *(
+        "Ada",
+        "<script>alert(1)</script>",
+        "\"double\" & 'single'",
+        "{{7*7}}",
+        "${7*7}",
+        "{% raw %}",
+    ),
+    *(
+        "مرحبا بالعالم",
+        "你好",
+        "😀" * 100,
+        "x" * 100,
+        "a+b",
+        "a&b=c;d",
+        "100%",
+        "a,b",
+        "  spaced  ",
+    ),
+    *("<img src=x onerror=alert(1)>", "</p><h1>no</h1>", "&amp;", "\u202egnp.exe", "line\nbreak"),
+)
+
+TRAVERSALS = (
+    *("../greetings.json", "../../README.md", "..%2fgreetings.json", "%2e%2e/greetings.json"),
+    *(
+        "%2e%2e%2fgreetings.json",
+        "..%5cgreetings.json",
+        "%5c..%5cgreetings.json",
+        "..%5C..%5CREADME.md",
+    ),
+    *(
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+        "//etc/passwd",
+        "..%c0%afgreetings.json",
+        "....//greetings.json",
+    ),
+    *("../static/../greetings.json", "C:%5cwindows", "file:///etc/passwd", "~root", "%252e%252e/x"),
+    *("%00", "styles.css%00", "%00/styles.css", "styles.css%0A", "swagger-ui", "nothing.css"),
+    *("a" * 300, "a/" * 300, "a" * 5000),
+)
+
+
+@must("PAGES-1", "The index links to about, greetings and docs; the about page welcomes Posit.")
+def _(client: Client) -> None:
+    answer = client.request("GET", "/")
+    assert answer.status == 200
+    assert answer.header("content-type") == "text/html; charset=utf-8"
+    index = answer.html()
+    assert len(index.all("h1")) == 1
+    linked = {a.attributes["href"] for a in index.all("a")}
+    assert {f"{client.mount.prefix}/{page}" for page in ("about", "greetings", "docs")} <= linked
+
+    answer = client.request("GET", "/about")
+    assert answer.status == 200
+    assert answer.header("content-type") == "text/html; charset=utf-8"
+    assert b"Welcome to the about page Posit" in answer.body
+    assert len(answer.html().all("h1")) == 1
+
+
+@must("PAGES-2", "The about page welcomes any name of up to 100 characters, escaped.")
+def _(client: Client) -> None:
+    for name in NAMES:
+        answer = client.request("GET", f"/about?name={quote(name, safe='')}")
+        assert answer.status == 200
+        page = answer.html()
+        assert page.by_id("welcome").text == f"Welcome to the about page {name}."
+        assert len(page.all("h1")) == 1
+        assert not page.all("script")
+        assert not page.all("img")
+    plus = client.request("GET", "/about?name=Ada+Lovelace").html()
+    assert plus.by_id("welcome").text == "Welcome to the about page Ada Lovelace."
+
+    for name in ("x" * 101, "😀" * 101):
+        answer = client.request("GET", f"/about?name={quote(name)}")
+        expect.problem(answer, 422, "name must have at most 100 characters.")
+    for query in ("", "?", "?name", "?name=", "?other=1"):
+        answer = client.request("GET", f"/about{query}")
+        assert answer.html().by_id("welcome").text == "Welcome to the about page Posit."
+
+
+@must(
+    "PAGES-3",
+    "Every address on every page leads to this app, under the prefix it was reached through.",
+)
+def _(client: Client) -> None:
+    prefix = client.mount.prefix
+    # Without the final slash of the mount only a path that includes the prefix can arrive.
+    bare_mount = ("",) if prefix and client.mount.path == "included" else ()
+    for page in (*PAGES, *bare_mount):
+        answer = client.request("GET", page)
+        assert answer.status == 200
+        for link in set(answer.html().links()):
+            url = urlsplit(urljoin(f"http://host.example{prefix}{page}", link))
+            assert url.path.startswith(f"{prefix}/")
+            assert client.request("GET", url.path.removeprefix(prefix)).status == 200
+            if url.netloc != "host.example":
+                assert link == answer.html().by_id("home").attributes["href"]
+
+    home = f"{client.mount.external_url}/" if client.mount.base_url else f"{prefix}/"
+    if Power.FORGE in client.powers:
+        assert way_home(client) == home
+
+
+def way_home(client: Client, *base_urls: str) -> str:
+    headers = [(BASE_URL, base_url) for base_url in base_urls]
+    return client.request("GET", "/about", headers).html().by_id("home").attributes["href"]
+
+
+@must("PAGES-4", "Static files are served with revalidation, and nothing but them.")
+def _(client: Client) -> None:
+    address = "/static/styles.css"
+    answer = client.request("GET", address)
+    assert answer.status == 200
+    assert (answer.header("content-type") or "").split(";")[0] == "text/css"
+    assert answer.body == (ROOT / "shared" / "static" / "styles.css").read_bytes()
+    etag, last_modified = answer.header("etag"), answer.header("last-modified")
+    assert etag is not None
+    assert last_modified is not None
+
+    head = client.request("HEAD", address)
+    assert (head.status, head.body) == (200, b"")
+    assert head.header("etag") == etag
+
+    before = "Thu, 01 Jan 1970 00:00:00 GMT"
+    for headers, status in (
+        ([("If-None-Match", etag)], 304),
+        ([("If-None-Match", f'"other", {etag}')], 304),
+        ([("If-None-Match", f"W/{etag.removeprefix('W/')}")], 304),
+        ([("If-None-Match", "*")], 304),
+        ([("If-None-Match", '"other"')], 200),
+        ([("If-Modified-Since", last_modified)], 304),
+        ([("If-Modified-Since", before)], 200),
+        # RFC 9110 section 13.1.3: If-None-Match, where it is there, decides alone.
+        ([("If-None-Match", '"other"'), ("If-Modified-Since", last_modified)], 200),
+        ([("If-None-Match", etag), ("If-Modified-Since", before)], 304),
+    ):
+        again = client.request("GET", address, headers)
+        assert (again.status, again.body) == (status, answer.body if status == 200 else b"")
+
+    for path in TRAVERSALS:
+        answer = client.request("GET", f"/static/{path}")
+        expect.problem(answer, 404, expect.NOWHERE)
+    for target in ("/static", "/static/", "/static%2fstyles.css%2f..%2f..%2fgreetings.json"):
+        expect.problem(client.request("GET", target), 404, expect.NOWHERE)
+
+
+@must(
+    "PAGES-5", "HTML takes nothing from elsewhere and nothing inline, and may be shown in a frame."
+)
+def _(client: Client) -> None:
+    for path in PAGES:
+        answer = client.request("GET", path)
+        assert answer.header("x-content-type-options") == "nosniff"
+        assert answer.header("referrer-policy") == "same-origin"
+        assert answer.header("x-frame-options") is None
+        policy = answer.header("content-security-policy")
+        assert policy is not None
+        directives = {name: sources for name, *sources in map(str.split, policy.split(";"))}
+        assert "frame-ancestors" not in directives
+        assert directives["default-src"] == ["'none'"]
+        assert directives["script-src"] == ["'self'"]
+        assert {source for sources in directives.values() for source in sources} <= {
+            *("'none'", "'self'", "data:")
+        }
+        for element in answer.html().elements:
+            assert element.tag != "style"
+            assert element.tag != "script" or (element.attributes["src"] and not element.text)
+            assert not [name for name in element.attributes if name == "style" or name[:2] == "on"]
+
+
+@should(
+    "PAGES-6", "Static files are revalidated at every use, so that a new deployment shows at once."
+)
+def _(client: Client) -> None:
+    answer = client.request("GET", "/static/styles.css")
+    client.observe(f"Cache-Control: {answer.header('cache-control')}")
+    assert answer.header("cache-control") == "no-cache"
+
+
+@should(
+    "PAGES-7",
+    "An address inside static/ is taken as it is: `.`, `..` and a final slash name no file.",
+)
+def _(client: Client) -> None:
+    paths = ("./styles.css", "swagger-ui/../styles.css", "styles.css/")
+    answers = [client.request("GET", f"/static/{path}") for path in paths]
+    client.observe(", ".join(f"{path}: {a.status}" for path, a in zip(paths, answers, strict=True)))
+    for answer in answers:
+        expect.problem(answer, 404, expect.NOWHERE)

@@ -1,0 +1,77 @@
+"""`build/contract.json`: what the last contract run found, case by case, app by app."""
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.contract.model import CASES, VERSION, Answer, Request
+from tests.contract.targets import Target, versions_of
+
+Outcome = Literal["pass", "fail", "waived", "skipped"]
+
+
+@dataclass
+class Result:
+    """One case on one target.
+
+    `observed`: what a SHOULD case saw, for comparison. `reason`: of a waiver or a skip. `failure`: what went
+    wrong, the request, and what every app answers to it.
+    """
+
+    case: str
+    app: str
+    server: str
+    mount: str
+    outcome: Outcome
+    observed: list[str] = field(default_factory=list)
+    reason: str | None = None
+    failure: dict[str, Any] | None = None
+
+
+def result(case_id: str, target: Target, outcome: Outcome, **more: Any) -> Result:
+    app = target.framework.name if target.framework else "deployed"
+    return Result(case_id, app, target.server, target.mount.id, outcome, **more)
+
+
+def shown(request: Request) -> dict[str, Any]:
+    headers = [[name, _text(value)] for name, value in request.headers]
+    return {"method": request.method, "target": request.target, "headers": headers}
+
+
+def shown_answer(answer: Answer) -> dict[str, Any]:
+    return {"status": answer.status, "headers": answer.headers, "body": _text(answer.body)}
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
+
+
+def write(file: Path, results: list[Result], targets: list[Target]) -> None:
+    """Replaces the report, whole or not at all."""
+    frameworks = {t.framework.name: t.framework for t in targets if t.framework}
+    document = {
+        "contract_version": VERSION,
+        "python": platform.python_version(),
+        "apps": {
+            name: {"title": framework.title, "versions": versions_of(framework)}
+            for name, framework in sorted(frameworks.items())
+        },
+        "cases": [
+            {"id": case.id, "level": case.level, "sentence": case.sentence}
+            for case in CASES.values()
+        ],
+        "results": [
+            {key: value for key, value in asdict(r).items() if value not in (None, [])}
+            for r in results
+        ],
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        new.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)

@@ -1,0 +1,33 @@
+"""The suite can fail: every breakage, in every app, is caught by the case that it is meant for."""
+
+import copy
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from rehearsal.frameworks import Framework, find_frameworks
+from tests.contract.breakages import BREAKAGES, Breakage
+from tests.contract.in_process import InProcessClient
+from tests.contract.model import CASES, Level
+from tests.contract.targets import Hosts, Target, mounts
+
+MOUNT = next(mount for mount in mounts("in process") if mount.id == "content, included")
+
+
+@pytest.mark.parametrize("framework", find_frameworks(), ids=lambda framework: framework.name)
+@pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda b: f"{b.caught_by}: {b.what}")
+def test_a_broken_app_is_caught(breakage: Breakage, framework: Framework, hosts: Hosts) -> None:
+    client = hosts.client(Target("in process", MOUNT, framework))
+    assert isinstance(client, InProcessClient)
+    check = CASES[breakage.caught_by].check
+    check(client)
+    broken = copy.copy(client.host)
+    broken.app = breakage.layer(client.host.app)
+    with pytest.raises(AssertionError):
+        check(replace(client, host=broken))
+
+
+def test_every_must_case_is_known_to_be_able_to_fail() -> None:
+    proved = Counter(breakage.caught_by for breakage in BREAKAGES)
+    assert set(proved) == {case.id for case in CASES.values() if case.level is Level.MUST}
