@@ -1,19 +1,28 @@
-"""`python -m rehearsal`: every framework's app behind one gateway, with a landing page. `make run` calls it."""
+"""`python -m rehearsal`: a local stand-in for a Connect server, with every framework's app deployed to it.
+
+- `run` (what `make run` calls): start it, deploy all apps with rsconnect, show the landing page.
+- `rehearse` (`make rehearse`): start it as it was left, and print where it is and its API keys.
+- `logs NAME` (`make rehearse-logs`): what the active version of that content printed.
+"""
 
 import argparse
 import asyncio
 import contextlib
 import os
 import signal
+import sqlite3
 import sys
 import time
-from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from rehearsal.frameworks import ROOT, Framework, find_frameworks
 
-_NEEDED = ("h11", "hypercorn", "jinja2", "starlette", "uvicorn", "websockets", "wsproto")
+if TYPE_CHECKING:
+    from rehearsal.server import Rehearsal
+
+_NEEDED = ("h11", "jinja2", "packaging", "rsconnect", "starlette", "uv", "uvicorn", "wsproto")
 
 
 class CannotRunError(Exception):
@@ -21,9 +30,21 @@ class CannotRunError(Exception):
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m rehearsal", description=__doc__)
-    parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
+    parser = argparse.ArgumentParser(
+        prog="python -m rehearsal",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", nargs="?", default="run", choices=("run", "rehearse", "logs"))
+    parser.add_argument("name", nargs="?", help="of content: its name, vanity path or GUID")
+    parser.add_argument("--host", default=os.environ.get("HOST") or "127.0.0.1")
     parser.add_argument("--port", default=os.environ.get("PORT", "3939"))
+    parser.add_argument("--profile", default=os.environ.get("PROFILE") or "included")
+    parser.add_argument(
+        "--state",
+        default=os.environ.get("REHEARSAL_STATE") or ROOT / "build" / "rehearsal",
+        type=Path,
+    )
     return parser.parse_args()
 
 
@@ -37,72 +58,108 @@ def _port(text: str) -> int:
     return int(text)
 
 
-async def _run(host: str, port: int, frameworks: Sequence[Framework]) -> None:
-    from rehearsal.gateway import Gateway, Route, RoutingTable
-    from rehearsal.landing import landing_page
-    from rehearsal.processes import AppDidNotStartError, AppProcess, connect_environment
+async def _serve(options: argparse.Namespace) -> None:
+    from rehearsal.profiles import UnknownProfileError, find_profile
+    from rehearsal.publishing import NotPublishedError, publish, reserve
+    from rehearsal.server import Rehearsal, Settings
     from rehearsal.serving import AddressInUseError, Server, listen
+    from rehearsal.state import StateInUseError
 
+    host, port = options.host, _port(options.port)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
 
     try:
+        profile = find_profile(options.profile)
         sock = listen(host, port)
+    except UnknownProfileError as error:
+        raise CannotRunError(f"{error.args[0]} Set PROFILE.") from None
     except AddressInUseError:
         raise CannotRunError(
             f"Port {port} on {host} is in use: stop what listens there, or choose another one"
-            f" (make run PORT={port + 1})."
+            f" (make {options.command} PORT={port + 1})."
         ) from None
     except OSError as error:
         raise CannotRunError(f"Cannot listen on {host}: {error.strerror}; set HOST.") from None
     address = f"[{host}]" if ":" in host else host
     url = f"http://{address}:{sock.getsockname()[1]}"
 
-    cache = {
-        "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", str(ROOT / "build/pycache"))
-    }
-    apps: dict[str, AppProcess] = {}
+    deploys = options.command == "run"
+    settings = Settings(
+        options.state,
+        url,
+        profile,
+        environments=ROOT / "build" / "rehearsal" / "environments",
+        resume=not deploys,
+    )
+    try:
+        rehearsal = Rehearsal(settings)
+    except StateInUseError as error:
+        sock.close()
+        raise CannotRunError(f"{error} Stop it, or set REHEARSAL_STATE.") from None
 
-    async def start(framework: Framework) -> None:
-        begun = time.monotonic()
-        prefix = f"/{framework.name}"
-        app = apps[framework.name] = AppProcess(
-            framework.entrypoint,
-            log=ROOT / "build" / "logs" / f"{framework.name}.log",
-            root_path=prefix,
-            environment=connect_environment(url, framework.name, cache),
-        )
-        await asyncio.to_thread(app.wait_until_ready)
-        table.put(Route(prefix=prefix, port=app.port))
-        _say(f"  {framework.name:<10} {url}{prefix}/  ({time.monotonic() - begun:.1f} s)")
-
-    table = RoutingTable()
-    server = Server(Gateway(table.resolve, landing_page(frameworks)))
+    server = Server(rehearsal)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     stopping: asyncio.Future[Literal[True]] = asyncio.create_task(stop.wait())
-    starting: asyncio.Future[list[None]] = asyncio.gather(*map(start, frameworks))
+
+    async def deploy_all() -> None:
+        frameworks = find_frameworks()
+        _say(f"Deploying {', '.join(framework.name for framework in frameworks)} with rsconnect")
+        guids = [reserve(rehearsal, framework) for framework in frameworks]
+        begun = time.monotonic()
+
+        async def deploy(framework: Framework, guid: str) -> None:
+            await publish(framework, guid, url, rehearsal.publisher.api_key)
+            _say(
+                f"  {framework.name:<10} {url}/{framework.name}/  ({time.monotonic() - begun:.1f} s)"
+            )
+
+        await asyncio.gather(*map(deploy, frameworks, guids))
+
+    deploying = asyncio.create_task(deploy_all() if deploys else _announce(rehearsal))
     try:
-        _say(f"Starting {', '.join(framework.name for framework in frameworks)}")
-        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
-            starting.result()
-            _say(f"Ready: {url}/  (Ctrl-C stops all)")
-            await stopping
-    except AppDidNotStartError as error:
+        await asyncio.wait((deploying, stopping, serving), return_when=asyncio.FIRST_COMPLETED)
+        if deploying.done():
+            deploying.result()
+            _say(
+                f"Ready: {url}/  (a rehearsal, not Connect; profile {profile.name}; Ctrl-C stops all)"
+            )
+            await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
+    except NotPublishedError as error:
         raise CannotRunError(str(error)) from None
     finally:
-        for app in apps.values():
-            app.terminate()
-        server.should_exit = True
-        starting.cancel()
+        deploying.cancel()
         stopping.cancel()
-        await asyncio.gather(*(asyncio.to_thread(app.stop) for app in apps.values()))
+        server.should_exit = True
+        await asyncio.gather(deploying, return_exceptions=True)
         await serving
-        with contextlib.suppress(asyncio.CancelledError, AppDidNotStartError):
-            await starting
+        rehearsal.state.close()
         sock.close()
+
+
+async def _announce(rehearsal: "Rehearsal") -> None:
+    for user in rehearsal.state.users():
+        _say(f"  API key of {user.username}, {user.role}: {user.api_key}")
+
+
+def _show_log(state: Path, name: str | None) -> None:
+    """Read what a rehearsal wrote, whether it runs or not."""
+    database = state / "state.sqlite"
+    if not database.is_file():
+        raise CannotRunError("There was no rehearsal here yet: make rehearse.")
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        rows = connection.execute(
+            "SELECT guid, ifnull(bundle_id, 0), name, vanity FROM content ORDER BY name"
+        ).fetchall()
+    for guid, bundle_id, own_name, vanity in rows:
+        if name is not None and name.strip("/") in (guid, own_name, (vanity or "").strip("/")):
+            log = state / "logs" / guid / f"{bundle_id}.log"
+            sys.stdout.write(log.read_text("utf-8", "replace") if log.is_file() else "")
+            return
+    names = ", ".join(row[2] for row in rows) or "none"
+    raise CannotRunError(f"Name content: make rehearse-logs NAME=...; there are: {names}.")
 
 
 def main() -> int:
@@ -111,11 +168,13 @@ def main() -> int:
         missing = [name for name in _NEEDED if find_spec(name) is None]
         if missing:
             raise CannotRunError(f"Not installed here: {', '.join(missing)}: run `make setup`.")
-        arguments = _arguments()
-        frameworks = find_frameworks()
-        if not frameworks:
+        options = _arguments()
+        if options.command == "logs":
+            _show_log(options.state, options.name)
+        elif not find_frameworks():
             raise CannotRunError(f"There is no <name>_app/ folder in {ROOT}.")
-        asyncio.run(_run(arguments.host, _port(arguments.port), frameworks))
+        else:
+            asyncio.run(_serve(options))
     except CannotRunError as error:
         print(f"rehearsal: {error}", file=sys.stderr)
         return 1

@@ -34,8 +34,14 @@ class Route:
     """Whether `X-Forwarded-For`, `-Proto` and `-Host` are sent."""
     credentials: Credentials | None = None
     """The signed-in user; `None` is an anonymous visitor, for whom no header is sent."""
+    external_host: bool = True
+    """Whether the app sees the client's Host header, or its own address."""
     drop: frozenset[bytes] = frozenset()
     """Lower-case names of further request headers that are not for the app."""
+    drop_cookies: frozenset[bytes] = frozenset()
+    """Names of cookies that are not for the app."""
+    add: tuple[tuple[bytes, bytes], ...] = ()
+    """Further request headers for the app."""
 
 
 class Refusal(Exception):
@@ -80,7 +86,9 @@ class RoutingTable:
 
 
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    """The answer where nothing is mounted."""
+    """The answer where nothing is mounted; an application without lifespan."""
+    if scope["type"] == "lifespan":
+        raise NotImplementedError
     await refuse(Problem(404, "Nothing is mounted at this path."), scope, receive, send)
 
 
@@ -99,7 +107,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await self._fallback(scope, receive, send)
             return
         try:
             async with self._resolve(scope) as route:
@@ -135,22 +143,17 @@ class Gateway:
             base_url=route.base_url,
             forwarded=route.forwarded,
             drop=drop,
+            drop_cookies=route.drop_cookies,
         )
+        host = dict(scope["headers"]).get(b"host") if route.external_host else None
         await proxy(
             scope,
             receive,
             send,
             port=route.port,
             target=target,
-            headers=headers,
+            host=host or f"127.0.0.1:{route.port}".encode(),
+            headers=[*headers, *route.add],
             rewrite=partial(for_client, prefix=route.prefix),
             response_seconds=self._response_seconds,
         )
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

@@ -20,7 +20,7 @@ _HOP_BY_HOP = frozenset(
 # What only the gateway may say. Compared after `_spelling`, so that a backend which folds names as
 # CGI does (`RStudio_Connect_Credentials`) cannot be handed a second copy.
 _OURS = re.compile(
-    rb"(rstudio|posit)-connect-.*|x-rsc-.*|x-rs-correlation-id|x-forwarded-.*|forwarded|x-real-ip"
+    rb"(rstudio|posit)-connect-.*|x-rsc-.*|x-rehearsal-.*|x-rs-correlation-id|x-forwarded-.*|forwarded|x-real-ip"
 )
 _HOST = re.compile(rb"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _COOKIE_PATH = re.compile(rb"(;[ \t]*path[ \t]*=[ \t]*)(/[^;]*)", re.IGNORECASE)
@@ -83,11 +83,13 @@ def for_upstream(
     base_url: bool,
     forwarded: bool,
     drop: frozenset[bytes] = frozenset(),
+    drop_cookies: frozenset[bytes] = frozenset(),
 ) -> Headers:
     """The client's end-to-end headers without anything that is the gateway's to say, then what it says.
 
     Framing (`Host`, `Content-Length`, `Transfer-Encoding`, `Sec-WebSocket-*`) is left to the caller,
-    `Expect` to the server in front of the gateway. `drop` names further headers not to send on.
+    `Expect` to the server in front of the gateway. `drop` names further headers not to send on, and
+    `drop_cookies` cookies.
     """
     unsent = drop | {b"host", b"content-length", b"expect"}
     headers = [
@@ -95,6 +97,8 @@ def for_upstream(
         for name, value in _end_to_end(scope["headers"])
         if name.lower() not in unsent and not _OURS.fullmatch(_spelling(name))
     ]
+    if drop_cookies:
+        headers = _without_cookies(headers, drop_cookies)
     origin = origin_of(scope)
     headers.append((b"x-rsc-request", origin + target_of(scope)))
     if base_url:
@@ -108,6 +112,18 @@ def for_upstream(
             headers.append((b"x-forwarded-for", client[0].encode()))
         headers += [(b"x-forwarded-proto", scheme), (b"x-forwarded-host", host)]
     return headers
+
+
+def _without_cookies(headers: Headers, names: frozenset[bytes]) -> Headers:
+    kept = []
+    for name, value in headers:
+        if name.lower() == b"cookie":
+            pairs = [pair.strip() for pair in value.split(b";")]
+            value = b"; ".join(pair for pair in pairs if pair.partition(b"=")[0] not in names)
+            if not value:
+                continue
+        kept.append((name, value))
+    return kept
 
 
 def for_client(headers: Headers, prefix: str) -> Headers:

@@ -113,6 +113,7 @@ async def proxy_http(
     *,
     port: int,
     target: bytes,
+    host: bytes,
     headers: Headers,
     rewrite: Rewrite,
     response_seconds: float,
@@ -124,12 +125,11 @@ async def proxy_http(
     """
     connection = await Connection.open(port)
     exchange = Exchange(connection, response_seconds)
-    host = [(name, value) for name, value in scope["headers"] if name.lower() == b"host"]
     request = h11.Request(
         method=scope["method"],
         target=target,
         headers=[
-            *(host or [(b"host", f"127.0.0.1:{port}".encode())]),
+            (b"host", host),
             *headers,
             *_framing(scope),
             (b"connection", b"close"),

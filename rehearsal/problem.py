@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 
@@ -46,3 +48,10 @@ async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -
     kind = "websocket.http" if scope["type"] == "websocket" else "http"
     await send({"type": f"{kind}.response.start", "status": problem.status, "headers": headers})
     await send({"type": f"{kind}.response.body", "body": body})
+
+
+def problem_response(error: HTTPException) -> Response:
+    """One of Starlette's own refusals in this form."""
+    body = Problem(error.status_code, error.detail).body
+    headers = dict(error.headers or {})
+    return Response(body, error.status_code, headers, "application/problem+json")

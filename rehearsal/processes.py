@@ -22,6 +22,12 @@ _POLL_SECONDS = 0.02
 class AppDidNotStartError(RuntimeError):
     """The process ended, or did not answer in time; the message ends with the last lines of its log."""
 
+    def __init__(self, sentence: str, lines: Sequence[str] = (), log: Path | None = None) -> None:
+        shown = "".join(f"\n  | {line}" for line in lines)
+        super().__init__(f"{sentence} Its log is {log}:{shown}" if lines else sentence)
+        self.sentence = sentence
+        self.lines = list(lines)
+
 
 def connect_environment(
     server_url: str, guid: str, extra: Mapping[str, str] = {}
@@ -43,13 +49,13 @@ def connect_environment(
     }
 
 
-def _server_arguments(server: ServerKind, fd: int, root_path: str) -> list[str]:
+def _server_arguments(server: ServerKind, root_path: str) -> list[str]:
     match server:
         case "uvicorn":
-            return ["--fd", str(fd), "--root-path", root_path, "--no-access-log"]
+            return ["--fd", "{fd}", "--root-path", root_path, "--no-access-log"]
         case "hypercorn":
             # 0 workers: serve in this process, instead of in a child that nobody would end with it.
-            return ["--bind", f"fd://{fd}", "--root-path", root_path, "--workers", "0"]
+            return ["--bind", "fd://{fd}", "--root-path", root_path, "--workers", "0"]
 
 
 class AppProcess:
@@ -58,8 +64,9 @@ class AppProcess:
     - `server`, `root_path`: the server and its `--root-path`.
     - `environment`: all that the process finds in its environment; nothing is inherited.
     - `directory`: the working directory, from which `application` is imported.
-    - `log`: the file that takes its output; made anew.
+    - `log`: the file that takes its output; made anew, or continued where `append` is true.
     - `command`: what stands before the server's own arguments, by default `python -m <server>`.
+    - `arguments`: what stands in the place of the server's own, with the listening socket as `{fd}`.
 
     The socket is bound here and handed over, so no other process can take the port in between. The
     process leads its own group, which `stop` ends as a whole; where the starting *thread* ends or its
@@ -76,27 +83,35 @@ class AppProcess:
         environment: Mapping[str, str],
         directory: Path = ROOT,
         command: Sequence[str] | None = None,
+        arguments: Sequence[str] | None = None,
+        append: bool = False,
     ) -> None:
         self.application = application
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         with (
             socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener,
-            log.open("wb") as output,
+            log.open("ab" if append else "wb") as output,
         ):
             # Bound but not listening: until the server listens, connections are refused.
             listener.bind(("127.0.0.1", 0))
+            # Accepted connections inherit it. uvicorn takes a passed socket for a Unix one, and so never
+            # asks for it: every answer in two parts would wait 40 ms for the client's acknowledgement.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.port: int = listener.getsockname()[1]
+            fd = listener.fileno()
+            if arguments is None:
+                arguments = _server_arguments(server, root_path)
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-I", str(_LAUNCH), str(os.getpid())),
                     *(command or (sys.executable, "-m", server)),
-                    *_server_arguments(server, listener.fileno(), root_path),
+                    *(argument.replace("{fd}", str(fd)) for argument in arguments),
                     application,
                 ],
                 cwd=directory,
                 env=dict(environment),
-                pass_fds=[listener.fileno()],
+                pass_fds=[fd],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -132,16 +147,16 @@ class AppProcess:
         deadline = time.monotonic() + seconds
         while not self.is_listening():
             if (code := self.exit_code()) is not None:
-                raise AppDidNotStartError(self._epitaph(f"ended with exit code {code}"))
+                raise self.failure(f"ended with exit code {code}")
             if time.monotonic() > deadline:
                 self.stop()
-                raise AppDidNotStartError(self._epitaph(f"did not answer within {seconds:g} s"))
+                raise self.failure(f"did not answer within {seconds:g} s")
             time.sleep(_POLL_SECONDS)
         return self
 
-    def _epitaph(self, what: str) -> str:
-        lines = "".join(f"\n  | {line}" for line in self.last_lines(8))
-        return f"{self.application} {what}. Its log is {self.log}:{lines or ' empty'}"
+    def failure(self, what: str) -> AppDidNotStartError:
+        """An error that says what became of it, and how its log ends."""
+        return AppDidNotStartError(f"{self.application} {what}.", self.last_lines(8), self.log)
 
     def last_lines(self, count: int) -> list[str]:
         """The end of its log."""

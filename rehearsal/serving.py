@@ -27,7 +27,7 @@ class Server(uvicorn.Server):
                 h11_max_incomplete_event_size=256 * 1024,
                 ws="websockets-sansio",
                 ws_max_size=2**31,
-                lifespan="on",
+                lifespan="auto",
                 log_level="warning",
                 access_log=False,
                 # The app's own Server and Date go through; the gateway's must not stand beside them.

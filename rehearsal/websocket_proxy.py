@@ -87,6 +87,7 @@ async def proxy_websocket(
     *,
     port: int,
     target: bytes,
+    host: bytes,
     headers: Headers,
     rewrite: Rewrite,
     response_seconds: float,
@@ -95,9 +96,8 @@ async def proxy_websocket(
 
     Raises `UpstreamRefusedError` and `UpstreamSlowError` before anything was sent to the client.
     """
-    host = dict(scope["headers"]).get(b"host", b"").decode("ascii", "replace")
     request = Request(
-        host=host or f"127.0.0.1:{port}",
+        host=host.decode("ascii", "replace"),
         target=target.decode("ascii"),
         extra_headers=headers,
         subprotocols=scope["subprotocols"],

@@ -47,11 +47,6 @@ def app_of(handler: Callable[[Request], object], *methods: str) -> Starlette:
     return Starlette(routes=[Path_("/", handler, methods=methods or ("GET",))])
 
 
-def without_lifespan(app: ASGIApp) -> ASGIApp:
-    """For a bare callable, under a server that insists on lifespan events."""
-    return Gateway(RoutingTable().resolve, app)
-
-
 async def happened(event: threading.Event) -> None:
     """Raises `TimeoutError` where it does not happen."""
     if not await anyio.to_thread.run_sync(event.wait, TIMEOUT_SECONDS):
@@ -106,7 +101,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def test_an_answer_may_begin_before_the_body_has_ended() -> None:
-    with mounted(without_lifespan(echo)) as url, dial(url) as connection:
+    with mounted(echo) as url, dial(url) as connection:
         connection.sendall(
             b"POST /app HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nping\r\n"
         )
@@ -259,7 +254,7 @@ def test_any_method_and_a_body_on_get_pass() -> None:
         request = Request(scope, receive)
         await Response(scope["method"].encode() + await request.body())(scope, receive, send)
 
-    with mounted(without_lifespan(app)) as url:
+    with mounted(app) as url:
         for method in ("GET", "PROPFIND", "DELETE"):
             assert httpx.request(method, url, content=b"!").text == f"{method}!"
 

@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -19,8 +20,16 @@ from tests.rehearsal.wire import TIMEOUT_SECONDS
 NAMES = [framework.name for framework in find_frameworks()]
 
 
+Running = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Running:
+    return partial(_running, REHEARSAL_STATE=str(tmp_path / "state"))
+
+
 @contextmanager
-def running(**environment: str) -> Iterator[subprocess.Popen[str]]:
+def _running(**environment: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
         [sys.executable, "-m", "rehearsal"],
         cwd=ROOT,
@@ -58,7 +67,9 @@ def processes_of(url: str) -> list[int]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_every_app_answers_until_a_signal_stops_them_all(number: signal.Signals) -> None:
+def test_every_app_answers_until_a_signal_stops_them_all(
+    running: Running, number: signal.Signals
+) -> None:
     with running() as process:
         url = ready_url(process)
         with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
@@ -80,7 +91,7 @@ def test_every_app_answers_until_a_signal_stops_them_all(number: signal.Signals)
         assert processes_of(url) == []
 
 
-def test_a_signal_during_start_up_stops_it_too() -> None:
+def test_a_signal_during_start_up_stops_it_too(running: Running) -> None:
     with running() as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -88,7 +99,7 @@ def test_a_signal_during_start_up_stops_it_too() -> None:
         assert process.wait(TIMEOUT_SECONDS) == 0
 
 
-def test_a_port_in_use_is_one_line_that_names_it() -> None:
+def test_a_port_in_use_is_one_line_that_names_it(running: Running) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with running(PORT=port) as process:
@@ -99,7 +110,7 @@ def test_a_port_in_use_is_one_line_that_names_it() -> None:
 
 
 @pytest.mark.parametrize("port", ["http", "65536", "-1", ""])
-def test_a_port_that_is_none_is_one_line_that_names_it(port: str) -> None:
+def test_a_port_that_is_none_is_one_line_that_names_it(running: Running, port: str) -> None:
     with running(PORT=port) as process:
         _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 1

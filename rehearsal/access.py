@@ -1,0 +1,62 @@
+"""Who asks, and what that user may see and change."""
+
+import secrets
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.types import Scope
+
+from rehearsal.state import Content, State, User
+
+SESSION_COOKIE = "rehearsal-session"
+
+
+class WrongKeyError(Exception):
+    """The request carries an API key that is nobody's."""
+
+
+def api_key_of(scope: Scope) -> str | None:
+    """The key in `Authorization: Key ...`; `None` where the header is absent or of another scheme."""
+    header: bytes = dict(scope["headers"]).get(b"authorization", b"")
+    scheme, _, key = header.decode("latin-1").partition(" ")
+    return key.strip() if scheme.lower() == "key" else None
+
+
+def user_by_key(state: State, scope: Scope) -> User | None:
+    """The user whose API key the request carries, `None` without one. Raises `WrongKeyError`."""
+    key = api_key_of(scope)
+    if key is None:
+        return None
+    for user in state.users():
+        if secrets.compare_digest(user.api_key.encode(), key.encode()):
+            return user
+    raise WrongKeyError
+
+
+def user_by_cookie(state: State, scope: Scope) -> User | None:
+    """The user whom the dashboard's switch chose in this browser."""
+    cookie = SimpleCookie()
+    try:
+        cookie.load(dict(scope["headers"]).get(b"cookie", b"").decode("latin-1"))
+    except CookieError:
+        return None
+    morsel = cookie.get(SESSION_COOKIE)
+    return state.user_by("session", morsel.value) if morsel else None
+
+
+def may_publish(state: State, user: User, content: Content) -> bool:
+    """Whether the user may change the content and see its drafts: its owner, and who is made one."""
+    return user.guid == content.owner_guid or any(
+        permission.user_guid == user.guid and permission.role == "owner"
+        for permission in state.permissions(content.guid)
+    )
+
+
+def may_view(state: State, user: User | None, content: Content) -> bool:
+    """Whether the user, or an anonymous visitor, may look at the active version."""
+    if content.access_type == "all":
+        return True
+    if user is None:
+        return False
+    if content.access_type == "logged_in" or may_publish(state, user, content):
+        return True
+    return any(permission.user_guid == user.guid for permission in state.permissions(content.guid))

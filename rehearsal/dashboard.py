@@ -1,0 +1,172 @@
+"""The dashboard: what is deployed, who looks at it, and what it prints. Its index is the landing page."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
+from starlette.routing import Route
+
+from rehearsal.access import SESSION_COOKIE, may_publish, may_view, user_by_cookie
+from rehearsal.frameworks import Framework, find_frameworks
+from rehearsal.headers import origin_of
+from rehearsal.hosting import Hosting
+from rehearsal.profiles import Profile
+from rehearsal.state import Content, State, User
+
+_PAGES = Path(__file__).with_name("pages")
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+_LOG_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Card:
+    """One app on the index: a framework of this repository, other content, or both."""
+
+    title: str
+    framework: Framework | None
+    content: Content | None
+    mount: str | None
+    """The prefix under which links lead to it, without a final slash; `None` before it runs."""
+    processes: int
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """The pages, over what is deployed."""
+
+    state: State
+    hosting: Hosting
+    profile: Profile
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self.index),
+            Route("/rehearsal.css", self.stylesheet),
+            Route("/user", self.switch_user, methods=["POST"]),
+            Route("/source/{name}", self.source),
+            Route("/dashboard/{guid}", self.content),
+            Route("/dashboard/{guid}/logs", self.logs),
+            Route("/dashboard/{guid}/draft/{bundle_id:int}", self.draft),
+        ]
+
+    def _page(self, request: Request, template: str, **context: object) -> Response:
+        html = _TEMPLATES.get_template(template).render(
+            profile=self.profile,
+            users=self.state.users(),
+            user=user_by_cookie(self.state, request.scope),
+            here=request.url.path,
+            **context,
+        )
+        return HTMLResponse(html, headers=_HEADERS)
+
+    async def index(self, request: Request) -> Response:
+        user = user_by_cookie(self.state, request.scope)
+        return self._page(request, "index.html", cards=self._cards(user))
+
+    def _cards(self, user: User | None) -> list[Card]:
+        contents = [c for c in self.state.contents() if may_view(self.state, user, c)]
+        at = {content.vanity: content for content in contents if content.vanity}
+        frameworks = find_frameworks()
+        cards = [self._card(framework, at.get(f"/{framework.name}")) for framework in frameworks]
+        shown = {card.content.guid for card in cards if card.content}
+        others = [content for content in contents if content.guid not in shown]
+        return cards + [self._card(None, content) for content in others]
+
+    def _card(self, framework: Framework | None, content: Content | None) -> Card:
+        runs = content is not None and content.bundle_id is not None
+        mount = None
+        if content is not None and runs:
+            mount = content.vanity or f"/content/{content.guid}"
+        title = framework.title if framework else (content.title or content.name if content else "")
+        processes = len(self.hosting.processes_of(content)) if content else 0
+        return Card(title, framework, content, mount, processes)
+
+    async def stylesheet(self, _: Request) -> Response:
+        return FileResponse(_PAGES / "rehearsal.css", headers=_HEADERS)
+
+    async def source(self, request: Request) -> Response:
+        for framework in find_frameworks():
+            file = framework.folder / "app.py"
+            if framework.name == request.path_params["name"] and file.is_file():
+                return PlainTextResponse(file.read_text(encoding="utf-8"), headers=_HEADERS)
+        raise HTTPException(404, "There is no such source here.")
+
+    async def switch_user(self, request: Request) -> Response:
+        """Be another user in this browser; asked for by a form of our own pages only."""
+        origin = request.headers.get("origin")
+        if origin is None or origin.encode() != origin_of(request.scope):
+            raise HTTPException(403, "The user is switched on the dashboard.")
+        body = await request.body()
+        wanted = body.decode("ascii", "replace").partition("guid=")[2].partition("&")[0]
+        answer = RedirectResponse(_back(request), 303)
+        user = self.state.user_by("guid", wanted)
+        if user is None:
+            answer.delete_cookie(SESSION_COOKIE)
+        else:
+            answer.set_cookie(SESSION_COOKIE, user.session, httponly=True, samesite="lax")
+        return answer
+
+    def _managed(self, request: Request) -> Content:
+        user = user_by_cookie(self.state, request.scope)
+        content = self.state.content(request.path_params["guid"])
+        if content is None or user is None or not may_publish(self.state, user, content):
+            raise HTTPException(
+                404, "There is nothing here for this user: switch on the dashboard."
+            )
+        return content
+
+    async def content(self, request: Request) -> Response:
+        content = self._managed(request)
+        return self._page(
+            request,
+            "content.html",
+            content=content,
+            bundles=self.state.bundles(content.guid),
+            processes=self.hosting.processes_of(content),
+            variables=list(self.state.environment(content.guid)),
+        )
+
+    async def logs(self, request: Request) -> Response:
+        content = self._managed(request)
+        newest = next((bundle.id for bundle in self.state.bundles(content.guid)), None)
+        wanted = request.query_params.get("bundle", str(content.bundle_id or newest or 0))
+        log = self.hosting.log_of(content.guid, int(wanted) if wanted.isdecimal() else 0)
+        text = _tail(log) if log.is_file() else ""
+        return self._page(request, "logs.html", content=content, bundle=wanted, text=text)
+
+    async def draft(self, request: Request) -> Response:
+        content = self._managed(request)
+        return RedirectResponse(
+            f"/content/{content.guid}/_bundle{request.path_params['bundle_id']}/", 307
+        )
+
+
+def _back(request: Request) -> str:
+    """The page that the form was on, without anything that would lead elsewhere."""
+    path = urlsplit(request.headers.get("referer", "")).path
+    return path if path.startswith("/dashboard/") else "/"
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - _LOG_BYTES, 0))
+        return file.read().decode("utf-8", "replace")

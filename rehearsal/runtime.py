@@ -1,0 +1,147 @@
+"""Serves one deployed app inside its own environment, with the scope that a server version would give it.
+
+Run as a script, by path, by the content's interpreter, so it may use nothing but the standard library and
+the server: `python runtime.py --shape SHAPE --server SERVER ... module:attribute`. Connect too starts a
+script of its own (`connect_fastapi_runtime.py`, seen in tracebacks of live servers) which imports the app.
+
+The gateway sends the path without the prefix, and the prefix in `X-Rehearsal-Mount`, which ends here.
+"""
+
+import argparse
+import asyncio
+import importlib
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MOUNT_HEADER = b"x-rehearsal-mount"
+# Tried in this order where the entry point names a module only (rsconnect-python, validate_entry_point).
+DEFAULT_NAMES = ("app", "application", "create_app", "make_app")
+
+
+class EntryPointError(Exception):
+    """One sentence that says what of the entry point is wrong."""
+
+
+def load(entrypoint: str) -> ASGIApp:
+    """The application that an entry point names: `module:attribute`, `module` or `file.py`.
+
+    Raises `EntryPointError`; what the app's own code raises while it is imported passes through.
+    """
+    name, colon, attribute = entrypoint.partition(":")
+    name = name.removesuffix(".py").replace("/", ".")
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
+            raise
+        raise EntryPointError(
+            f"The entry point is {entrypoint}, but the bundle has no module {error.name}."
+        ) from None
+    for candidate in (attribute,) if colon else DEFAULT_NAMES:
+        found = getattr(module, candidate, None)
+        if found is None:
+            continue
+        if candidate in ("create_app", "make_app"):
+            found = found()
+        if not callable(found):
+            raise EntryPointError(f"{candidate} in module {name} is no ASGI application.")
+        application: ASGIApp = found
+        return application
+    names = attribute if colon else " or ".join(DEFAULT_NAMES)
+    raise EntryPointError(f"The entry point is {entrypoint}, but module {name} has no {names}.")
+
+
+class Mounted:
+    """ASGI layer that gives each request the scope of this shape.
+
+    - `included`: `root_path` is the prefix, and `path` begins with it, as the ASGI specification has it.
+    - `stripped`: `root_path` is the prefix, and `path` does not contain it.
+    - `bare`: no `root_path`; only the base-URL header tells the prefix.
+    """
+
+    def __init__(self, app: ASGIApp, shape: str) -> None:
+        self._app = app
+        self._shape = shape
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        prefix = b"".join(
+            value for name, value in scope["headers"] if name == MOUNT_HEADER
+        ).decode()
+        is_root = scope["path"] == "/" and scope.get("method") in ("GET", "HEAD")
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != MOUNT_HEADER]
+        if self._shape != "bare":
+            scope["root_path"] = prefix
+        if self._shape == "included":
+            scope["path"] = prefix + scope["path"]
+            scope["raw_path"] = prefix.encode() + scope["raw_path"]
+        await self._app(scope, receive, docs_for_missing_root(prefix, send) if is_root else send)
+
+
+def docs_for_missing_root(prefix: str, send: Send) -> Send:
+    """Answers `GET /` with a redirect to `docs` where the app has no handler for it.
+
+    Documented in Connect's user guide, section FastAPI; that a 404 is how it shows, and the status of
+    the redirect, are inferred.
+    """
+    replaced = False
+
+    async def send_or_redirect(message: Message) -> None:
+        nonlocal replaced
+        if message["type"] == "http.response.start" and message["status"] == 404:
+            replaced = True
+            location = f"{prefix}/docs".encode()
+            headers = [(b"location", location), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 307, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+        elif not replaced:
+            await send(message)
+
+    return send_or_redirect
+
+
+def serve_with_uvicorn(app: ASGIApp, fd: int) -> None:
+    import uvicorn
+
+    uvicorn.run(app, fd=fd, log_level="info", access_log=False)
+
+
+def serve_with_hypercorn(app: ASGIApp, fd: int) -> None:
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    config = Config()
+    config.bind = [f"fd://{fd}"]
+    config.errorlog = "-"
+    asyncio.run(serve(app, config))  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Raises `SystemExit` with one sentence where the app cannot be loaded or is served no longer."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shape", choices=("included", "stripped", "bare"), required=True)
+    parser.add_argument("--server", choices=("uvicorn", "hypercorn"), required=True)
+    parser.add_argument("--fd", required=True)
+    parser.add_argument("entrypoint")
+    options = parser.parse_args()
+    # The script's own folder is not the app's to import from; the working directory is.
+    sys.path[0] = ""
+    try:
+        app = Mounted(load(options.entrypoint), options.shape)
+    except EntryPointError as error:
+        sys.exit(str(error))
+    serve = serve_with_uvicorn if options.server == "uvicorn" else serve_with_hypercorn
+    serve(app, int(options.fd))
+
+
+if __name__ == "__main__":
+    main()
