@@ -8,6 +8,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/build/uv-cache
 export UV_PYTHON_DOWNLOADS ?= never
 export PLAYWRIGHT_BROWSERS_PATH ?= $(CURDIR)/build/browsers
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/build/pycache
+export API_KEY HOST PORT
 
 # PYTHON=3.13 chooses another interpreter, with an environment of its own beside the default one.
 VENV := $(if $(PYTHON),build/venv-$(subst /,_,$(PYTHON)),.venv)
@@ -43,6 +44,45 @@ $(VENV)/.ready: $(LOCKS)
 	echo "Installing $(LOCKS)"; \
 	$(VENV)/uv-bootstrap pip sync --quiet --python $(BIN)/python $(LOCKS); \
 	rm $(VENV)/uv-bootstrap; touch $@
+
+.PHONY: run
+run: setup ## start all four behind one gateway on http://127.0.0.1:3939/ (PORT=, HOST=)
+	@exec $(BIN)/python -m rehearsal
+
+.PHONY: run-%
+run-%: setup %_app/app.py ## start one app with auto-reload on http://127.0.0.1:8000/ (PORT=)
+	@exec $(BIN)/python -m uvicorn $*_app.app:app --reload --reload-dir $*_app --reload-dir shared \
+		--reload-include '*.json' --reload-include '*.html' --reload-include '*.yaml' \
+		--host 127.0.0.1 --port $(or $(PORT),8000)
+
+# A name without a folder gets the list of those that have one.
+%_app/app.py:
+	@echo "make: there is no $*_app/ here; there are: $(patsubst %_app/,%,$(sort $(wildcard *_app/)))" >&2; exit 1
+
+.PHONY: test-all
+test-all: setup chromium ## every check: format, lint, types, contract, machinery, browser (PYTHON=3.13 for another one)
+	@$(BIN)/ruff format --check --quiet . || { echo "make: format with '$(BIN)/ruff format'" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/python -m pytest -q
+
+.PHONY: test-%
+test-%: setup %_app/app.py ## the contract for one framework, the in-process half first
+	@$(BIN)/python -m pytest -q -x tests/contract --app $* --server "in process"
+	@$(BIN)/python -m pytest -q tests/contract --app $*
+
+.PHONY: test-in-process
+test-in-process: setup ## the contract for all, without servers and browser
+	@$(BIN)/python -m pytest -q tests/contract --server "in process"
+
+.PHONY: test-url
+test-url: setup ## the contract for a deployed app: URL=https://... [API_KEY=...]
+	@test -n "$(URL)" || { echo "make: which app? make test-url URL=https://connect.example.org/content/.../ [API_KEY=...]" >&2; exit 1; }
+	@$(BIN)/python -m pytest -q -rs tests/contract/test_contract.py --url "$(URL)"
+
+.PHONY: chromium
+chromium: setup
+	@$(BIN)/python -m tests.chromium
 
 .PHONY: lock
 lock: $(VENV)/.ready ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)

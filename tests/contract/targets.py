@@ -71,6 +71,11 @@ class Target:
         return waivers
 
 
+def environment_of(*, trust: bool) -> dict[str, str]:
+    """All that an app's process finds in its environment."""
+    return {"PATH": os.environ["PATH"], "CONNECT_HEADERS": "trust" if trust else "ignore"}
+
+
 @dataclass
 class Servers:
     """One app on one kind of server: a process for each `--root-path` and each kind of trust, when needed."""
@@ -96,11 +101,7 @@ class Servers:
             self.framework.entrypoint,
             server=self.kind,
             root_path=root_path,
-            environment={
-                "PATH": os.environ["PATH"],
-                "CONNECT_HEADERS": "trust" if trust else "ignore",
-                "PYTHONUNBUFFERED": "1",
-            },
+            environment=environment_of(trust=trust),
             command=[sys.executable, "-m", "tests.contract.serve", self.kind],
             log=LOGS / f"{self.framework.name}-{self.kind}-{len(self._processes)}.log",
         )

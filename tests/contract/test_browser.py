@@ -1,0 +1,197 @@
+"""PAGES-3 and DOCS-1 as a person meets them: in headless Chromium, behind the gateway, under any prefix."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+
+from rehearsal.frameworks import Framework, find_frameworks
+from rehearsal.gateway import Gateway, Route, RoutingTable
+from rehearsal.processes import AppProcess, ServerKind
+from rehearsal.serving import serving
+from tests import chromium
+from tests.contract.model import Mount
+from tests.contract.report import Result, result
+from tests.contract.targets import LOGS, PREFIXES, Target, environment_of
+
+PAGES = ("/", "/about", "/docs")
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the browser's request reaches an app: `mount` as the suite names it, on one kind of server."""
+
+    mount: Mount
+    server: ServerKind = "uvicorn"
+
+
+WAYS = (
+    Way(Mount("bare")),
+    Way(Mount("content, stripped", PREFIXES["content"], root_path=True)),
+    Way(
+        Mount("content, included", PREFIXES["content"], root_path=True, path="included"),
+        "hypercorn",
+    ),
+    Way(Mount("bundle, header, included", PREFIXES["bundle"], base_url=True, path="included")),
+    Way(Mount("vanity, header, stripped", PREFIXES["vanity"], base_url=True)),
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = chromium.launch(playwright)
+        yield browser
+        browser.close()
+
+
+Reach = Callable[[Framework, Way], str]
+
+
+@pytest.fixture(scope="module")
+def reach() -> Iterator[Reach]:
+    """The address of an app as a browser reaches it, without a final slash."""
+    with ExitStack() as stack:
+        processes: dict[tuple[str, str, str], AppProcess] = {}
+
+        def reach(framework: Framework, way: Way) -> str:
+            mount = way.mount
+            root_path = mount.prefix if mount.root_path else ""
+            key = (framework.name, way.server, root_path)
+            if key not in processes:
+                process = AppProcess(
+                    framework.entrypoint,
+                    server=way.server,
+                    root_path=root_path,
+                    environment=environment_of(trust=True),
+                    log=LOGS / f"{framework.name}-browser-{len(processes)}.log",
+                )
+                processes[key] = stack.enter_context(process).wait_until_ready()
+            process = processes[key]
+            if not mount.prefix:
+                return process.url
+            route = Route(
+                mount.prefix,
+                process.port,
+                strip_prefix=mount.path == "stripped",
+                base_url=mount.base_url,
+            )
+            gateway = Gateway(RoutingTable.of(route).resolve)
+            return stack.enter_context(serving(gateway)) + mount.prefix
+
+        yield reach
+        for process in processes.values():
+            process.terminate()
+
+
+@dataclass
+class Visit:
+    """A page of the browser, and everything that it asked for or complained about."""
+
+    page: Page
+    base: str
+    requested: list[Request] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> None:
+        """Goes to a page of the app. Fails where that is not answered 200."""
+        response = self.page.goto(f"{self.base}{path}", wait_until="load")
+        assert response is not None
+        assert response.status == 200
+
+    def check_requests(self) -> None:
+        """All that was asked for was this app's, was there, and was let in by the page's policy."""
+        assert self.complaints == []
+        for request in self.requested:
+            assert request.url == self.base or request.url.startswith((f"{self.base}/", "data:"))
+            response = request.response()
+            assert response is None or response.status in (200, 304)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    app = metafunc.config.getoption("--app")
+    pairs = [(f, w) for f in find_frameworks() if app in (None, f.name) for w in WAYS]
+    ids = [f"{framework.name}-{way.mount.id}" for framework, way in pairs]
+    # Both tests of one way share a page, and so the browser's cache.
+    metafunc.parametrize(("framework", "way"), pairs, ids=ids, scope="module")
+
+
+@pytest.fixture(scope="module")
+def visit(framework: Framework, way: Way, browser: Browser, reach: Reach) -> Iterator[Visit]:
+    context = browser.new_context()
+    context.set_default_timeout(15_000)
+    visit = Visit(context.new_page(), reach(framework, way))
+    visit.page.on("request", lambda asked: visit.requested.append(asked))
+    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.on(
+        "console",
+        lambda m: visit.complaints.append(m.text) if m.type in ("error", "warning") else None,
+    )
+    yield visit
+    context.close()
+
+
+Pass = Callable[[], None]
+
+
+@pytest.fixture
+def passes(
+    request: pytest.FixtureRequest, framework: Framework, way: Way, recorded: list[Result]
+) -> Iterator[Pass]:
+    """Puts the case into the report: as passed when it was called, as failed when the test ended before."""
+    (case,) = request.node.get_closest_marker("case").args
+    passed: list[bool] = []
+    yield lambda: passed.append(True)
+    found = result(case, Target(way.server, way.mount, framework), "pass" if passed else "fail")
+    found.server = f"{way.server}, browser"
+    recorded.append(found)
+
+
+ADDRESSES = """() => [
+  ...[...document.querySelectorAll("a[href], link[href]")].map(element => element.href),
+  ...[...document.querySelectorAll("script[src], img[src]")].map(element => element.src),
+  ...[...document.querySelectorAll("form")].map(element => element.action),
+]"""
+
+
+@pytest.mark.case("PAGES-3")
+def test_every_address_leads_to_the_app_under_its_prefix(visit: Visit, passes: Pass) -> None:
+    for path in (*PAGES, ""):
+        visit.open(path)
+        for address in set(visit.page.evaluate(ADDRESSES)):
+            assert address.startswith(f"{visit.base}/")
+            assert visit.page.request.head(address).status == 200
+
+    visit.open("/")
+    visit.page.get_by_label("Who shall be welcomed?").fill('مرحبا <b>"&')
+    visit.page.get_by_role("button").click()
+    expect(visit.page.locator("#welcome")).to_have_text('Welcome to the about page مرحبا <b>"&.')
+    assert visit.page.url.startswith(f"{visit.base}/about?name=")
+    visit.page.locator("#home").click()
+    expect(visit.page.get_by_role("heading", level=1)).to_have_text("Hello world")
+    assert visit.page.url == f"{visit.base}/"
+    visit.check_requests()
+    passes()
+
+
+@pytest.mark.case("DOCS-1")
+def test_the_documentation_works(visit: Visit, passes: Pass) -> None:
+    visit.open("/docs")
+    page = visit.page
+    expect(page.locator("#swagger-ui .version-stamp").first).to_contain_text("OAS 3.1")
+    assert re.match(r"5\.", page.evaluate("() => versions.swaggerUI.version"))
+
+    page.locator('[data-path="/greetings/{lang}"]').click()
+    operation = page.locator(".opblock.is-open")
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_placeholder("lang").fill("zh")
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table .response")
+    expect(answer.locator(".response-col_status")).to_contain_text("200")
+    expect(answer.locator(".response-col_description code").first).to_contain_text("你好")
+    assert f"{visit.base}/greetings/zh" in [request.url for request in visit.requested]
+    visit.check_requests()
+    passes()

@@ -1,0 +1,178 @@
+"""The mount layer and Connect's headers, by themselves."""
+
+from typing import Any
+
+import pytest
+
+from shared.asgi import Scope
+from shared.connect import (
+    Credentials,
+    Mount,
+    headers_trusted,
+    parse_base_url,
+    parse_credentials,
+    parse_prefix,
+)
+from shared.problems import Problem
+
+BASE_URL = b"rstudio-connect-app-base-url"
+
+
+async def nothing(*_: Any) -> None:
+    pass
+
+
+def scope(path: str, root_path: str = "", *base_urls: bytes, **more: Any) -> Scope:
+    return {
+        "type": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": root_path,
+        "headers": [(b"host", b"example"), *((BASE_URL, base_url) for base_url in base_urls)],
+        **more,
+    }
+
+
+@pytest.fixture(autouse=True)
+def _no_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CONNECT_HEADERS", "POSIT_PRODUCT", "RSTUDIO_PRODUCT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "trusted"),
+    [
+        ({}, False),
+        ({"POSIT_PRODUCT": "CONNECT"}, True),
+        ({"RSTUDIO_PRODUCT": "CONNECT"}, True),
+        ({"POSIT_PRODUCT": "WORKBENCH", "RSTUDIO_PRODUCT": "CONNECT"}, True),
+        ({"POSIT_PRODUCT": "CONNECT_CLOUD"}, False),
+        ({"CONNECT_HEADERS": "trust"}, True),
+        ({"CONNECT_HEADERS": "ignore", "POSIT_PRODUCT": "CONNECT"}, False),
+        ({"CONNECT_HEADERS": "yes"}, False),
+        ({"CONNECT_HEADERS": "yes", "POSIT_PRODUCT": "CONNECT"}, True),
+    ],
+)
+def test_trust_follows_the_product_unless_connect_headers_decides(
+    environment: dict[str, str], trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert headers_trusted() is trusted
+
+
+@pytest.mark.parametrize("path", ["included", "stripped"])
+def test_a_scope_in_the_wanted_form_is_handed_on_as_it_is(path: Any) -> None:
+    given = scope("/content/x/greetings" if path == "included" else "/greetings", "/content/x")
+    assert Mount(nothing, path=path).mounted(given) is given
+    bare = scope("/greetings")
+    assert Mount(nothing, path=path).mounted(bare) is bare
+
+
+@pytest.mark.parametrize("given", ["/content/x/greetings", "/greetings"])
+def test_either_form_becomes_the_wanted_one(given: str) -> None:
+    before = scope(given, "/content/x")
+    included = Mount(nothing, path="included").mounted(before)
+    assert included["path"] == "/content/x/greetings"
+    assert included["raw_path"] == b"/content/x/greetings"
+    stripped = Mount(nothing, path="stripped").mounted(before)
+    assert (stripped["path"], stripped["raw_path"]) == ("/greetings", b"/greetings")
+    assert included["root_path"] == stripped["root_path"] == "/content/x"
+    assert before == scope(given, "/content/x")
+
+
+def test_websockets_are_mounted_too() -> None:
+    given = scope("/content/x/live", "/content/x", type="websocket")
+    assert Mount(nothing, path="stripped").mounted(given)["path"] == "/live"
+
+
+def test_where_a_path_fits_both_readings_the_specifications_wins() -> None:
+    given = scope("/content/x/content/x", "/content/x")
+    assert Mount(nothing, path="stripped").mounted(given)["path"] == "/content/x"
+
+
+def test_a_prefix_ends_at_a_slash() -> None:
+    given = scope("/content/xyz", "/content/x")
+    assert Mount(nothing, path="stripped").mounted(given)["path"] == "/content/xyz"
+
+
+@pytest.mark.parametrize("path", ["/content/x", "/content/x/", ""])
+def test_the_mount_itself_is_the_root(path: str) -> None:
+    mounted = Mount(nothing, path="stripped").mounted(scope(path, "/content/x"))
+    assert (mounted["path"], mounted["raw_path"]) == ("/", b"/")
+
+
+def test_a_final_slash_of_root_path_is_dropped() -> None:
+    mounted = Mount(nothing, path="included").mounted(scope("/greetings", "/content/x/"))
+    assert (mounted["root_path"], mounted["path"]) == ("/content/x", "/content/x/greetings")
+
+
+def test_a_prefix_spelled_with_percent_encoding_is_found_and_the_rest_stays_as_it_came() -> None:
+    given = scope("/content/x/a/b", "/content/x", raw_path=b"/c%6Fntent%2Fx/a%2Fb")
+    mounted = Mount(nothing, path="stripped").mounted(given)
+    assert (mounted["path"], mounted["raw_path"]) == ("/a/b", b"/a%2Fb")
+
+
+def test_a_server_without_raw_path_gets_one_made() -> None:
+    given = scope("/content/x/你好", "/content/x", raw_path=None)
+    mounted = Mount(nothing, path="stripped").mounted(given)
+    assert mounted["raw_path"] == b"/%E4%BD%A0%E5%A5%BD"
+
+
+def test_root_path_comes_before_the_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSIT_PRODUCT", "CONNECT")
+    given = scope("/greetings", "/content/x", b"https://h.example/vanity")
+    mounted = Mount(nothing, path="included").mounted(given)
+    assert mounted["root_path"] == "/content/x"
+    assert (BASE_URL, b"https://h.example/vanity") in mounted["headers"]
+
+
+def test_untrusted_headers_are_dropped() -> None:
+    given = scope("/greetings", "", b"https://h.example/vanity")
+    given["headers"].append((b"rstudio-connect-credentials", b'{"user":"eve"}'))
+    mounted = Mount(nothing, path="included").mounted(given)
+    assert (mounted["root_path"], mounted["path"]) == ("", "/greetings")
+    assert mounted["headers"] == [(b"host", b"example")]
+
+
+def test_a_base_url_below_the_layer_has_no_final_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSIT_PRODUCT", "CONNECT")
+    mounted = Mount(nothing, path="included").mounted(scope("/", "", b"https://h.example/x/"))
+    assert mounted["headers"] == [(b"host", b"example"), (BASE_URL, b"https://h.example/x")]
+
+
+@pytest.mark.parametrize(
+    ("value", "prefix"),
+    [
+        (b"https://connect.example.org/content/1b2c", "/content/1b2c"),
+        (b"http://127.0.0.1:3939/a/b.c/~d/_e-f", "/a/b.c/~d/_e-f"),
+        (b"https://connect.example.org", ""),
+        (b"https://connect.example.org/", ""),
+        (b"https://[2001:db8::1]:443/x", "/x"),
+    ],
+)
+def test_a_base_url_is_an_absolute_url_with_a_plain_path(value: bytes, prefix: str) -> None:
+    base_url = parse_base_url(value)
+    assert base_url is not None
+    assert base_url.prefix == prefix
+    assert base_url.url == value.decode().rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "root_path", ["/", "", "x", "/a//b", "/a/..", "/../a", "/./a", "/a b", "/é", "/%41", "/a\n"]
+)
+def test_a_prefix_is_made_of_plain_segments(root_path: str) -> None:
+    assert parse_prefix(root_path) == ""
+
+
+def test_dots_inside_a_segment_are_plain() -> None:
+    assert parse_prefix("/a..b/.c/d.") == "/a..b/.c/d."
+
+
+def test_credentials_are_absent_or_whole() -> None:
+    assert parse_credentials([]) is None
+    found = parse_credentials([b'{"user":"ada","groups":["x"],"more":1}'])
+    assert found == Credentials("ada", ["x"])
+    with pytest.raises(Problem) as refused:
+        parse_credentials([b'{"user":""}'])
+    assert refused.value.status == 400

@@ -1,0 +1,47 @@
+"""The data layer: what it reads, and what it says of a file that it cannot use."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+
+from shared.greetings import GreetingsError, open_greetings, read_greetings
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "line 1: not JSON"),
+        ('{"en": "Hello",\n "es": }', "line 2: not JSON"),
+        ("[]", "not an object"),
+        ("{}", "not an object"),
+        ('{\n "en": "Hello",\n "e": "x"\n}', 'line 3, key "e": the key is not a language tag'),
+        ('{"en": "Hello",\n\n"es": null}', 'line 3, key "es": the value is not a text'),
+        ('{"en": ""}', 'line 1, key "en": the value is not a text'),
+        ('{"en": "Hello",\n"en": "Hi"}', 'line 2, key "en": the key is there twice'),
+        ('{"\\u0065": "x"}', 'key "e": the key is not a language tag'),
+        ('{"en": "zh", "zh!": "x"}', 'key "zh!": the key is not a language tag'),
+        (b'{"en": "\xff"}', "cannot be read"),
+    ],
+)
+def test_a_malformed_file_is_told_by_file_line_and_key(
+    content: str | bytes, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "greetings.json"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(GreetingsError, match=re.escape(str(file))) as refused:
+        read_greetings(file)
+    assert message in str(refused.value)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(GreetingsError, match=r"none\.json: cannot be read"):
+        read_greetings(tmp_path / "none.json")
+
+
+def test_a_store_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREETINGS_URL", "mysql://user:secret@host/db")
+    with pytest.raises(GreetingsError, match="GREETINGS_URL: mysql") as refused:
+        asyncio.run(open_greetings())
+    assert "secret" not in str(refused.value)
