@@ -10,7 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,24 +149,49 @@ def rsconnect_command(
     return [str(rsconnect), "deploy", "fastapi", *options, *flags, str(bundle)]
 
 
-def run(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
-    """Runs a command, passing its output on as it comes; gives its exit code and that output."""
+def run(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    secret: str | None,
+    cwd: Path | None = None,
+) -> tuple[int, str]:
+    """Runs a command, passing its output on as it comes; gives its exit code and that output.
+
+    `secret` is replaced wherever the output holds it: rsconnect masks its key, but the report of a failed
+    case may show a request with all its headers.
+    """
     with subprocess.Popen(
         command,
+        cwd=cwd,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         bufsize=0,
     ) as process:
-        assert process.stdout is not None
-        output = b""
+        stdout, output = process.stdout, b""
+        assert stdout is not None
         # Not line by line: rsconnect says what it begins, and ends the line when that is done.
-        while chunk := process.stdout.read(65536):
+        chunks = iter(lambda: stdout.read(65536), b"")
+        for chunk in hide((secret or "").encode(), chunks):
             output += chunk
             sys.stdout.buffer.write(chunk)
             sys.stdout.flush()
     return process.returncode, output.decode(errors="replace")
+
+
+def hide(secret: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes without the secret; what may be the beginning of one is held back until it is clear."""
+    if not secret:
+        yield from chunks
+        return
+    held = b""
+    for chunk in chunks:
+        held = (held + chunk).replace(secret, b"***")
+        begun = max(n for n in range(len(secret)) if held.endswith(secret[:n]))
+        yield held[: len(held) - begun]
+        held = held[len(held) - begun :]
+    yield held
 
 
 def draft_bundle(output: str) -> str | None:
@@ -213,7 +238,7 @@ def deploy(
                 flush=True,
             )
         command = rsconnect_command(framework, bundle, target, flags)
-        code, output = run(command, target.environment(environ))
+        code, output = run(command, target.environment(environ), target.api_key)
         if code:
             raise DeployError(_failure(framework, code, output))
         return deployed_url(bundle, target, output)
@@ -231,11 +256,12 @@ def _failure(framework: Framework, code: int, output: str) -> str:
 # --- The check that rsconnect lacks
 
 
-def check_contract(root: Path, url: str, target: Target, environ: Mapping[str, str]) -> None:
+def check_contract(
+    framework: Framework, url: str, target: Target, environ: Mapping[str, str]
+) -> None:
     """Runs the contract against a deployed app; raises `DeployError` where it is not kept."""
-    environment = {
-        key: value for key, value in environ.items() if key not in (*_CONNECTION, "API_KEY")
-    }
+    dropped = (*_CONNECTION, "API_KEY")
+    environment = {key: value for key, value in environ.items() if key not in dropped}
     if certificates := environ.get("CONNECT_CA_CERTIFICATE"):
         # By this name the ssl module, and with it every HTTP client, knows what rsconnect trusts.
         environment.setdefault("SSL_CERT_FILE", certificates)
@@ -243,8 +269,13 @@ def check_contract(root: Path, url: str, target: Target, environ: Mapping[str, s
         environment["API_KEY"] = target.api_key
     else:
         print("Without an API key, as an anonymous visitor.", flush=True)
-    command = [sys.executable, "-m", "pytest", "tests/contract", "--url", url]
-    code = subprocess.run(command, cwd=root, env=environment).returncode
+    suite = "tests/contract/test_contract.py"
+    code, _ = run(
+        [sys.executable, "-m", "pytest", "-q", "-rs", suite, "--url", url, "--app", framework.name],
+        {**environment, "PYTHONUNBUFFERED": "1"},
+        target.api_key,
+        framework.folder.parent,
+    )
     if code == 1:
         raise DeployError(
             f"What is deployed at {url} does not keep the contract: the failed cases are named above."
@@ -270,7 +301,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         flags = find_flags(environ)
         url = deploy(framework, target, flags, environ)
         print(f"Checking the contract at {url} ...", flush=True)
-        check_contract(framework.folder.parent, url, target, environ)
+        check_contract(framework, url, target, environ)
         print(f"{framework.title} is deployed and keeps the contract: {url}", flush=True)
     except (BundleError, DeployError, UnknownFrameworkError) as error:
         print(f"deploy: {error}", file=sys.stderr)

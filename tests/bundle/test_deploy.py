@@ -26,13 +26,16 @@ CONTRACT = {
     "tests/contract/conftest.py": """
 def pytest_addoption(parser):
     parser.addoption("--url")
+    parser.addoption("--app")
 """,
     "tests/contract/test_contract.py": """
 import json, os, pathlib
 import httpx
 
 def test_PAGES_1(request):
+    print("as", os.environ.get("API_KEY"))
     url = request.config.getoption("--url")
+    assert request.config.getoption("--app") == "tiny"
     told = {"url": url, "environment": dict(os.environ)}
     pathlib.Path("told.json").write_text(json.dumps(told))
     key = os.environ.get("API_KEY")
@@ -61,7 +64,7 @@ def checked(unverified: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """For tests of what comes before the contract: the addresses that it would have been run against."""
     urls: list[str] = []
 
-    def record(root: Path, url: str, target: deploy.Target, environ: object) -> None:
+    def record(framework: Framework, url: str, target: deploy.Target, environ: object) -> None:
         urls.append(url)
 
     monkeypatch.setattr(deploy, "check_contract", record)
@@ -220,7 +223,10 @@ def test_an_app_that_answers_404_everywhere_fails_though_rsconnect_is_content(
     assert run(connect) == 1
     said = capfd.readouterr()
     assert "Deployment completed successfully." in said.out
-    assert "FAILED tests/contract/test_contract.py::test_PAGES_1" in said.out
+    assert "tests/contract/test_contract.py:" in said.out
+    assert "test_PAGES_1" in said.out
+    assert "as ***" in said.out
+    assert KEY not in said.out
     assert said.err.startswith("deploy: What is deployed at http://127.0.0.1:")
     assert "does not keep the contract" in said.err
 
@@ -415,16 +421,34 @@ def test_an_unknown_framework_is_told_which_there_are(
 
 
 def test_what_rsconnect_trusts_the_contract_trusts(
-    tree: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Framework, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: dict[str, str] = {}
 
-    def record(command: list[str], *, cwd: Path, env: dict[str, str]) -> Any:
-        given.update(env)
-        return subprocess.CompletedProcess(command, 0)
+    def record(
+        command: Sequence[str], environment: dict[str, str], secret: str | None, cwd: Path
+    ) -> tuple[int, str]:
+        given.update(environment)
+        return 0, ""
 
-    monkeypatch.setattr(subprocess, "run", record)
+    monkeypatch.setattr(deploy, "run", record)
     target = deploy.Target("https://x.example", None, "work")
     environ = {"CONNECT_CA_CERTIFICATE": "/ca.pem", "API_KEY": "another server's"}
-    deploy.check_contract(tree, "https://x.example/content/1/", target, environ)
+    deploy.check_contract(tiny, "https://x.example/content/1/", target, environ)
+    del given["PYTHONUNBUFFERED"]
     assert given == {"CONNECT_CA_CERTIFICATE": "/ca.pem", "SSL_CERT_FILE": "/ca.pem"}
+
+
+# --- The key
+
+
+@pytest.mark.parametrize("size", range(1, 12))
+def test_a_key_is_hidden_wherever_the_output_is_cut(size: int) -> None:
+    text = b"Key abcabd, abcab abcabdabcabd. abca"
+    chunks = [text[start : start + size] for start in range(0, len(text), size)]
+    assert b"".join(deploy.hide(b"abcabd", chunks)) == b"Key ***, abcab ******. abca"
+
+
+def test_output_is_passed_on_before_its_line_ends() -> None:
+    chunks = deploy.hide(b"key", iter([b"Deploying ... k", b"ept"]))
+    assert next(chunks) == b"Deploying ... "
