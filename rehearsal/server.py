@@ -73,6 +73,12 @@ class Rehearsal:
         self._hosting: Hosting | None = None
 
     @property
+    def hosting(self) -> Hosting:
+        """What runs; there from the start of the lifespan on."""
+        assert self._hosting is not None
+        return self._hosting
+
+    @property
     def publisher(self) -> User:
         """The user who owns what is deployed with the printed key."""
         return next(user for user in self.state.users() if user.role == "publisher")
@@ -132,9 +138,8 @@ class Rehearsal:
         version = bundle_id or content.bundle_id
         if version is None:
             raise Refusal(404, "Nothing was deployed to this content yet.")
-        assert self._hosting is not None
         try:
-            async with self._hosting.process(content, version) as process:
+            async with self.hosting.process(content, version) as process:
                 yield self._route(scope, prefix, process.port, user)
         except LookupError as error:
             raise Refusal(404, str(error)) from None

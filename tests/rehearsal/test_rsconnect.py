@@ -1,0 +1,233 @@
+"""The real rsconnect-python against the rehearsal, as its users run it."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal.running import MIRROR, Running, answered
+
+RSCONNECT = Path(sys.executable).with_name("rsconnect")
+PYPROJECT = """
+[project]
+name = "mirror"
+version = "1"
+requires-python = ">=3.11"
+
+[tool.rsconnect]
+app_mode = "python-fastapi"
+entrypoint = "main:app"
+title = "The mirror"
+requirements_file = "requirements.txt"
+"""
+
+
+@dataclass
+class Cli:
+    """rsconnect with a home of its own, and a folder to deploy."""
+
+    it: Running
+    home: Path
+    app: Path
+
+    def __call__(
+        self, *arguments: str, key: str | None = None, code: int = 0, version: str = ""
+    ) -> str:
+        """Run it; gives all its output. `version` is the server's in place of what it says."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "CONNECT_SERVER": self.it.url,
+            "CONNECT_API_KEY": key or self.it.user("publisher").api_key,
+            "RSCONNECT_DISABLE_VERSION_CHECK": "1",
+            "NO_COLOR": "1",
+            "CONNECT_SERVER_VERSION": version,
+        }
+        done = subprocess.run(
+            [str(RSCONNECT), *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert done.returncode == code, done.stdout
+        return re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+
+    def deploy(self, *flags: str, key: str | None = None, code: int = 0, version: str = "") -> str:
+        command = ("deploy", "fastapi", "--entrypoint", "main:app", *flags, str(self.app))
+        return self(*command, key=key, code=code, version=version)
+
+    @property
+    def guid(self) -> str:
+        """Of the content that was deployed last, from rsconnect's own record."""
+        (record,) = (self.app / "rsconnect-python").glob("*.json")
+        guid: str = json.loads(record.read_text())[self.it.url]["app_guid"]
+        return guid
+
+    def version(self, path: str = "") -> str:
+        mirror = answered(self.it.get(f"/content/{self.guid}/{path}told", "publisher"))
+        version: str = mirror["version"]
+        return version
+
+    def change(self, version: str) -> None:
+        (self.app / "main.py").write_bytes(MIRROR.replace(b"%s", version.encode()))
+
+
+@pytest.fixture
+def cli(rehearsed: Running, tmp_path: Path) -> Cli:
+    app = tmp_path / tmp_path.name[-40:]
+    app.mkdir()
+    (app / "requirements.txt").write_text("")
+    (app / "pyproject.toml").write_text(PYPROJECT)
+    (app / "data").mkdir()
+    (app / "data" / "größe.txt").write_text("data")
+    cli = Cli(rehearsed, tmp_path / "home", app)
+    cli.home.mkdir()
+    cli.change("one")
+    return cli
+
+
+def test_a_server_is_added_and_its_details_are_shown(cli: Cli) -> None:
+    key = cli.it.user("publisher").api_key
+    assert "Added Connect server" in cli(
+        "add", "--name", "here", "--server", cli.it.url, "--api-key", key
+    )
+    assert "2026.07.0" in cli("details", "--name", "here")
+    assert "here" in cli("list")
+
+
+def test_a_wrong_key_is_said_to_be_wrong(cli: Cli) -> None:
+    for output in (
+        cli("add", "--name", "x", "--server", cli.it.url, "--api-key", "wrong", code=1),
+        cli.deploy(key="wrong", code=1),
+    ):
+        assert "API key" in output
+        assert "not valid" in output
+
+
+def test_an_app_is_deployed_checked_as_a_draft_and_activated(cli: Cli) -> None:
+    output = cli.deploy()
+    assert "Launching main:app" in output
+    assert "Verifying deployed content" in output
+    assert "Activating deployed content" in output
+    assert cli.version() == "one"
+
+
+def test_a_second_deployment_updates_the_same_content(cli: Cli) -> None:
+    cli.deploy("--title", "Seen twice")
+    first = cli.guid
+    cli.change("two")
+    cli.deploy()
+    assert cli.guid == first
+    assert cli.version() == "two"
+    listed = json.loads(cli("content", "search", "--title-contains", "Seen twice"))
+    assert [item["guid"] for item in listed] == [first]
+
+
+def test_a_project_file_says_what_to_deploy(cli: Cli) -> None:
+    cli("deploy", "pyproject", str(cli.app))
+    assert cli.version() == "one"
+    assert answered(cli.it.api().get(f"/v1/content/{cli.guid}"))["title"] == "The mirror"
+
+
+def test_a_manifest_is_deployed(cli: Cli) -> None:
+    cli("write-manifest", "fastapi", "--entrypoint", "main:app", str(cli.app))
+    cli("deploy", "manifest", str(cli.app / "manifest.json"))
+    listed = cli.it.rehearsal.state.contents()
+    assert answered(cli.it.get(f"/content/{listed[0].guid}/told"))["version"] == "one"
+
+
+def test_a_draft_is_not_activated(cli: Cli) -> None:
+    cli.deploy()
+    cli.change("two")
+    output = cli.deploy("--draft")
+    assert cli.version() == "one"
+    draft = output.partition("/draft/")[2].split()[0]
+    assert cli.version(f"_bundle{draft}/") == "two"
+
+
+def test_a_deployment_without_check_is_activated_at_once(cli: Cli) -> None:
+    assert "Verifying deployed content" not in cli.deploy("--no-verify")
+    assert cli.version() == "one"
+
+
+def test_content_is_named_by_its_guid_or_its_number(cli: Cli) -> None:
+    cli.deploy()
+    guid = cli.guid
+    number = answered(cli.it.api().get(f"/v1/content/{guid}"))["id"]
+    for app_id, version in ((guid, "two"), (number, "three")):
+        cli.change(version)
+        cli.deploy("--app-id", app_id)
+        assert cli.version() == version
+
+
+def test_environment_variables_reach_the_app(cli: Cli) -> None:
+    cli.deploy("-E", "GREETING=hello there", "-E", "OTHER=1")
+    mirror = answered(cli.it.get(f"/content/{cli.guid}/told"))
+    assert mirror["environment"]["GREETING"] == "hello there"
+    assert mirror["environment"]["OTHER"] == "1"
+
+
+def test_a_bundle_with_git_metadata_goes_up_as_a_form(cli: Cli) -> None:
+    cli.deploy("--metadata", "source=somewhere")
+    (bundle,) = cli.it.api().get(f"/v1/content/{cli.guid}/bundles").json()
+    assert bundle["metadata"]["source"] == "somewhere"
+
+
+def test_content_is_described_and_its_bundle_downloaded(cli: Cli, tmp_path: Path) -> None:
+    cli.deploy()
+    (described,) = json.loads(cli("content", "describe", "--guid", cli.guid))
+    assert described["app_mode"] == "python-fastapi"
+    target = tmp_path / "down.tar.gz"
+    cli("content", "download-bundle", "--guid", cli.guid, "--output", str(target))
+    with tarfile.open(fileobj=io.BytesIO(target.read_bytes())) as bundle:
+        assert {"main.py", "manifest.json", "data/größe.txt"} <= set(bundle.getnames())
+
+
+def spoil_requirements(cli: Cli) -> None:
+    (cli.app / "requirements.txt").write_text("no-such-distribution-anywhere==1\n")
+
+
+def spoil_code(cli: Cli) -> None:
+    (cli.app / "main.py").write_text("import no_such_module\n")
+
+
+def ask_for_old_python(cli: Cli) -> None:
+    (cli.app / "pyproject.toml").write_text(PYPROJECT.replace(">=3.11", ">=3.8,<3.9"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "flags", "sentence"),
+    [
+        (spoil_requirements, (), "The requirements could not be installed"),
+        (spoil_code, (), "The app did not start"),
+        (ask_for_old_python, (), "Cannot find compatible environment"),
+        (None, ("--entrypoint", "nothing:app"), "the bundle has no module nothing"),
+    ],
+)
+def test_what_cannot_run_ends_in_one_sentence_and_the_old_version_serves(
+    cli: Cli, spoil: Callable[[Cli], None] | None, flags: tuple[str, ...], sentence: str
+) -> None:
+    cli.deploy()
+    if spoil:
+        spoil(cli)
+    output = cli.deploy(*flags, code=1)
+    (line,) = [line for line in output.splitlines() if "Error from Connect server" in line]
+    assert sentence in line
+    assert cli.version() == "one"
+
+
+def test_a_server_of_before_drafts_is_deployed_to_in_one_step(cli: Cli) -> None:
+    output = cli.deploy(version="2025.01.0")
+    assert "Verifying deployed content" in output
+    assert "Activating deployed content" not in output
+    assert cli.version() == "one"
