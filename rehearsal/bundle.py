@@ -7,6 +7,7 @@ import ctypes
 import errno
 import hashlib
 import os
+import platform
 import re
 import shutil
 import sys
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from rsconnect.bundle import make_api_bundle
 from rsconnect.environment import Environment
 from rsconnect.exception import RSConnectException
@@ -175,8 +177,9 @@ def inspect(bundle: Path) -> Upload:
     """Looks at a bundle without running it; raises `BundleError` for whatever must not leave like that.
 
     That is: a file that the entry point does not need, or does without; a symlink; a requirement that is
-    not a pin; a `[tool.rsconnect]` table that makes `rsconnect deploy pyproject` deploy something else
-    than `rsconnect deploy fastapi`; a file that rsconnect would leave out or change; more than `MAX_UPLOAD`.
+    not a pin; another Python than this one; a `[tool.rsconnect]` table that makes `rsconnect deploy
+    pyproject` deploy something else than `rsconnect deploy fastapi`; a file that rsconnect would leave out
+    or change; more than `MAX_UPLOAD`.
     """
     try:
         pyproject = tomllib.loads((bundle / "pyproject.toml").read_text(encoding="utf-8"))
@@ -200,9 +203,8 @@ def _check_pyproject(name: str, pyproject: dict[str, object]) -> str:
     project, tool = pyproject.get("project", {}), pyproject.get("tool", {})
     assert isinstance(project, dict)
     assert isinstance(tool, dict)
-    # Without `requires-python` the server takes the version that rsconnect happens to run with.
-    if not project.get("requires-python"):
-        raise BundleError(f"{name}_app/pyproject.toml has no requires-python in [project].")
+    # Without it the server takes the version that rsconnect happens to run with.
+    _check_python(name, project.get("requires-python", ""))
     table = tool.get("rsconnect", {})
     wanted = {
         "app_mode": "python-fastapi",
@@ -217,6 +219,22 @@ def _check_pyproject(name: str, pyproject: dict[str, object]) -> str:
                 f" {table.get(key, 'nothing')}."
             )
     return wanted["entrypoint"]
+
+
+def _check_python(name: str, requires: str) -> None:
+    if not requires:
+        raise BundleError(f"{name}_app/pyproject.toml has no requires-python in [project].")
+    try:
+        accepted = platform.python_version() in SpecifierSet(requires)
+    except InvalidSpecifier:
+        raise BundleError(
+            f"{name}_app/pyproject.toml: requires-python is no version specifier: {requires}."
+        ) from None
+    if not accepted:
+        raise BundleError(
+            f"{name}_app/pyproject.toml asks for Python {requires}, and this is {platform.python_version()}:"
+            f" try it with another one, make bundle-{name} PYTHON=..."
+        )
 
 
 def _requirements(text: str) -> list[tuple[int, str]]:
@@ -374,9 +392,7 @@ def make(framework: Framework) -> Path:
 def explain(error: OSError) -> str:
     """One sentence for what the system refuses."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            "The disk is full: make room, and run this again; the bundle of before is still there."
-        )
+        return "The disk is full: make room, and run this again; no bundle was left half made."
     return f"{error.strerror or error}: {error.filename or 'no file named'}."
 
 

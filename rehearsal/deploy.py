@@ -277,9 +277,10 @@ def check_contract(
         framework.folder.parent,
     )
     if code == 1:
+        hint = " (With RSCONNECT_FLAGS=--draft the check comes before anybody sees it.)"
         raise DeployError(
             f"What is deployed at {url} does not keep the contract: the failed cases are named above."
-            " (With RSCONNECT_FLAGS=--draft the check comes before anybody sees it.)"
+            + ("" if "/_bundle" in url else hint)
         )
     if code:
         raise DeployError(

@@ -16,7 +16,7 @@ import pytest
 from rsconnect.metadata import ServerStore, config_dirname
 
 from rehearsal import deploy
-from rehearsal.bundle import stage_locked
+from rehearsal.bundle import stage, stage_locked
 from rehearsal.frameworks import Framework
 from tests.bundle.fake_connect import KEY, FakeConnect, fake_connect
 from tests.bundle.tiny import BUNDLED, replace, write
@@ -210,6 +210,34 @@ def test_flags_reach_rsconnect_as_a_shell_would_split_them(connect: FakeConnect)
     assert content["title"] == "Two words"
     with gzip.open(io.BytesIO(connect.uploads[0][1])) as upload:  # no metadata: no form around it
         assert upload.read(1)
+
+
+def test_both_commands_of_rsconnect_deploy_the_same_from_a_bundle(
+    tiny: Framework, connect: FakeConnect
+) -> None:
+    bundle = stage(tiny)
+    target = deploy.Target(connect.url, KEY, None)
+    rsconnect = str(Path(sys.executable).with_name("rsconnect"))
+    for command in (
+        [rsconnect, "deploy", "fastapi", "--entrypoint", "tiny_app.app:app", str(bundle)],
+        [rsconnect, "deploy", "pyproject", "--new", str(bundle)],
+    ):
+        assert deploy.run(command, target.environment(os.environ), KEY)[0] == 0
+    (_, one), (_, other) = connect.uploads
+    assert unpacked(one) == unpacked(other)
+
+
+def unpacked(upload: bytes) -> list[tuple[str, int, float, bytes]]:
+    with tarfile.open(fileobj=io.BytesIO(upload)) as tar:
+        return [
+            (
+                member.name,
+                member.mode,
+                member.mtime,
+                (tar.extractfile(member) or io.BytesIO()).read(),
+            )
+            for member in tar
+        ]
 
 
 # --- A deployment that does not do

@@ -180,7 +180,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_bundle_of_before(
     monkeypatch.setattr(Path, "write_bytes", full)
     assert main(["tiny"]) == 1
     assert capsys.readouterr().err == (
-        "bundle: The disk is full: make room, and run this again; the bundle of before is still there.\n"
+        "bundle: The disk is full: make room, and run this again; no bundle was left half made.\n"
     )
     assert snapshot(bundle) == before
     assert sorted(os.listdir(bundle.parent)) == [".tiny.lock", "tiny"]

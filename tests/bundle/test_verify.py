@@ -211,6 +211,8 @@ def test_a_folder_that_rsconnect_would_leave_out_is_found(tmp_path: Path, tiny: 
         ),
         ("[tool.rsconnect]", "[tool.rsconnected]", "needs app_mode"),
         ("[project]", "[project", "is not TOML"),
+        (">=3.11", ">=4", "asks for Python >=4, and this is 3."),
+        (">=3.11", "newest", "requires-python is no version specifier: newest."),
     ],
 )
 def test_a_project_that_would_deploy_something_else_is_refused(
