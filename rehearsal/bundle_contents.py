@@ -9,6 +9,9 @@ from rehearsal.frameworks import Framework
 
 LAYERS = "an app imports only its own folder and shared/"
 
+RECORD = "rsconnect-python"
+"""The folder where rsconnect keeps which content it deployed a bundle to; it never uploads it."""
+
 
 class BundleError(Exception):
     """What keeps a bundle from leaving, in one sentence that names the file, the package or the line."""

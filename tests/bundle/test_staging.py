@@ -13,7 +13,8 @@ from rsconnect.environment import Environment
 from rsconnect.models import AppModes
 
 from rehearsal import bundle as bundles
-from rehearsal.bundle import RECORD, main, stage
+from rehearsal.bundle import main, stage
+from rehearsal.bundle_contents import RECORD
 from rehearsal.bundle_environment import locked
 from rehearsal.frameworks import Framework
 from tests.bundle.tiny import BUNDLED, listing, make_tree, replace, run_python, snapshot, write
