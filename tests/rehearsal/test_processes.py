@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -17,31 +16,15 @@ from rehearsal.processes import (
     ServerKind,
     connect_environment,
 )
+from tests.rehearsal.system import ends, is_running, needs_proc
 from tests.rehearsal.wire import TIMEOUT_SECONDS
 
 MIRROR = "tests.rehearsal.mirror:app"
 SERVERS: list[ServerKind] = ["uvicorn", "hypercorn"]
-needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def environment(**extra: str) -> dict[str, str]:
     return connect_environment("http://127.0.0.1:3939", "7b1e", extra)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
-def ends(pid: int) -> bool:
-    """Whether the process ends within the time that tests wait."""
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while is_running(pid) and time.monotonic() < deadline:
-        os.sched_yield()
-    return not is_running(pid)
 
 
 @pytest.mark.parametrize(("server", "path"), [("uvicorn", "/content/7b1e/x"), ("hypercorn", "/x")])
