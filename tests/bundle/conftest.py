@@ -20,11 +20,20 @@ def nobodys_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("UV_CACHE_DIR", str(ROOT / "build" / "uv-cache"))
 
 
+@pytest.fixture(scope="session")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where every test finds the environments that others made."""
+    return tmp_path_factory.mktemp("environments")
+
+
 @pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Framework:
+def tiny(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> Framework:
     """The framework of a repository in miniature, which the commands find as if it was the real one."""
-    monkeypatch.setattr("rehearsal.frameworks.ROOT", tmp_path / "tree")
-    return make_tree(tmp_path / "tree")
+    root = tmp_path / "tree"
+    monkeypatch.setattr("rehearsal.frameworks.ROOT", root)
+    (root / "build").mkdir(parents=True)
+    (root / "build/environments").symlink_to(environments)
+    return make_tree(root)
 
 
 @pytest.fixture

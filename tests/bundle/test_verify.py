@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.bundle import BundleError, main, stage, verify
+from rehearsal.bundle import BundleError, main, stage, try_out, verify
 from rehearsal.frameworks import Framework, find_frameworks
-from tests.bundle.tiny import BUNDLED, FILES, PINS, replace, snapshot, write
+from tests.bundle.tiny import BUNDLED, FILES, PINS, make_tree, replace, snapshot, write
 
 
 def refusal(bundle: Path) -> str:
@@ -54,13 +54,13 @@ def test_the_same_requirements_are_installed_once(
     verify(bundle)
 
 
-def test_an_environment_that_was_left_half_made_is_made_anew(tiny: Framework, tree: Path) -> None:
-    bundle = stage(tiny)
-    verify(bundle)
-    (complete,) = (tree / "build/environments").glob("*/.complete")
+def test_an_environment_that_was_left_half_made_is_made_anew(tmp_path: Path) -> None:
+    bundle = stage(make_tree(tmp_path))
+    try_out(bundle)
+    (complete,) = (tmp_path / "build/environments").glob("*/.complete")
     complete.unlink()
     (complete.parent / "bin/python").unlink()
-    verify(bundle)
+    try_out(bundle)
 
 
 # --- What does not start
