@@ -61,6 +61,7 @@ class Dashboard:
         return [
             Route("/", self.index),
             Route("/rehearsal.css", self.stylesheet),
+            Route("/favicon.ico", self.no_icon),
             Route("/user", self.switch_user, methods=["POST"]),
             Route("/source/{name}", self.source),
             Route("/dashboard/{guid}", self.content),
@@ -102,6 +103,10 @@ class Dashboard:
 
     async def stylesheet(self, _: Request) -> Response:
         return FileResponse(_PAGES / "rehearsal.css", headers=_HEADERS)
+
+    async def no_icon(self, _: Request) -> Response:
+        """Browsers ask for one whatever a page says; JSON says nothing."""
+        return Response(status_code=204, headers={"Cache-Control": "max-age=86400"})
 
     async def source(self, request: Request) -> Response:
         for framework in find_frameworks():

@@ -1,5 +1,6 @@
 """`python -m rehearsal`, which `make run` calls: as a user starts and stops it."""
 
+import asyncio
 import os
 import re
 import signal
@@ -15,6 +16,9 @@ import httpx
 import pytest
 
 from rehearsal.frameworks import ROOT, find_frameworks
+from rehearsal.publishing import NotPublishedError, publish, reserve
+from tests.rehearsal.running import answered, mirror
+from tests.rehearsal.running import running as rehearsing
 from tests.rehearsal.wire import TIMEOUT_SECONDS
 
 NAMES = [framework.name for framework in find_frameworks()]
@@ -29,9 +33,9 @@ def running(tmp_path: Path) -> Running:
 
 
 @contextmanager
-def _running(**environment: str) -> Iterator[subprocess.Popen[str]]:
+def _running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-m", "rehearsal"],
+        [sys.executable, "-m", "rehearsal", *arguments],
         cwd=ROOT,
         env=os.environ | {"PORT": "0"} | environment,
         stdout=subprocess.PIPE,
@@ -116,3 +120,58 @@ def test_a_port_that_is_none_is_one_line_that_names_it(running: Running, port: s
     assert process.returncode == 1
     assert len(errors.splitlines()) == 1
     assert "PORT must be a number" in errors
+
+
+def test_an_unknown_profile_is_one_line_that_names_those_there_are(running: Running) -> None:
+    with running(PROFILE="nonsense") as process:
+        _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 1
+    assert len(errors.splitlines()) == 1
+    assert "included, stripped, header-only" in errors
+
+
+def test_two_rehearsals_on_one_state_are_refused_in_one_line(
+    running: Running, tmp_path: Path
+) -> None:
+    with running("rehearse") as first:
+        ready_url(first)
+        with running("rehearse") as second:
+            _, errors = second.communicate(timeout=TIMEOUT_SECONDS)
+    assert second.returncode == 1
+    assert len(errors.splitlines()) == 1
+    assert f"Another rehearsal runs on {tmp_path / 'state'}" in errors
+
+
+def test_the_rehearsal_alone_prints_its_keys_and_where_it_is(running: Running) -> None:
+    with running("rehearse") as process:
+        assert process.stdout is not None
+        keys = [process.stdout.readline().split()[-1] for _ in range(2)]
+        url = ready_url(process)
+        for key in keys:
+            header = {"Authorization": f"Key {key}"}
+            assert httpx.get(f"{url}/__api__/v1/user", headers=header).status_code == 200
+
+
+def test_logs_are_shown_by_name_vanity_path_or_guid(running: Running, tmp_path: Path) -> None:
+    with rehearsing(tmp_path / "state") as it:
+        guid = it.deployed("talkative", mirror())
+        answered(it.api().put(f"/v1/content/{guid}/vanity", json={"path": "/talk"}))
+    for name in ("talkative", "/talk/", "talk", guid):
+        with running("logs", name) as process:
+            output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+        assert "The mirror starts." in output
+    with running("logs", "nothing") as process:
+        _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 1
+    assert "there are: talkative" in errors
+
+
+def test_a_deployment_that_rsconnect_refuses_is_reported_with_its_words(tmp_path: Path) -> None:
+    framework = find_frameworks()[0]
+    with rehearsing(tmp_path) as it:
+        guid = reserve(it.rehearsal, framework)
+        with pytest.raises(NotPublishedError) as caught:
+            asyncio.run(publish(framework, guid, it.url, "wrong"))
+    assert f"{framework.name} was not deployed" in str(caught.value)
+    assert f"deploy-{framework.name}.log" in str(caught.value)
+    assert "API key" in str(caught.value)
