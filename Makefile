@@ -8,7 +8,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/build/uv-cache
 export UV_PYTHON_DOWNLOADS ?= never
 export PLAYWRIGHT_BROWSERS_PATH ?= $(CURDIR)/build/browsers
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/build/pycache
-export API_KEY HOST PORT
+export API_KEY HOST PORT PROFILE NAME SERVER CONNECT_SERVER CONNECT_API_KEY RSCONNECT_FLAGS
 
 # PYTHON=3.13 chooses another interpreter, with an environment of its own beside the default one.
 VENV := $(if $(PYTHON),build/venv-$(subst /,_,$(PYTHON)),.venv)
@@ -83,6 +83,14 @@ test-url: setup ## the contract for a deployed app: URL=https://... [API_KEY=...
 .PHONY: chromium
 chromium: setup
 	@$(BIN)/python -m tests.chromium
+
+.PHONY: bundle-%
+bundle-%: setup %_app/app.py ## stage build/bundles/<name>/, ready for rsconnect, and try it
+	@$(BIN)/python -m rehearsal.bundle $*
+
+.PHONY: deploy-%
+deploy-%: setup %_app/app.py ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY
+	@$(BIN)/python -m rehearsal.deploy $*
 
 .PHONY: lock
 lock: $(VENV)/.ready ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)

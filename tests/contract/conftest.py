@@ -1,7 +1,7 @@
 """Parametrizes the suite over what it finds, and keeps the report.
 
 `--app NAME` limits it to one framework, `--server KIND` to one way of serving; `--url URL` sends it to a
-deployed app, with the API key in the environment variable `API_KEY`.
+deployed app, with the API key in the environment variable `API_KEY`, and then `--app` says whose waivers hold.
 """
 
 import os
@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         frameworks = [find_framework(app)] if app else find_frameworks()
         config.stash[targets] = (
-            [deployed_target(url)]
+            [deployed_target(url, find_framework(app) if app else None)]
             if url
             else [
                 Target(kind, mount, framework)
@@ -77,11 +77,13 @@ def hosts() -> Iterator[Hosts]:
 
 
 @pytest.fixture
-def client(request: pytest.FixtureRequest, target: Target, hosts: Hosts) -> Client:
-    url = request.config.getoption("--url")
-    if url:
-        return deployed_client(url, target, os.environ.get("API_KEY"))
-    return hosts.client(target)
+def client(request: pytest.FixtureRequest, target: Target, hosts: Hosts) -> Iterator[Client]:
+    if target.server == "deployed":
+        url = request.config.getoption("--url")
+        with deployed_client(url, target, os.environ.get("API_KEY")) as client:
+            yield client
+    else:
+        yield hosts.client(target)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class Result:
 
 
 def result(case_id: str, target: Target, outcome: Outcome, **more: Any) -> Result:
-    app = target.framework.name if target.framework else "deployed"
+    app = target.framework.name if target.framework else "unknown"
     return Result(case_id, app, target.server, target.mount.id, outcome, **more)
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -55,7 +55,7 @@ class Target:
 
     @property
     def id(self) -> str:
-        app = self.framework.name if self.framework else "deployed"
+        app = self.framework.name if self.framework else "app"
         return f"{app}-{self.server}-{self.mount.id}"
 
     def takes(self, case: Case) -> bool:
@@ -159,8 +159,10 @@ class Hosts:
         self._in_process.clear()
 
 
-def deployed_target(url: str) -> Target:
+def deployed_target(url: str, framework: Framework | None) -> Target:
     """The target for `make test-url`; `url` is the content's address, with or without a final slash.
+
+    `framework`: whose app it is, where that is known.
 
     Raises `ValueError` for what is not an absolute http(s) URL.
     """
@@ -169,15 +171,20 @@ def deployed_target(url: str) -> Target:
         raise ValueError(
             f"{url!r} is not the address of an app, such as https://connect.example.org/content/1b2c/"
         )
-    return Target("deployed", Mount("as deployed", parts.path.rstrip("/"), path="included"))
+    return Target(
+        "deployed", Mount("as deployed", parts.path.rstrip("/"), path="included"), framework
+    )
 
 
-def deployed_client(url: str, target: Target, api_key: str | None) -> DeployedClient:
+@contextmanager
+def deployed_client(url: str, target: Target, api_key: str | None) -> Iterator[DeployedClient]:
     """Connect takes API keys as `Authorization: Key`: https://docs.posit.co/connect/user/api-keys/."""
-    connection = Connection(url)
-    if api_key:
-        return DeployedClient(connection, target.mount, frozenset(), f"Key {api_key}")
-    return DeployedClient(connection, target.mount, frozenset({Power.ANONYMOUS}))
+    connection = Connection(url, f"Key {api_key}" if api_key else "")
+    powers = frozenset() if api_key else frozenset({Power.ANONYMOUS})
+    try:
+        yield DeployedClient(connection, target.mount, powers)
+    finally:
+        connection.close()
 
 
 @cache
