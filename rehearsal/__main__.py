@@ -14,6 +14,7 @@ import sqlite3
 import sys
 import time
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -83,6 +84,10 @@ async def _serve(options: argparse.Namespace) -> None:
         ) from None
     except OSError as error:
         raise CannotRunError(f"Cannot listen on {host}: {error.strerror}; set HOST.") from None
+    if not ip_address(sock.getsockname()[0]).is_loopback:
+        _say(
+            f"Listening on {host}: whoever reaches this machine can be any user here and read logs."
+        )
     address = f"[{host}]" if ":" in host else host
     url = f"http://{address}:{sock.getsockname()[1]}"
 

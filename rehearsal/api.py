@@ -109,7 +109,6 @@ _CONTENT_FIELDS: Fields = {
     **dict.fromkeys(("title", "description"), (str, None)),
     **dict.fromkeys(("min_processes", "max_processes", "max_conns_per_process"), (int, None)),
     **dict.fromkeys(("idle_timeout", "init_timeout"), (int, None)),
-    **dict.fromkeys(("read_timeout", "connection_timeout"), (int, None)),
     "load_factor": (float, int, None),
 }
 assert set(_CONTENT_FIELDS) == SETTABLE
@@ -119,7 +118,6 @@ _BOUNDS = {
     "max_conns_per_process": (1, 1000),
     "load_factor": (0.0, 1.0),
     **dict.fromkeys(("idle_timeout", "init_timeout"), (0, 86_400)),
-    **dict.fromkeys(("read_timeout", "connection_timeout"), (0, 86_400)),
 }
 
 
@@ -571,7 +569,8 @@ def _take_form_apart(archive: Path, content_type: str) -> str | None:
             metadata = None
             if "metadata" in where:
                 form.seek(where["metadata"][0])
-                metadata = json.loads(form.read(where["metadata"][1] - where["metadata"][0]))
+                length = where["metadata"][1] - where["metadata"][0]
+                metadata = json.loads(form.read(min(length, _MAX_JSON_BYTES)))
             form.seek(begin)
             with inner.open("wb") as file:
                 for position in range(begin, end, MIB):

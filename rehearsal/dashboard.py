@@ -45,8 +45,7 @@ class Card:
     framework: Framework | None
     content: Content | None
     mount: str | None
-    """The prefix under which links lead to it, without a final slash; `None` before it runs."""
-    processes: int
+    """The prefix under which links lead to it, without a final slash; `None` before it is deployed."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,7 @@ class Dashboard:
         if content is not None and runs:
             mount = content.vanity or f"/content/{content.guid}"
         title = framework.title if framework else (content.title or content.name if content else "")
-        processes = len(self.hosting.processes_of(content)) if content else 0
-        return Card(title, framework, content, mount, processes)
+        return Card(title, framework, content, mount)
 
     async def stylesheet(self, _: Request) -> Response:
         return FileResponse(_PAGES / "rehearsal.css", headers=_HEADERS)

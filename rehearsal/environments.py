@@ -79,6 +79,7 @@ class Environments:
     async def _make(
         self, environment: Path, bundle: Path, requirements: str, server: ServerKind, log: Log
     ) -> None:
+        log("Making an environment for these requirements.")
         partial = Path(
             tempfile.mkdtemp(prefix=f"{os.getpid()}.", suffix=".partial", dir=self._directory)
         )

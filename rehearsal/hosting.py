@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from rehearsal.processes import AppDidNotStartError, AppProcess, connect_environ
 from rehearsal.profiles import Profile
 from rehearsal.state import Bundle, Content, State
 from rehearsal.tasks import Log, TaskFailedError
-from rehearsal.versions import DEFAULT_SCHEDULE, Launch, Schedule, Version
+from rehearsal.versions import DEFAULT_SCHEDULE, Launch, Schedule, Version, VersionClosedError
 
 LOG = logging.getLogger("rehearsal.hosting")
 _SCHEDULED = ("min_processes", "max_processes", "max_conns_per_process", "load_factor")
@@ -44,7 +44,8 @@ class Hosting:
         self._url = url
         self._schedule = schedule
         self._versions: dict[tuple[str, int], Version] = {}
-        self._changing: dict[str, asyncio.Lock] = {}
+        self._deploying: dict[str, asyncio.Lock] = {}
+        self._reviving: dict[str, asyncio.Lock] = {}
         self._retiring: dict[asyncio.Task[None], Version] = {}
 
     def log_of(self, guid: str, bundle_id: int) -> Path:
@@ -55,9 +56,6 @@ class Hosting:
         """Those of the active version that run now."""
         version = self._versions.get((content.guid, content.bundle_id or 0))
         return version.processes if version else []
-
-    def _lock(self, guid: str) -> asyncio.Lock:
-        return self._changing.setdefault(guid, asyncio.Lock())
 
     def _schedule_of(self, content: Content, bundle_id: int) -> Schedule:
         own = {
@@ -91,27 +89,50 @@ class Hosting:
         return Version(launch, self._schedule_of(content, bundle.id))
 
     @asynccontextmanager
-    async def process(self, content: Content, bundle_id: int) -> AsyncIterator[AppProcess]:
-        """A process of that version for one request.
+    async def process(self, guid: str, draft: int | None = None) -> AsyncIterator[AppProcess]:
+        """A process for one request to that draft, or to the active version.
 
-        Raises `AppDidNotStartError`, `EnvironmentFailedError`, `LookupError` for an unknown bundle.
+        Raises `AppDidNotStartError`, `EnvironmentFailedError`, and `LookupError` where there is none.
         """
-        version = self._versions.get((content.guid, bundle_id))
-        if version is None:
-            async with self._lock(content.guid):
-                version = await self._revive(content, bundle_id)
-        async with version.process() as process:
+        async with AsyncExitStack() as stack:
+            while True:
+                version = await self._version(guid, draft)
+                try:
+                    process = await stack.enter_async_context(version.process())
+                except VersionClosedError:
+                    continue  # It was replaced meanwhile, by one that is found now.
+                break
             yield process
 
-    async def _revive(self, content: Content, bundle_id: int) -> Version:
-        """A version that was deployed before we were started."""
-        key = (content.guid, bundle_id)
-        if key not in self._versions:
-            bundle = self._state.bundle(*key)
-            if bundle is None:
+    async def _version(self, guid: str, draft: int | None) -> Version:
+        """The version as it is now; made ready where it was deployed before we were started."""
+        key = self._key(guid, draft)
+        if key in self._versions:
+            return self._versions[key]
+        async with self._reviving.setdefault(guid, asyncio.Lock()):
+            key = self._key(guid, draft)
+            content, bundle = self._state.content(guid), self._state.bundle(*key)
+            if content is None or bundle is None:
                 raise LookupError("There is no such bundle.")
-            self._versions[key] = await self._new_version(content, bundle, LOG.debug)
-        return self._versions[key]
+            if key not in self._versions:
+                version = await self._new_version(content, bundle, LOG.debug)
+                if key in self._versions or not self._is_current(key, draft):
+                    # A deployment was faster. A closed version sends the caller here again.
+                    await version.close(0)
+                    return version
+                self._versions[key] = version
+            return self._versions[key]
+
+    def _is_current(self, key: tuple[str, int], draft: int | None) -> bool:
+        content = self._state.content(key[0])
+        return content is not None and (draft is not None or content.bundle_id == key[1])
+
+    def _key(self, guid: str, draft: int | None) -> tuple[str, int]:
+        content = self._state.content(guid)
+        active = content.bundle_id if content else None
+        if draft is None and active is None:
+            raise LookupError("Nothing was deployed to this content yet.")
+        return guid, draft or active or 0
 
     async def deploy(self, guid: str, bundle_id: int, activate: bool, log: Log) -> None:
         """Build, launch and, if `activate`, switch to that bundle; until then what ran goes on.
@@ -120,46 +141,52 @@ class Hosting:
         seems to end before (an entry point that does not exist deploys there: third party).
         Raises `TaskFailedError`, `OSError`.
         """
-        async with self._lock(guid):
+        async with self._deploying.setdefault(guid, asyncio.Lock()):
             content, bundle = self._state.content(guid), self._state.bundle(guid, bundle_id)
             if content is None or bundle is None:
                 raise TaskFailedError("The content was deleted meanwhile.")
             version = self._versions.get((guid, bundle_id))
-            if version is None:
-                version = await self._launch(content, bundle, log)
-            self._versions[guid, bundle_id] = version
+            try:
+                if version is None:
+                    name = content.title or content.name
+                    log(f"Building {name}, bundle {bundle_id}, in the rehearsal.")
+                    log(f"The bundle was made with Python {bundle.python_version}.")
+                    version = await self._new_version(content, bundle, log)
+                    log(f"Launching {bundle.entrypoint} under {self._profile.server}.")
+                    self._retire([(guid, bundle_id)])
+                    self._versions[guid, bundle_id] = version
+                await self._check(version, log)
+            except EnvironmentFailedError as error:
+                raise TaskFailedError(str(error)) from None
+            except BaseException:
+                self._retire([(guid, bundle_id)])
+                raise
             if activate:
-                self._state.activate(guid, bundle_id)
-                version.schedule = self._schedule_of(
-                    replace(content, bundle_id=bundle_id), bundle_id
-                )
+                self._activate(guid, bundle_id, version)
                 log(f"Bundle {bundle_id} is active.")
-                self._retire(guid, keep=bundle_id)
-                for old in self._state.bundles(guid)[_KEPT_BUNDLES:]:
-                    if old.id != bundle_id:
-                        self._state.delete_bundle(guid, old.id)
 
-    async def _launch(self, content: Content, bundle: Bundle, log: Log) -> Version:
-        log(f"Building {content.title or content.name}, bundle {bundle.id}, in the rehearsal.")
-        log(f"The bundle was made with Python {bundle.python_version}.")
-        try:
-            version = await self._new_version(content, bundle, log)
-        except EnvironmentFailedError as error:
-            raise TaskFailedError(str(error)) from None
-        log(f"Launching {bundle.entrypoint} under {self._profile.server}.")
+    async def _check(self, version: Version, log: Log) -> None:
         try:
             async with version.process():
                 log("It answers.")
         except AppDidNotStartError as error:
-            await version.close(0)
             for line in error.lines:
                 log(line)
             last = error.lines[-1] if error.lines else error.sentence
             raise TaskFailedError(f"The app did not start: {last}") from None
-        except BaseException:
-            await version.close(0)
-            raise
-        return version
+        except VersionClosedError:
+            raise TaskFailedError("The content was changed or deleted meanwhile.") from None
+
+    def _activate(self, guid: str, bundle_id: int, version: Version) -> None:
+        self._state.activate(guid, bundle_id)
+        content = self._state.content(guid)
+        if content is None:
+            raise TaskFailedError("The content was deleted meanwhile.")
+        version.schedule = self._schedule_of(content, bundle_id)
+        self._retire([key for key in self._keys(guid) if key[1] != bundle_id])
+        for old in self._state.bundles(guid)[_KEPT_BUNDLES:]:
+            if old.id != bundle_id:
+                self._state.delete_bundle(guid, old.id)
 
     async def build(self, guid: str, bundle_id: int, log: Log) -> None:
         """Make the environment only. Raises `TaskFailedError`, `OSError`."""
@@ -174,25 +201,26 @@ class Hosting:
         except EnvironmentFailedError as error:
             raise TaskFailedError(str(error)) from None
 
-    def _retire(self, guid: str, keep: int | None = None) -> None:
-        """Drain and end all versions of the content but one, while new requests go elsewhere."""
-        for key in [key for key in self._versions if key[0] == guid and key[1] != keep]:
-            version = self._versions.pop(key)
+    def _retire(self, keys: Sequence[tuple[str, int]]) -> None:
+        """Drain and end these versions, where there are such, while new requests go elsewhere."""
+        for version in [self._versions.pop(key) for key in keys if key in self._versions]:
             task = asyncio.create_task(version.close())
             self._retiring[task] = version
             task.add_done_callback(self._retiring.pop)
 
+    def _keys(self, guid: str) -> list[tuple[str, int]]:
+        return [key for key in self._versions if key[0] == guid]
+
     def restart(self, guid: str) -> None:
         """What changed for the content holds for the processes that the next request starts."""
-        self._retire(guid)
+        self._retire(self._keys(guid))
 
     async def resume(self) -> None:
         """Start what was active when we were stopped; a version that fails is left to its requests."""
         for content in self._state.contents():
             if content.bundle_id is not None:
                 try:
-                    async with self._lock(content.guid):
-                        await self._revive(content, content.bundle_id)
+                    await self._version(content.guid, None)
                 except (EnvironmentFailedError, LookupError, OSError) as error:
                     LOG.warning("%s does not run: %s", content.name, error)
 

@@ -2,15 +2,29 @@
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import tempfile
+from asyncio.subprocess import Process
+from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from rehearsal.bundle import stage
 from rehearsal.deploy import Target, rsconnect_command
 from rehearsal.frameworks import ROOT, Framework
 from rehearsal.server import Rehearsal
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# How lines begin, of rsconnect's and of our own task's, at which something longer starts.
+_STEPS = {
+    "Deploying bundle": "uploading its bundle",
+    "Making an environment": "installing its requirements",
+    "Launching": "launching it",
+    "Verifying": "checking it",
+    "Activating": "activating it",
+}
 
 
 class NotPublishedError(RuntimeError):
@@ -27,8 +41,15 @@ def reserve(rehearsal: Rehearsal, framework: Framework) -> str:
     return content.guid
 
 
-async def publish(framework: Framework, guid: str, url: str, api_key: str) -> None:
-    """Stage the framework's bundle and deploy it to that content. Raises `NotPublishedError`.
+Say = Callable[[str], object]
+
+
+async def publish(
+    framework: Framework, guid: str, url: str, api_key: str, say: Say = lambda step: None
+) -> None:
+    """Stage the framework's bundle and deploy it to that content; `say` gets a word for each step.
+
+    Raises `NotPublishedError`.
 
     rsconnect works on a copy, so that its record of this deployment does not end up among those of
     `make deploy-<name>`.
@@ -40,26 +61,39 @@ async def publish(framework: Framework, guid: str, url: str, api_key: str) -> No
         await asyncio.to_thread(_copy_bundle, framework, copy)
         target = Target(url, api_key, None)
         command = rsconnect_command(framework, copy, target, ["--app-id", guid])
-        with log.open("wb") as output:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                env=target.environment(os.environ),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-            try:
-                code = await process.wait()
-            except BaseException:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=target.environment(os.environ) | {"NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            limit=1024 * 1024,
+        )
+        try:
+            with log.open("w", encoding="utf-8") as output:
+                await _follow(process, output, say)
+            code = await process.wait()
+        except BaseException:
+            if process.returncode is None:
                 process.kill()
                 await process.wait()
-                raise
+            raise
     if code != 0:
         said = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
         lines = "".join(f"\n  | {line}" for line in said)
         raise NotPublishedError(
             f"{framework.name} was not deployed. rsconnect's output is {log}:{lines}"
         )
+
+
+async def _follow(process: Process, output: TextIO, say: Say) -> None:
+    assert process.stdout is not None
+    async for raw in process.stdout:
+        line = _COLOUR.sub("", raw.decode(errors="replace")).rstrip()
+        print(line, file=output, flush=True)
+        for beginning, step in _STEPS.items():
+            if line.startswith(beginning):
+                say(step)
 
 
 def _copy_bundle(framework: Framework, copy: Path) -> None:

@@ -1,5 +1,6 @@
 """The rehearsal as one ASGI application: the gateway, and behind it content, deploy API and dashboard."""
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -104,11 +105,13 @@ class Rehearsal:
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            if settings.resume:
-                await hosting.resume()
+            resuming = asyncio.create_task(hosting.resume()) if settings.resume else None
             try:
                 yield
             finally:
+                if resuming:
+                    resuming.cancel()
+                    await asyncio.gather(resuming, return_exceptions=True)
                 await tasks.close()
                 await hosting.close()
 
@@ -135,11 +138,8 @@ class Rehearsal:
         prefix, content, bundle_id = found
         user = self._user(scope)
         self._check_access(user, content, is_draft=bundle_id is not None)
-        version = bundle_id or content.bundle_id
-        if version is None:
-            raise Refusal(404, "Nothing was deployed to this content yet.")
         try:
-            async with self.hosting.process(content, version) as process:
+            async with self.hosting.process(content.guid, bundle_id) as process:
                 yield self._route(scope, prefix, process.port, user)
         except LookupError as error:
             raise Refusal(404, str(error)) from None

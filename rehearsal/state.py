@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS content (
     name TEXT NOT NULL, title TEXT, description TEXT NOT NULL DEFAULT '',
     access_type TEXT NOT NULL DEFAULT 'all', bundle_id INTEGER, vanity TEXT UNIQUE,
     min_processes INTEGER, max_processes INTEGER, max_conns_per_process INTEGER, load_factor REAL,
-    idle_timeout INTEGER, init_timeout INTEGER, read_timeout INTEGER, connection_timeout INTEGER,
+    idle_timeout INTEGER, init_timeout INTEGER,
     created_time TEXT NOT NULL, last_deployed_time TEXT NOT NULL, UNIQUE (owner_guid, name));
 CREATE TABLE IF NOT EXISTS bundles (
     id INTEGER PRIMARY KEY AUTOINCREMENT, content_guid TEXT NOT NULL REFERENCES content (guid)
@@ -82,8 +82,6 @@ class Content:
     load_factor: float | None
     idle_timeout: int | None
     init_timeout: int | None
-    read_timeout: int | None
-    connection_timeout: int | None
     created_time: str
     last_deployed_time: str
 

@@ -18,6 +18,10 @@ _STABLE_SECONDS = 30.0
 _DRAIN_SECONDS = 10.0
 
 
+class VersionClosedError(Exception):
+    """The version was replaced between being looked up and being asked for a process."""
+
+
 @dataclass(frozen=True)
 class Schedule:
     """How many processes there are, and when; names and meaning as in Connect's `[Scheduler]` settings.
@@ -104,7 +108,12 @@ class Version:
 
     @asynccontextmanager
     async def process(self) -> AsyncIterator[AppProcess]:
-        """A process for one request, started if there is none. Raises `AppDidNotStartError`."""
+        """A process for one request, started if there is none.
+
+        Raises `AppDidNotStartError`, `VersionClosedError`.
+        """
+        if self._closed:
+            raise VersionClosedError
         worker = self._least_busy()
         if worker is None:
             worker = await self._first()
@@ -151,13 +160,15 @@ class Version:
                 await self._start()
 
     async def _start(self) -> Worker:
-        """Raises `AppDidNotStartError`; another start is not tried before some time has passed."""
+        """Raises `VersionClosedError`, `AppDidNotStartError`; then no start is tried for some time."""
         if self._closed:
-            raise AppDidNotStartError("This version has been replaced.")
+            raise VersionClosedError
         process = self._pending = self._launch.start()
         try:
             await asyncio.to_thread(process.wait_until_ready, self.schedule.init_timeout)
         except AppDidNotStartError as error:
+            if self._closed:
+                raise VersionClosedError from None
             self._crashed(error)
             raise
         except BaseException:
@@ -193,7 +204,7 @@ class Version:
             now = time.monotonic()
             missing = len(self._workers) < self.schedule.min_processes
             if missing and now >= self._not_before and not self._starting.locked():
-                with contextlib.suppress(AppDidNotStartError):
+                with contextlib.suppress(AppDidNotStartError, VersionClosedError):
                     async with self._starting:
                         await self._start()
             for worker in self._idle(now):
@@ -230,5 +241,5 @@ class Version:
 def _swallow(task: asyncio.Task[None]) -> None:
     """One process more was a convenience: where it fails, those that run go on."""
     error = None if task.cancelled() else task.exception()
-    if error is not None and not isinstance(error, AppDidNotStartError):
+    if error is not None and not isinstance(error, AppDidNotStartError | VersionClosedError):
         raise error

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from rehearsal.profiles import PROFILES, Profile
 from rehearsal.versions import Schedule
 from tests.rehearsal.bundles import FILES, bundle_of
-from tests.rehearsal.running import Running, answered, mirror, running
+from tests.rehearsal.running import MIRROR, Running, answered, mirror, running
 from tests.rehearsal.wire import TIMEOUT_SECONDS
 
 
@@ -408,3 +409,101 @@ def test_one_rehearsal_at_a_time_has_the_state(tmp_path: Path) -> None:
         running(tmp_path),
     ):
         pass
+
+
+SLOW_START = MIRROR.replace(
+    b"        await receive()\n        print",
+    b"        await receive()\n"
+    b"        import asyncio\n"
+    b"        while not os.path.exists(os.environ['GATE']): await asyncio.sleep(0.01)\n"
+    b"        print",
+)
+
+
+@pytest.fixture
+def gated(tmp_path: Path) -> Iterator[tuple[Running, str, Path]]:
+    """Content whose version "one" was active before a restart, and the gate at which slow versions wait."""
+    gate = tmp_path / "gate"
+    with running(tmp_path / "state", resume=False) as it:
+        guid = it.create("gated")
+        variables = [{"name": "GATE", "value": str(gate)}]
+        assert it.api().patch(f"/v1/content/{guid}/environment", json=variables).status_code == 200
+        assert it.deploy(guid, it.upload(guid, mirror("one")))["code"] == 0
+    with running(tmp_path / "state", resume=False) as it:
+        yield it, guid, gate
+        gate.touch()
+
+
+def launching(it: Running, guid: str) -> str:
+    """The task of a deployment that waits for its app to start."""
+    files = FILES | {"main.py": SLOW_START.replace(b"%s", b"two")}
+    bundle_id = it.upload(guid, bundle_of(files))
+    body = {"bundle_id": bundle_id}
+    task_id: str = answered(it.api().post(f"/v1/content/{guid}/deploy", json=body))["task_id"]
+    last = 0
+    while True:
+        task = answered(it.api().get(f"/v1/tasks/{task_id}?wait=5&first={last}"))
+        last = task["last"]
+        if any(line.startswith("Launching") for line in task["output"]):
+            return task_id
+        assert not task["finished"], task
+
+
+def test_the_old_version_is_started_for_a_request_while_the_new_one_launches(
+    gated: tuple[Running, str, Path],
+) -> None:
+    it, guid, gate = gated
+    task_id = launching(it, guid)
+    assert told(it.get(f"/content/{guid}/told"))["version"] == "one"
+    gate.touch()
+    assert it.finished(task_id)["code"] == 0
+    assert told(it.get(f"/content/{guid}/told"))["version"] == "two"
+
+
+def test_content_that_is_deleted_during_its_deployment_leaves_no_process(
+    gated: tuple[Running, str, Path],
+) -> None:
+    it, guid, gate = gated
+    task_id = launching(it, guid)
+    assert it.api().delete(f"/v1/content/{guid}").status_code == 204
+    gate.touch()
+    task = it.finished(task_id)
+    assert (task["code"], "meanwhile" in task["error"]) == (1, True)
+    assert it.get(f"/content/{guid}/told").status_code == 404
+
+
+def test_stopping_does_not_wait_for_an_app_that_starts(gated: tuple[Running, str, Path]) -> None:
+    it, guid, _ = gated
+    task_id = launching(it, guid)
+    assert not answered(it.api().get(f"/v1/tasks/{task_id}"))["finished"]
+
+
+def test_requests_during_a_switch_are_all_answered(own: Running) -> None:
+    guid = own.deployed("switched", mirror("0"))
+    seen: set[str] = set()
+    failed: list[int] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=own.url, timeout=TIMEOUT_SECONDS) as client:
+            while not stop.is_set():
+                response = client.get(f"/content/{guid}/told")
+                if response.status_code == 200:
+                    seen.add(response.json()["version"])
+                else:
+                    failed.append(response.status_code)
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    try:
+        assert eventually(lambda: "0" in seen)
+        for version in ("1", "2", "3"):
+            assert own.deploy(guid, own.upload(guid, mirror(version)))["code"] == 0
+        assert eventually(lambda: "3" in seen)
+    finally:
+        stop.set()
+        for asker in askers:
+            asker.join()
+    assert failed == []
+    assert {"0", "3"} <= seen
