@@ -30,10 +30,20 @@ class CannotRunError(Exception):
     """One line that says what to do about it."""
 
 
+def _profiles() -> str:
+    from rehearsal.profiles import PROFILES
+
+    texts = ["Profiles (PROFILE=...), each one way in which a Connect server may behave:"]
+    for profile in PROFILES.values():
+        texts += [f"  {profile.name}", f"    {profile.stands_for}", f"    {profile.evidence}"]
+    return "\n".join(texts)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m rehearsal",
         description=__doc__,
+        epilog=_profiles(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", nargs="?", default="run", choices=("run", "rehearse", "logs"))
@@ -116,10 +126,11 @@ async def _serve(options: argparse.Namespace) -> None:
         begun = time.monotonic()
 
         async def deploy(framework: Framework, guid: str) -> None:
-            await publish(framework, guid, url, rehearsal.publisher.api_key)
-            _say(
-                f"  {framework.name:<10} {url}/{framework.name}/  ({time.monotonic() - begun:.1f} s)"
-            )
+            def say(step: str) -> None:
+                _say(f"  {time.monotonic() - begun:5.1f} s  {framework.name:<8} {step}")
+
+            await publish(framework, guid, url, rehearsal.publisher.api_key, say)
+            say(f"{url}/{framework.name}/")
 
         await asyncio.gather(*map(deploy, frameworks, guids))
 

@@ -31,7 +31,10 @@ WRONG_KEY, NOT_FOUND, NOT_ALLOWED, MALFORMED, TAKEN, TOO_LARGE, NO_SPACE = 30, 4
 _MAX_JSON_BYTES = MIB
 _MAX_WAIT_SECONDS = 30
 _VANITY = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]{1,100}){1,8}")
-_RESERVED = ("/__api__", "/content", "/dashboard", "/source", "/user")
+_RESERVED = (
+    *("/__api__", "/content", "/dashboard", "/favicon.ico"),
+    *("/rehearsal.css", "/source", "/user"),
+)
 _NAME = re.compile(r"[A-Za-z0-9_.-]{3,64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 

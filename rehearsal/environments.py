@@ -15,7 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from uv import find_uv_bin
 
 from rehearsal.frameworks import ROOT
-from rehearsal.processes import ServerKind
+from rehearsal.processes import ServerKind, tied
 
 Log = Callable[[str], None]
 
@@ -146,7 +146,7 @@ async def _run(log: Log, directory: Path, *command: str, quiet: bool = False) ->
     }
     environment.setdefault("UV_CACHE_DIR", str(ROOT / "build" / "uv-cache"))
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *tied(*command),
         cwd=directory,
         env=environment | {"NO_COLOR": "1", "UV_NO_PROGRESS": "1"},
         stdin=subprocess.DEVNULL,

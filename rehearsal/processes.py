@@ -29,6 +29,14 @@ class AppDidNotStartError(RuntimeError):
         self.lines = list(lines)
 
 
+def tied(*command: str) -> list[str]:
+    """The same command, as a process that does not outlive this one, where the system can do that.
+
+    "This one" is the thread that starts it: prctl(2), PR_SET_PDEATHSIG.
+    """
+    return [sys.executable, "-I", str(_LAUNCH), str(os.getpid()), *command]
+
+
 def connect_environment(
     server_url: str, guid: str, extra: Mapping[str, str] = {}
 ) -> dict[str, str]:
@@ -104,8 +112,7 @@ class AppProcess:
                 arguments = _server_arguments(server, root_path)
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-I", str(_LAUNCH), str(os.getpid())),
-                    *(command or (sys.executable, "-m", server)),
+                    *tied(*(command or (sys.executable, "-m", server))),
                     *(argument.replace("{fd}", str(fd)) for argument in arguments),
                     application,
                 ],

@@ -14,16 +14,15 @@ from typing import TextIO
 from rehearsal.bundle import stage
 from rehearsal.deploy import Target, rsconnect_command
 from rehearsal.frameworks import ROOT, Framework
+from rehearsal.processes import tied
 from rehearsal.server import Rehearsal
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# How lines begin, of rsconnect's and of our own task's, at which something longer starts.
+# How lines of rsconnect and of our own task begin, at which something longer starts.
 _STEPS = {
-    "Deploying bundle": "uploading its bundle",
     "Making an environment": "installing its requirements",
     "Launching": "launching it",
     "Verifying": "checking it",
-    "Activating": "activating it",
 }
 
 
@@ -62,7 +61,7 @@ async def publish(
         target = Target(url, api_key, None)
         command = rsconnect_command(framework, copy, target, ["--app-id", guid])
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *tied(*command),
             env=target.environment(os.environ) | {"NO_COLOR": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -130,7 +130,11 @@ class Rehearsal:
 
     @asynccontextmanager
     async def resolve(self, scope: Scope) -> AsyncIterator[Route | None]:
-        """Where a request for content goes. Raises `Refusal`."""
+        """Where a request for content goes. Raises `Refusal`.
+
+        That an app reached through a draft's or a vanity path is told that very path as its mount is
+        inferred: only the content's own path was seen on live servers.
+        """
         found = self._find(scope["raw_path"])
         if found is None:
             yield None

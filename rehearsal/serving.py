@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -41,6 +42,19 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Gives up what is still open after a second: as asked for, so nothing to log tracebacks about."""
+        logger = logging.getLogger("uvicorn.error")
+        logger.addFilter(_nothing)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            logger.removeFilter(_nothing)
+
+
+def _nothing(_: logging.LogRecord) -> bool:
+    return False
 
 
 def listen(host: str, port: int) -> socket.socket:

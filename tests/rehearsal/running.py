@@ -32,6 +32,13 @@ async def app(scope, receive, send):
         await send({"type": "lifespan.shutdown.complete"})
         return
     route = scope["path"].removeprefix(scope["root_path"])
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        message = await receive()
+        await send({"type": "websocket.send", "text": scope["root_path"] + " " + message["text"]})
+        await receive()
+        return
     if route == "/crash":
         os._exit(3)
     if route == "/slow":

@@ -9,7 +9,7 @@ import pytest
 from rehearsal.gateway import Gateway, Route, RoutingTable
 from rehearsal.headers import Credentials
 from rehearsal.serving import serving
-from tests.rehearsal.wire import Recorder, exchange, recording
+from tests.rehearsal.wire import OK, Recorder, exchange, recording
 
 PREFIX = "/content/7b1e"
 
@@ -30,12 +30,22 @@ class Mounted:
         return exchange(self.url, b"\r\n".join(lines) + b"\r\n\r\n")
 
 
-@pytest.fixture
-def mounted() -> Iterator[Mounted]:
+@pytest.fixture(scope="module")
+def running() -> Iterator[Mounted]:
     with recording() as recorder:
-        table = RoutingTable.of(Route(PREFIX, recorder.port))
+        table = RoutingTable()
         with serving(Gateway(table.resolve)) as url:
             yield Mounted(recorder, table, url)
+
+
+@pytest.fixture
+def mounted(running: Mounted) -> Mounted:
+    """As it was at first."""
+    running.recorder.heads.clear()
+    running.recorder.answer = OK
+    running.table.routes.clear()
+    running.table.put(Route(PREFIX, running.recorder.port))
+    return running
 
 
 TARGETS = [

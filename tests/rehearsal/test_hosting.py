@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from rehearsal.profiles import PROFILES, Profile
 from rehearsal.versions import Schedule
@@ -123,6 +125,18 @@ def test_a_root_without_handler_leads_to_the_docs(rehearsed: Running, guid: str)
     assert response.headers["Location"] == f"/content/{guid}/docs"
     assert rehearsed.get(response.headers["Location"]).status_code == 200
     assert rehearsed.get(f"/content/{guid}/other").status_code == 404
+
+
+def test_a_websocket_reaches_the_app_under_the_same_mount_and_access(rehearsed: Running) -> None:
+    guid = rehearsed.deployed("socket", mirror(requirements=b"uvicorn\nwebsockets\n"))
+    url = f"{rehearsed.url.replace('http', 'ws')}/content/{guid}/socket"
+    with connect(url) as websocket:
+        websocket.send("hello")
+        assert websocket.recv(TIMEOUT_SECONDS) == f"/content/{guid} hello"
+    answered(rehearsed.api().patch(f"/v1/content/{guid}", json={"access_type": "acl"}))
+    with pytest.raises(InvalidStatus) as caught:
+        connect(url)
+    assert caught.value.response.status_code == 401
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))

@@ -51,15 +51,8 @@ def check(way: Way) -> Outcome:
     """Run the contract there."""
     environment = {**os.environ, "API_KEY": way.api_key or ""}
     command = [sys.executable, "-m", "pytest", "-q", "tests/contract/test_contract.py"]
-    # What the client of the suite leaves open says nothing about the app.
-    lenient = [
-        "-W",
-        "ignore::ResourceWarning",
-        "-W",
-        "ignore::pytest.PytestUnraisableExceptionWarning",
-    ]
     done = subprocess.run(
-        [*command, *lenient, "--url", way.url],
+        [*command, "--url", way.url],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
