@@ -68,12 +68,12 @@ test-all: setup chromium ## every check: format, lint, types, contract, machiner
 
 .PHONY: test-%
 test-%: setup %_app/app.py ## the contract for one framework, the in-process half first
-	@$(BIN)/python -m pytest -q -x tests/contract --app $* --server "in process"
+	@$(BIN)/python -m pytest -q -x tests/contract/test_contract.py --app $* --server "in process"
 	@$(BIN)/python -m pytest -q tests/contract --app $*
 
 .PHONY: test-in-process
 test-in-process: setup ## the contract for all, without servers and browser
-	@$(BIN)/python -m pytest -q tests/contract --server "in process"
+	@$(BIN)/python -m pytest -q tests/contract/test_contract.py tests/contract/test_breakages.py --server "in process"
 
 .PHONY: test-url
 test-url: setup ## the contract for a deployed app: URL=https://... [API_KEY=...]

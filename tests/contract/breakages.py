@@ -35,27 +35,31 @@ def changing_answers(change: Callable[[Scope, Answer], Answer]) -> Layer:
         async def changed(scope: Scope, receive: Receive, send: Send) -> None:
             messages: list[Message] = []
 
-            async def keep(message: Message) -> None:
+            async def collect(message: Message) -> None:
                 messages.append(message)
+                if message["type"] == "http.response.body" and not message.get("more_body", False):
+                    for changed_message in messages_of(change(scope, answer_of(messages))):
+                        await send(changed_message)
 
-            try:
-                await app(scope, receive, keep)
-            finally:
-                start, *rest = messages
-                headers = [
-                    (n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in start["headers"]
-                ]
-                body = b"".join(message.get("body", b"") for message in rest)
-                answer = change(scope, Answer(start["status"], headers, body))
-                pairs = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in answer.headers]
-                await send(
-                    {"type": "http.response.start", "status": answer.status, "headers": pairs}
-                )
-                await send({"type": "http.response.body", "body": answer.body})
+            await app(scope, receive, collect)
 
         return changed
 
     return layer
+
+
+def answer_of(messages: list[Message]) -> Answer:
+    start, *rest = messages
+    headers = [(n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in start["headers"]]
+    return Answer(start["status"], headers, b"".join(message.get("body", b"") for message in rest))
+
+
+def messages_of(answer: Answer) -> list[Message]:
+    headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in answer.headers]
+    return [
+        {"type": "http.response.start", "status": answer.status, "headers": headers},
+        {"type": "http.response.body", "body": answer.body},
+    ]
 
 
 def changing_requests(change: Callable[[Scope], Scope]) -> Layer:

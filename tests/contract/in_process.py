@@ -75,6 +75,9 @@ class Host:
 
         async def send(message: Message) -> None:
             sent.append(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                # Whoever receives after the answer is told so: ASGI specification, "Disconnect".
+                await requests.put({"type": "http.disconnect"})
 
         try:
             await self.app(scope, requests.get, send)

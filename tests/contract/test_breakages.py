@@ -15,8 +15,14 @@ from tests.contract.targets import Hosts, Target, mounts
 MOUNT = next(mount for mount in mounts("in process") if mount.id == "content, included")
 
 
-@pytest.mark.parametrize("framework", find_frameworks(), ids=lambda framework: framework.name)
-@pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda b: f"{b.caught_by}: {b.what}")
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "breakage" in metafunc.fixturenames:
+        app = metafunc.config.getoption("--app")
+        pairs = [(f, b) for f in find_frameworks() if app in (None, f.name) for b in BREAKAGES]
+        ids = [f"{framework.name}-{broken.caught_by}: {broken.what}" for framework, broken in pairs]
+        metafunc.parametrize(("framework", "breakage"), pairs, ids=ids)
+
+
 def test_a_broken_app_is_caught(breakage: Breakage, framework: Framework, hosts: Hosts) -> None:
     client = hosts.client(Target("in process", MOUNT, framework))
     assert isinstance(client, InProcessClient)
