@@ -5,6 +5,7 @@ error codes only 30 (wrong key) is read by a client; the others here are ours.
 """
 
 import json
+import logging
 import platform
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,9 +26,10 @@ from rehearsal.headers import origin_of
 from rehearsal.hosting import Hosting
 from rehearsal.multipart import MultipartError, boundary_of, parts
 from rehearsal.state import SETTABLE, Bundle, ConflictError, Content, Permission, State, User
-from rehearsal.tasks import FULL_DISK, Tasks
+from rehearsal.tasks import NO_SPACE, Tasks, is_full_disk
 
-WRONG_KEY, NOT_FOUND, NOT_ALLOWED, MALFORMED, TAKEN, TOO_LARGE, NO_SPACE = 30, 4, 22, 3, 26, 31, 32
+LOG = logging.getLogger("rehearsal.api")
+WRONG_KEY, NOT_FOUND, NOT_ALLOWED, MALFORMED, TAKEN, TOO_LARGE, FAILED = 30, 4, 22, 3, 26, 31, 1
 _MAX_JSON_BYTES = MIB
 _MAX_WAIT_SECONDS = 30
 _VANITY = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]{1,100}){1,8}")
@@ -61,10 +63,6 @@ def missing() -> ApiError:
 
 def malformed(sentence: str) -> ApiError:
     return ApiError(400, MALFORMED, sentence)
-
-
-def full() -> ApiError:
-    return ApiError(507, NO_SPACE, "No space left on the rehearsal's disk.")
 
 
 Fields = Mapping[str, type | tuple[type | None, ...]]
@@ -414,8 +412,6 @@ class Api:
                 bundle = self.state.add_bundle(content.guid, archive, directory, manifest, metadata)
             except BundleRefusedError as error:
                 raise malformed(str(error)) from None
-            except OSError as error:
-                raise full() if error.errno in FULL_DISK else error from None
         return JSONResponse(self.bundle_json(content, bundle))
 
     async def _receive(self, request: Request, archive: Path) -> None:
@@ -525,6 +521,12 @@ def _by_method(
             return ApiError(409, TAKEN, str(error)).response
         except ClientDisconnect:
             return Response(status_code=400)
+        except Exception as error:
+            if is_full_disk(error):
+                return ApiError(507, FAILED, NO_SPACE).response
+            LOG.exception("%s %s failed", request.method, request.url.path)
+            sentence = "The rehearsal itself failed: see its output."
+            return ApiError(500, FAILED, sentence).response
 
     return endpoint
 

@@ -177,10 +177,11 @@ class State:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield self._database
+            self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            if self._database.in_transaction:  # SQLite itself rolls back where the disk is full.
+                self._database.execute("ROLLBACK")
             raise
-        self._database.execute("COMMIT")
 
     def _sweep(self, *, incoming: bool = False) -> None:
         """Removes the files of bundles that no row names, and uploads that were interrupted if `incoming`."""

@@ -4,17 +4,24 @@ import asyncio
 import errno
 import logging
 import secrets
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 LOG = logging.getLogger("rehearsal.tasks")
 Log = Callable[[str], None]
-FULL_DISK = frozenset((errno.ENOSPC, errno.EDQUOT))
-"""What `OSError.errno` says then."""
+NO_SPACE = "No space left on the rehearsal's disk."
 
 
 class TaskFailedError(Exception):
     """One sentence that says why the work did not succeed."""
+
+
+def is_full_disk(error: Exception) -> bool:
+    """Whether that is why something failed, as the system or SQLite says it."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 class Task:
@@ -87,15 +94,14 @@ class Tasks:
             await work(task.log)
         except TaskFailedError as failure:
             task.finish(str(failure))
-        except OSError as error:
-            full = error.errno in FULL_DISK
-            task.finish("No space left on the rehearsal's disk." if full else str(error.strerror))
-            LOG.error("A task failed: %s", error)
         except asyncio.CancelledError:
             task.finish("The rehearsal was stopped.")
-        except Exception:
-            LOG.exception("A task failed")
-            task.finish("The rehearsal itself failed: see its output.")
+        except Exception as error:
+            if is_full_disk(error):
+                task.finish(NO_SPACE)
+            else:
+                LOG.exception("A task failed")
+                task.finish("The rehearsal itself failed: see its output.")
         else:
             task.finish()
 

@@ -163,7 +163,12 @@ class Version:
         """Raises `VersionClosedError`, `AppDidNotStartError`; then no start is tried for some time."""
         if self._closed:
             raise VersionClosedError
-        process = self._pending = self._launch.start()
+        try:
+            process = self._pending = self._launch.start()
+        except OSError as error:
+            failure = AppDidNotStartError(f"It cannot be started: {error.strerror}.")
+            self._crashed(failure)
+            raise failure from None
         try:
             await asyncio.to_thread(process.wait_until_ready, self.schedule.init_timeout)
         except AppDidNotStartError as error:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,29 @@ def test_what_there_is_not_is_refused_in_the_same_form(
     api: httpx.Client, method: str, path: str, status: int
 ) -> None:
     refused(api.request(method, path), status, "")
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "sentence"),
+    [("full", 507, "No space left"), ("other", 500, "The rehearsal itself failed")],
+)
+def test_what_fails_on_our_side_is_said_in_the_same_form(
+    rehearsed: Running,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: str,
+    status: int,
+    sentence: str,
+) -> None:
+    def fail(*_: object) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        if failure == "full":
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    monkeypatch.setattr(rehearsed.rehearsal.state, "create_content", fail)
+    refused(rehearsed.api().post("/v1/content", json={"name": "unlucky"}), status, sentence)
+    assert ("Traceback" in caplog.text) == (failure == "other")
 
 
 # Environment variables, vanity paths, access lists

@@ -249,6 +249,23 @@ def test_an_early_refusal_of_a_large_body_reaches_the_client() -> None:
         assert (response.status_code, response.text) == (413, "too large")
 
 
+def test_a_client_that_asks_first_is_told_to_go_on() -> None:
+    with mounted(echo) as url, dial(url) as connection:
+        head = b"POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+        connection.sendall(head)
+        assert read_until(connection, b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"body")
+        assert b"body" in read_until(connection, b"0\r\n\r\n")
+
+
+def test_a_connection_serves_one_request_after_another() -> None:
+    with mounted(echo) as url, dial(url) as connection:
+        for body in (b"one", b"two"):
+            head = b"POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
+            connection.sendall(head + body)
+            assert body in read_until(connection, b"0\r\n\r\n")
+
+
 def test_any_method_and_a_body_on_get_pass() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
