@@ -137,10 +137,8 @@ class Static:
 
     async def on_head(self, req: Request, resp: Response, path: str) -> None:
         await self.on_get(req, resp, path)
-        if resp.stream is not None:
-            await (
-                resp.stream.close()
-            )  # Falcon closes what it has sent, and for HEAD it sends nothing.
+        if close := getattr(resp.stream, "close", None):
+            await close()  # Falcon closes what it has sent, and for HEAD it sends nothing.
 
 
 api.add_route("/", Pages(), suffix="index")
