@@ -296,7 +296,7 @@ class Api:
     async def delete_content(self, request: Request) -> Response:
         content = self.managed(request)
         self.state.delete_content(content.guid)
-        self.hosting.restart(content.guid)
+        self.hosting.forget(content.guid)
         return Response(status_code=204)
 
     async def get_v0(self, request: Request) -> Response:

@@ -47,6 +47,7 @@ class Hosting:
         self._deploying: dict[str, asyncio.Lock] = {}
         self._reviving: dict[str, asyncio.Lock] = {}
         self._retiring: dict[asyncio.Task[None], Version] = {}
+        self._resuming: set[asyncio.Task[None]] = set()
 
     def log_of(self, guid: str, bundle_id: int) -> Path:
         """What the processes of that version printed."""
@@ -211,21 +212,36 @@ class Hosting:
     def _keys(self, guid: str) -> list[tuple[str, int]]:
         return [key for key in self._versions if key[0] == guid]
 
-    def restart(self, guid: str) -> None:
-        """What changed for the content holds for the processes that the next request starts."""
+    def forget(self, guid: str) -> None:
+        """End what runs of the content."""
         self._retire(self._keys(guid))
 
+    def restart(self, guid: str) -> None:
+        """Run the content anew, as what changed for it says; requests meanwhile are answered by either."""
+        self.forget(guid)
+        task = asyncio.create_task(self._resume(guid))
+        self._resuming.add(task)
+        task.add_done_callback(self._resuming.discard)
+
     async def resume(self) -> None:
-        """Start what was active when we were stopped; a version that fails is left to its requests."""
+        """Start what was active when we were stopped."""
         for content in self._state.contents():
-            if content.bundle_id is not None:
-                try:
-                    await self._version(content.guid, None)
-                except (EnvironmentFailedError, LookupError, OSError) as error:
-                    LOG.warning("%s does not run: %s", content.name, error)
+            await self._resume(content.guid)
+
+    async def _resume(self, guid: str) -> None:
+        """A version that fails is left to its requests, which say why."""
+        try:
+            await self._version(guid, None)
+        except LookupError:
+            return
+        except (EnvironmentFailedError, OSError) as error:
+            LOG.warning("Content %s does not run: %s", guid, error)
 
     async def close(self) -> None:
         """End every process, without waiting for requests."""
+        for resuming in self._resuming:
+            resuming.cancel()
+        await asyncio.gather(*self._resuming, return_exceptions=True)
         versions = [*self._versions.values(), *self._retiring.values()]
         self._versions.clear()
         await asyncio.gather(*(version.close(0) for version in versions))

@@ -16,6 +16,7 @@ from rehearsal.deploy import Target, rsconnect_command
 from rehearsal.frameworks import ROOT, Framework
 from rehearsal.processes import tied
 from rehearsal.server import Rehearsal
+from rehearsal.state import ConflictError
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # How lines of rsconnect and of our own task begin, at which something longer starts.
@@ -31,12 +32,25 @@ class NotPublishedError(RuntimeError):
 
 
 def reserve(rehearsal: Rehearsal, framework: Framework) -> str:
-    """The GUID of the content for the framework's app, at the vanity path `/<name>`; made if missing."""
+    """The GUID of the content for the framework's app, at the vanity path `/<name>`; made if missing.
+
+    Raises `NotPublishedError` where other content has that path.
+    """
     state, owner = rehearsal.state, rehearsal.publisher.guid
     found = state.contents(owner, framework.name)
-    content = found[0] if found else state.create_content(owner, framework.name)
+    if found:
+        content = found[0]
+    else:
+        content = state.create_content(owner, framework.name)
+        title = framework.pyproject["tool"]["rsconnect"].get("title", framework.title)
+        state.update_content(content.guid, {"title": title})
     if content.vanity is None:
-        state.update_content(content.guid, {"vanity": f"/{framework.name}"})
+        try:
+            state.update_content(content.guid, {"vanity": f"/{framework.name}"})
+        except ConflictError:
+            raise NotPublishedError(
+                f"Other content has the path /{framework.name}/: take it off there (make rehearse)."
+            ) from None
     return content.guid
 
 

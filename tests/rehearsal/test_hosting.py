@@ -119,6 +119,16 @@ def test_the_app_runs_in_its_bundle_with_connects_environment(
     assert (Path(given["directory"]) / "main.py").is_file()
 
 
+def test_a_changed_setting_holds_without_being_asked_for(rehearsed: Running, guid: str) -> None:
+    (before,) = processes(rehearsed, guid)
+    answered(rehearsed.api().patch(f"/v1/content/{guid}", json={"min_processes": 2}))
+    content = rehearsed.rehearsal.state.content(guid)
+    assert content is not None
+    hosting = rehearsed.rehearsal.hosting
+    assert eventually(lambda: len({p.pid for p in hosting.processes_of(content)} - {before}) == 2)
+    answered(rehearsed.api().patch(f"/v1/content/{guid}", json={"min_processes": None}))
+
+
 def test_a_root_without_handler_leads_to_the_docs(rehearsed: Running, guid: str) -> None:
     response = rehearsed.get(f"/content/{guid}/")
     assert response.status_code == 307

@@ -175,3 +175,16 @@ def test_a_deployment_that_rsconnect_refuses_is_reported_with_its_words(tmp_path
     assert f"{framework.name} was not deployed" in str(caught.value)
     assert f"deploy-{framework.name}.log" in str(caught.value)
     assert "API key" in str(caught.value)
+
+
+def test_a_path_that_other_content_has_is_not_taken_from_it(tmp_path: Path) -> None:
+    framework = find_frameworks()[0]
+    with rehearsing(tmp_path) as it:
+        guid = it.create("squatter")
+        path = {"path": f"/{framework.name}"}
+        answered(it.api().put(f"/v1/content/{guid}/vanity", json=path))
+        with pytest.raises(NotPublishedError, match="Other content has the path"):
+            reserve(it.rehearsal, framework)
+        assert it.api().delete(f"/v1/content/{guid}/vanity").status_code == 204
+        guid = reserve(it.rehearsal, framework)
+        assert reserve(it.rehearsal, framework) == guid
