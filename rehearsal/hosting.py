@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from rehearsal.environments import EnvironmentFailedError, Environments, check_python
@@ -15,10 +15,9 @@ from rehearsal.tasks import Log, TaskFailedError
 from rehearsal.versions import DEFAULT_SCHEDULE, Launch, Schedule, Version, VersionClosedError
 
 LOG = logging.getLogger("rehearsal.hosting")
-_SCHEDULED = ("min_processes", "max_processes", "max_conns_per_process", "load_factor")
+_SCHEDULED = [field.name for field in fields(Schedule)]
 # Connect keeps as many as its setting Applications.BundleRetentionLimit says.
 _KEPT_BUNDLES = 5
-_TIMED = ("idle_timeout", "init_timeout")
 
 
 class Hosting:
@@ -59,11 +58,7 @@ class Hosting:
         return version.processes if version else []
 
     def _schedule_of(self, content: Content, bundle_id: int) -> Schedule:
-        own = {
-            name: value
-            for name in (*_SCHEDULED, *_TIMED)
-            if (value := getattr(content, name)) is not None
-        }
+        own = {name: value for name in _SCHEDULED if (value := getattr(content, name)) is not None}
         schedule = replace(self._schedule, **own)
         # Nobody but its publisher looks at a draft.
         return schedule if bundle_id == content.bundle_id else replace(schedule, min_processes=0)

@@ -166,8 +166,10 @@ class AppProcess:
         return AppDidNotStartError(f"{self.application} {what}.", self.last_lines(8), self.log)
 
     def last_lines(self, count: int) -> list[str]:
-        """The end of its log."""
-        return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+        """The end of its log; of a long log, only lines in the last 64 KiB."""
+        with self.log.open("rb") as file:
+            file.seek(max(self.log.stat().st_size - 64 * 1024, 0))
+            return file.read().decode("utf-8", "replace").splitlines()[-count:]
 
     def terminate(self) -> None:
         """Ask it to end: SIGTERM to the whole group. Servers finish the requests that they have."""

@@ -100,6 +100,7 @@ class Version:
         self._last_failure = AppDidNotStartError("It was not started yet.")
         self._closed = False
         self._keeper = asyncio.create_task(self._keep())
+        self._helping: asyncio.Task[None] | None = None
 
     @property
     def processes(self) -> list[AppProcess]:
@@ -118,8 +119,8 @@ class Version:
         if worker is None:
             worker = await self._first()
         elif self._is_loaded():
-            task = asyncio.create_task(self._start_another())
-            task.add_done_callback(_swallow)
+            self._helping = asyncio.create_task(self._start_another())
+            self._helping.add_done_callback(_swallow)
         worker.active += 1
         self._active += 1
         self._quiet.clear()
@@ -143,6 +144,7 @@ class Version:
             self._active + 1 > schedule.load_factor * capacity
             and len(self._workers) < schedule.max_processes
             and not self._starting.locked()
+            and (self._helping is None or self._helping.done())
         )
 
     async def _first(self) -> Worker:
