@@ -64,7 +64,7 @@ test-all: setup chromium ## every check: format, lint, types, contract, machiner
 	@$(BIN)/ruff format --check --quiet . || { echo "make: format with '$(BIN)/ruff format'" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test-%
 test-%: setup %_app/app.py ## the contract for one framework, the in-process half first
@@ -83,6 +83,18 @@ test-url: setup ## the contract for a deployed app: URL=https://... [API_KEY=...
 .PHONY: chromium
 chromium: setup
 	@$(BIN)/python -m tests.chromium
+
+.PHONY: rehearse
+rehearse: setup ## the stand-in for Connect as it was left, with URL and API keys (PROFILE=, PORT=)
+	@exec $(BIN)/python -m rehearsal rehearse
+
+.PHONY: rehearse-logs
+rehearse-logs: setup ## what deployed content printed: NAME=<name, vanity path or GUID>
+	@$(BIN)/python -m rehearsal logs "$(NAME)"
+
+.PHONY: test-rehearsal
+test-rehearsal: setup ## deploy all with rsconnect, the whole contract through the proxy under every profile (PROFILE=)
+	@$(BIN)/python -m tests.rehearsal.through_proxy $(PROFILE)
 
 .PHONY: bundle-%
 bundle-%: setup %_app/app.py ## stage build/bundles/<name>/, ready for rsconnect, and try it

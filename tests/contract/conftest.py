@@ -6,6 +6,8 @@ deployed app, with the API key in the environment variable `API_KEY`, and then `
 
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -92,9 +94,18 @@ def recorded(request: pytest.FixtureRequest) -> list[report.Result]:
     return found
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """pytest-xdist: takes over what a worker has found."""
+    found = getattr(node, "workeroutput", {}).get("contract", [])
+    node.config.stash[results] += [report.Result(**fields) for fields in found]
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
-    if config.stash[results]:
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["contract"] = [asdict(found) for found in config.stash[results]]
+    elif config.stash[results]:
         report.write(REPORT, config.stash[results], config.stash[targets])
 
 

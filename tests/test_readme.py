@@ -1,0 +1,78 @@
+"""What README says of the frameworks is so."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from rehearsal.frameworks import ROOT, Framework, find_frameworks
+from rehearsal.processes import AppProcess, ServerKind
+from tests.contract.model import Request
+from tests.contract.sockets import Connection
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+each_framework = pytest.mark.parametrize(
+    "framework", find_frameworks(), ids=lambda framework: framework.name
+)
+
+
+def cells(row: str) -> dict[str, str]:
+    """A row of the decision table, by framework."""
+    titles, values = (
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in README.splitlines()
+        if line.startswith(("| | FastAPI", f"| {row}"))
+    )
+    return dict(zip(titles[1:], values[1:], strict=True))
+
+
+@each_framework
+def test_the_table_counts_the_lines_of_the_application(framework: Framework) -> None:
+    lines = (framework.folder / "app.py").read_text(encoding="utf-8").splitlines()
+    assert cells("its lines")[framework.title] == str(len([line for line in lines if line.strip()]))
+
+
+@each_framework
+def test_the_table_counts_the_packages_of_the_lock(framework: Framework) -> None:
+    lock = (framework.folder / "requirements.txt").read_text(encoding="utf-8")
+    names = set(re.findall(r"^([A-Za-z0-9._-]+)(?:\[.*?\])?==", lock, re.MULTILINE))
+    assert cells("packages installed")[framework.title] == str(len(names))
+
+
+@each_framework
+def test_the_table_lists_the_waivers(framework: Framework) -> None:
+    assert cells("goes its own way")[framework.title].split(", ") == list(
+        framework.contract["waivers"]
+    )
+
+
+@each_framework
+@pytest.mark.parametrize(
+    ("server", "custom"), [("uvicorn", "with the prefix"), ("hypercorn", "without it")]
+)
+def test_without_the_mount_layer_one_of_the_two_customs_is_answered_404(
+    server: ServerKind, custom: str, framework: Framework, tmp_path: Path
+) -> None:
+    with AppProcess(
+        f"{framework.name}_app.app:api",
+        server=server,
+        root_path="/content/1b2c",
+        environment={"PATH": os.environ["PATH"]},
+        log=tmp_path / "log",
+    ) as process:
+        process.wait_until_ready()
+        connection = Connection(process.url)
+        answers = {
+            target: connection.send(Request("GET", target)).status
+            for target in ("/", "/greetings", "/static/styles.css")
+        }
+        connection.close()
+    if cells("behind a prefix wants the path")[framework.title] == custom:
+        assert set(answers.values()) == {200}
+    elif framework.title == "FastAPI":
+        # README: "FastAPI for static files".
+        assert answers == {"/": 200, "/greetings": 200, "/static/styles.css": 404}
+    else:
+        assert set(answers.values()) == {404}
