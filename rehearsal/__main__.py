@@ -129,7 +129,7 @@ async def _serve(options: argparse.Namespace) -> None:
             def say(step: str) -> None:
                 _say(f"  {time.monotonic() - begun:5.1f} s  {framework.name:<8} {step}")
 
-            await publish(framework, guid, url, rehearsal.publisher.api_key, say)
+            await publish(framework, guid, rehearsal, say)
             say(f"{url}/{framework.name}/")
 
         await asyncio.gather(*map(deploy, frameworks, guids))

@@ -145,6 +145,7 @@ async def _run(log: Log, directory: Path, *command: str, quiet: bool = False) ->
         if not name.startswith(("CONNECT_", "VIRTUAL_ENV", "PYTHON"))
     }
     environment.setdefault("UV_CACHE_DIR", str(ROOT / "build" / "uv-cache"))
+    environment.setdefault("UV_PYTHON_DOWNLOADS", "never")
     process = await asyncio.create_subprocess_exec(
         *tied(*command),
         cwd=directory,

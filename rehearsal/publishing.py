@@ -6,14 +6,17 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from asyncio.subprocess import Process
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from rehearsal.bundle import stage
+from rehearsal.bundle import BundleError, bundle_lock, explain, stage_locked
+from rehearsal.bundle_contents import RECORD
+from rehearsal.bundle_environment import locked
 from rehearsal.deploy import Target, rsconnect_command
-from rehearsal.frameworks import ROOT, Framework
+from rehearsal.frameworks import Framework
 from rehearsal.processes import tied
 from rehearsal.server import Rehearsal
 from rehearsal.state import ConflictError
@@ -58,7 +61,7 @@ Say = Callable[[str], object]
 
 
 async def publish(
-    framework: Framework, guid: str, url: str, api_key: str, say: Say = lambda step: None
+    framework: Framework, guid: str, rehearsal: Rehearsal, say: Say = lambda step: None
 ) -> None:
     """Stage the framework's bundle and deploy it to that content; `say` gets a word for each step.
 
@@ -67,12 +70,12 @@ async def publish(
     rsconnect works on a copy, so that its record of this deployment does not end up among those of
     `make deploy-<name>`.
     """
-    log = ROOT / "build" / "logs" / f"deploy-{framework.name}.log"
+    log = rehearsal.settings.directory / "logs" / f"deploy-{framework.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as scratch:
         copy = Path(scratch, framework.name)
         await asyncio.to_thread(_copy_bundle, framework, copy)
-        target = Target(url, api_key, None)
+        target = Target(rehearsal.settings.url, rehearsal.publisher.api_key, None)
         command = rsconnect_command(framework, copy, target, ["--app-id", guid])
         process = await asyncio.create_subprocess_exec(
             *tied(*command),
@@ -109,5 +112,18 @@ async def _follow(process: Process, output: TextIO, say: Say) -> None:
                 say(step)
 
 
+# Staging parses Python, which some versions of CPython 3.11 cannot do in two threads at once:
+# https://github.com/python/cpython/issues/106905
+_STAGING = threading.Lock()
+
+
 def _copy_bundle(framework: Framework, copy: Path) -> None:
-    shutil.copytree(stage(framework), copy, ignore=shutil.ignore_patterns("rsconnect-python"))
+    """Raises `NotPublishedError` where there is no bundle to be had."""
+    try:
+        with _STAGING, locked(bundle_lock(framework)):
+            bundle = stage_locked(framework)
+            shutil.copytree(bundle, copy, ignore=shutil.ignore_patterns(RECORD))
+    except BundleError as error:
+        raise NotPublishedError(f"{framework.name} cannot be bundled: {error}") from None
+    except OSError as error:
+        raise NotPublishedError(f"{framework.name} cannot be bundled: {explain(error)}") from None

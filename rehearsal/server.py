@@ -69,7 +69,7 @@ class Rehearsal:
 
     def __init__(self, settings: Settings) -> None:
         self.state = State(settings.directory)
-        self._settings = settings
+        self.settings = settings
         self._gateway: Gateway | None = None
         self._hosting: Hosting | None = None
 
@@ -90,7 +90,7 @@ class Rehearsal:
         await self._gateway(scope, receive, send)
 
     def _assemble(self) -> Gateway:
-        settings = self._settings
+        settings = self.settings
         hosting = self._hosting = Hosting(
             self.state,
             Environments(settings.environments or settings.directory / "environments"),
@@ -187,7 +187,7 @@ class Rehearsal:
         raise Refusal(403, "This user may not see this content.")
 
     def _route(self, scope: Scope, prefix: str, port: int, user: User | None) -> Route:
-        profile = self._settings.profile
+        profile = self.settings.profile
         return Route(
             prefix=prefix,
             port=port,

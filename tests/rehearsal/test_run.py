@@ -1,6 +1,7 @@
 """`python -m rehearsal`, which `make run` calls: as a user starts and stops it."""
 
 import asyncio
+import errno
 import os
 import re
 import signal
@@ -9,13 +10,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
-from rehearsal.frameworks import ROOT, find_frameworks
+from rehearsal.bundle import BundleError
+from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from rehearsal.publishing import NotPublishedError, publish, reserve
 from tests.rehearsal.running import answered, mirror
 from tests.rehearsal.running import running as rehearsing
@@ -166,12 +169,16 @@ def test_logs_are_shown_by_name_vanity_path_or_guid(running: Running, tmp_path: 
     assert "there are: talkative" in errors
 
 
-def test_a_deployment_that_rsconnect_refuses_is_reported_with_its_words(tmp_path: Path) -> None:
+def test_a_deployment_that_rsconnect_refuses_is_reported_with_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     framework = find_frameworks()[0]
     with rehearsing(tmp_path) as it:
         guid = reserve(it.rehearsal, framework)
+        stranger = replace(it.user("publisher"), api_key="wrong")
+        monkeypatch.setattr(type(it.rehearsal), "publisher", stranger)
         with pytest.raises(NotPublishedError) as caught:
-            asyncio.run(publish(framework, guid, it.url, "wrong"))
+            asyncio.run(publish(framework, guid, it.rehearsal))
     assert f"{framework.name} was not deployed" in str(caught.value)
     assert f"deploy-{framework.name}.log" in str(caught.value)
     assert "API key" in str(caught.value)
@@ -188,3 +195,24 @@ def test_a_path_that_other_content_has_is_not_taken_from_it(tmp_path: Path) -> N
         assert it.api().delete(f"/v1/content/{guid}/vanity").status_code == 204
         guid = reserve(it.rehearsal, framework)
         assert reserve(it.rehearsal, framework) == guid
+
+
+@pytest.mark.parametrize(
+    ("failure", "sentence"),
+    [
+        (BundleError("It holds a secret."), "cannot be bundled: It holds a secret."),
+        (OSError(errno.ENOSPC, "full"), "The disk is full"),
+    ],
+)
+def test_an_app_without_a_bundle_is_reported_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, sentence: str
+) -> None:
+    def fail(_: Framework) -> Path:
+        raise failure
+
+    monkeypatch.setattr("rehearsal.publishing.stage_locked", fail)
+    framework = find_frameworks()[0]
+    with rehearsing(tmp_path) as it:
+        guid = reserve(it.rehearsal, framework)
+        with pytest.raises(NotPublishedError, match=sentence):
+            asyncio.run(publish(framework, guid, it.rehearsal))

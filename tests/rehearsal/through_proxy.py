@@ -87,8 +87,7 @@ async def deploy_all(it: Running) -> dict[str, str]:
     """The GUID of each framework's content."""
     frameworks = find_frameworks()
     guids = {framework.name: reserve(it.rehearsal, framework) for framework in frameworks}
-    key = it.user("publisher").api_key
-    await asyncio.gather(*(publish(f, guids[f.name], it.url, key) for f in frameworks))
+    await asyncio.gather(*(publish(f, guids[f.name], it.rehearsal) for f in frameworks))
     return guids
 
 
