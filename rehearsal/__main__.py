@@ -156,8 +156,10 @@ async def _serve(options: argparse.Namespace) -> None:
 
 
 async def _announce(rehearsal: "Rehearsal") -> None:
+    _say("To deploy to it:")
+    _say(f"  export CONNECT_SERVER={rehearsal.settings.url}")
     for user in rehearsal.state.users():
-        _say(f"  API key of {user.username}, {user.role}: {user.api_key}")
+        _say(f"  export CONNECT_API_KEY={user.api_key}  # {user.username}, {user.role}")
 
 
 def _show_log(state: Path, name: str | None) -> None:

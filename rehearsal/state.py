@@ -161,7 +161,7 @@ class State:
         )
         with self._transaction() as database:
             for username, role in _USERS:
-                secret = (secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+                secret = (secrets.token_hex(16), secrets.token_hex(16))
                 database.execute(
                     "INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?, ?)",
                     (str(uuid.uuid4()), username, role, *secret),

@@ -148,9 +148,10 @@ def test_two_rehearsals_on_one_state_are_refused_in_one_line(
 def test_the_rehearsal_alone_prints_its_keys_and_where_it_is(running: Running) -> None:
     with running("rehearse") as process:
         assert process.stdout is not None
-        keys = [process.stdout.readline().split()[-1] for _ in range(2)]
+        lines = [process.stdout.readline() for _ in range(4)]
         url = ready_url(process)
-        for key in keys:
+        assert f"export CONNECT_SERVER={url}" in lines[1]
+        for key in re.findall(r"CONNECT_API_KEY=(\S+)", "".join(lines)):
             header = {"Authorization": f"Key {key}"}
             assert httpx.get(f"{url}/__api__/v1/user", headers=header).status_code == 200
 
