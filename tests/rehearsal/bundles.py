@@ -50,7 +50,9 @@ def bundle_of(
     """A bundle of these files; `change` may spoil its manifest."""
     manifest = manifest_of(files)
     change(manifest)
-    return gzip.compress(tar_of(files | {"manifest.json": json.dumps(manifest).encode()}, *members))
+    archive = tar_of(files | {"manifest.json": json.dumps(manifest).encode()}, *members)
+    # Without the time, which would make other bytes of the same files.
+    return gzip.compress(archive, mtime=0)
 
 
 def member(

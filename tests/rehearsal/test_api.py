@@ -258,6 +258,7 @@ def test_a_bundle_in_a_form_keeps_its_metadata(api: httpx.Client, guid: str) -> 
         ),
         (b'--x\r\nA: form-data; name="other"\r\n\r\n1\r\n--x--', "multipart/form-data; boundary=x"),
     ],
+    ids=["nothing", "no part", "no name", "no end", "no archive"],
 )
 def test_a_broken_form_is_400(
     api: httpx.Client, guid: str, content: bytes, content_type: str
@@ -272,10 +273,11 @@ def test_a_broken_form_is_400(
     [
         (b"", "tar"),
         (b"x", "gzip"),
-        (gzip.compress(b"x"), "tar"),
+        (gzip.compress(b"x", mtime=0), "tar"),
         (bundle_of(change=lambda m: m["metadata"].update(appmode="static")), "python-fastapi"),
         (bundle_of(change=lambda m: m["files"]["main.py"].update(checksum="0")), "checksum"),
     ],
+    ids=["nothing", "no gzip", "no tar", "another kind of content", "a wrong checksum"],
 )
 def test_a_bundle_that_is_refused_leaves_nothing(
     rehearsed: Running, api: httpx.Client, guid: str, bundle: bytes, sentence: str

@@ -134,10 +134,16 @@ def test_a_tar_header_that_announces_gigabytes_is_refused(tmp_path: Path) -> Non
     assert "too large" in refusal(tmp_path, bundle_of(FILES, (with_long_name, b"")))
 
 
-@pytest.mark.parametrize(
-    "bundle",
-    [b"", b"not gzip", bundle_of()[:-20], gzip.compress(b"not tar" * 200), gzip.compress(b"")],
-)
+NO_ARCHIVES = {
+    "nothing": b"",
+    "no gzip": b"not gzip",
+    "cut short": bundle_of()[:-20],
+    "no tar": gzip.compress(b"not tar" * 200),
+    "an empty file": gzip.compress(b""),
+}
+
+
+@pytest.mark.parametrize("bundle", NO_ARCHIVES.values(), ids=list(NO_ARCHIVES))
 def test_what_is_no_archive_is_refused(tmp_path: Path, bundle: bytes) -> None:
     assert refusal(tmp_path, bundle)
 
