@@ -46,7 +46,7 @@ $(VENV)/.ready: $(LOCKS)
 	rm $(VENV)/uv-bootstrap; touch $@
 
 .PHONY: run
-run: setup ## start all four behind one gateway on http://127.0.0.1:3939/ (PORT=, HOST=)
+run: setup ## deploy all four to a stand-in for Connect on http://127.0.0.1:3939/ (PORT=, HOST=, PROFILE=)
 	@exec $(BIN)/python -m rehearsal
 
 .PHONY: run-%
