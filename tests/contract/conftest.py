@@ -7,6 +7,7 @@ deployed app, with the API key in the environment variable `API_KEY`, and then `
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,6 @@ from tests.contract.targets import (  # noqa: E402
     mounts,
 )
 
-REPORT = ROOT / "build" / "contract.json"
 SERVERS: tuple[ServerName, ...] = ("in process", "uvicorn", "hypercorn")
 
 results = pytest.StashKey[list[report.Result]]()
@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--server", choices=SERVERS, help="the one way of serving; every one without it"
     )
     group.addoption("--url", help="the address of a deployed app, instead of those here")
+    group.addoption("--report", type=Path, default=ROOT / "build" / "contract.json")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -106,7 +107,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(config, "workeroutput"):
         config.workeroutput["contract"] = [asdict(found) for found in config.stash[results]]
     elif config.stash[results]:
-        report.write(REPORT, config.stash[results], config.stash[targets])
+        report.write(config.getoption("--report"), config.stash[results], config.stash[targets])
 
 
 def pytest_terminal_summary(
@@ -128,4 +129,4 @@ def pytest_terminal_summary(
             f"{case.level} {id} fails for {', '.join(where)}: {case.sentence}"
         )
     if config.stash[results]:
-        terminalreporter.write_line(f"The report: {REPORT.relative_to(ROOT)}")
+        terminalreporter.write_line(f"The report: {config.getoption('--report')}")

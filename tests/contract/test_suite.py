@@ -1,0 +1,248 @@
+"""The suite's own machinery: waivers, the report, deployed apps, documents in canonical form."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rehearsal.frameworks import ROOT, Framework, find_frameworks
+from rehearsal.processes import AppProcess
+from tests.contract import report
+from tests.contract.breakages import BREAKAGES
+from tests.contract.canonical import canonical
+from tests.contract.in_process import InProcessClient
+from tests.contract.model import CASES, Case, Level, Request
+from tests.contract.sockets import Connection
+from tests.contract.targets import BARE, Hosts, Target, environment_of
+from tests.contract.test_contract import test_contract as run_case
+
+FRAMEWORK = find_frameworks()[0]
+
+
+def target_with(waivers: dict[str, str]) -> Target:
+    framework = Framework(FRAMEWORK.name, FRAMEWORK.folder)
+    framework.pyproject["tool"]["contract"]["waivers"] = waivers
+    return Target("in process", BARE, framework)
+
+
+def client_of(target: Target, hosts: Hosts) -> InProcessClient:
+    client = hosts.client(target)
+    assert isinstance(client, InProcessClient)
+    return client
+
+
+def broken(client: InProcessClient) -> tuple[Case, InProcessClient]:
+    """A case, and a client whose app breaks it."""
+    breakage = BREAKAGES[0]
+    host = copy.copy(client.host)
+    host.app = breakage.layer(host.app)
+    return CASES[breakage.caught_by], replace(client, host=host)
+
+
+def test_a_failure_is_recorded_with_the_request_and_every_apps_answer(hosts: Hosts) -> None:
+    target = target_with({})
+    case, client = broken(client_of(target, hosts))
+    recorded: list[report.Result] = []
+    with pytest.raises(AssertionError):
+        run_case(case, target, client, hosts, recorded)
+    (found,) = recorded
+    assert (found.case, found.app, found.outcome) == (case.id, FRAMEWORK.name, "fail")
+    assert found.failure is not None
+    assert found.failure["request"] == {"method": "GET", "target": "/greetings", "headers": []}
+    assert set(found.failure["answers"]) == {framework.name for framework in find_frameworks()}
+    right = found.failure["answers"][FRAMEWORK.name]
+    assert right["status"] == 200
+    assert found.failure["answer"]["body"] != right["body"]
+
+
+def test_a_waived_failure_is_recorded_with_its_reason(hosts: Hosts) -> None:
+    case, client = broken(client_of(target_with({}), hosts))
+    target = target_with({case.id: "it sorts otherwise"})
+    recorded: list[report.Result] = []
+    with pytest.raises(pytest.xfail.Exception):
+        run_case(case, target, client, hosts, recorded)
+    assert (recorded[0].outcome, recorded[0].reason) == ("waived", "it sorts otherwise")
+
+
+def test_a_waived_case_that_passes_fails_the_run(hosts: Hosts) -> None:
+    target = target_with({"GREETINGS-1": "it does not"})
+    recorded: list[report.Result] = []
+    with pytest.raises(pytest.fail.Exception, match="It passes, though"):
+        run_case(CASES["GREETINGS-1"], target, client_of(target, hosts), hosts, recorded)
+    assert recorded[0].outcome == "fail"
+
+
+@pytest.mark.parametrize("framework", find_frameworks(), ids=lambda framework: framework.name)
+def test_waivers_name_should_cases_only(framework: Framework) -> None:
+    for case_id in framework.contract["waivers"]:
+        assert CASES[case_id].level is Level.SHOULD
+
+
+def test_the_report_says_what_was_run_and_found(tmp_path: Path) -> None:
+    file = tmp_path / "build" / "contract.json"
+    target = Target("in process", BARE, FRAMEWORK)
+    found = report.result("HTTP-4", target, "waived", observed=["405"], reason="so it is")
+    report.write(file, [found], [target])
+    document = json.loads(file.read_text(encoding="utf-8"))
+    assert document["contract_version"] == 1
+    assert document["apps"][FRAMEWORK.name]["versions"][FRAMEWORK.name] == FRAMEWORK.version
+    assert [case["id"] for case in document["cases"]] == list(CASES)
+    assert document["results"] == [
+        {
+            "case": "HTTP-4",
+            "app": FRAMEWORK.name,
+            "server": "in process",
+            "mount": "bare",
+            "outcome": "waived",
+            "observed": ["405"],
+            "reason": "so it is",
+        }
+    ]
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "contract.json"
+    file.write_text("old")
+
+    def full(self: Path, *_: object, **__: object) -> int:
+        self.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        report.write(file, [], [])
+    assert [found.name for found in tmp_path.iterdir()] == ["contract.json"]
+    assert file.read_bytes() == b"old"
+
+
+def test_a_deployed_app_is_held_to_what_can_be_seen_from_outside(tmp_path: Path) -> None:
+    def check(url: str) -> subprocess.CompletedProcess[str]:
+        suite = ("tests/contract/test_contract.py", "--report", str(tmp_path / "contract.json"))
+        return subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-rs",
+                "-p",
+                "no:cacheprovider",
+                *suite,
+                "--url",
+                url,
+            ],
+            cwd=ROOT,
+            env={**os.environ, "API_KEY": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    with AppProcess(
+        FRAMEWORK.entrypoint, environment=environment_of(trust=False), log=tmp_path / "log"
+    ) as process:
+        process.wait_until_ready()
+        kept = check(process.url)
+        assert kept.returncode == 0, kept.stdout
+        assert (
+            "not to be seen from outside, since it sends headers in Connect's name" in kept.stdout
+        )
+        elsewhere = check(f"{process.url}/elsewhere/")
+        assert elsewhere.returncode == 1
+        assert "MUST GREETINGS-1 fails" in elsewhere.stdout
+    gone = check(process.url)
+    assert gone.returncode == 1
+    wrong = check("connect.example.org/content/1")
+    assert wrong.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "is not the address of an app" in wrong.stderr
+
+
+DOCUMENT = {
+    "openapi": "3.1.0",
+    "info": {"title": "x", "version": "1"},
+    "paths": {
+        "/a": {
+            "get": {
+                "operationId": "a",
+                "parameters": [{"name": "q", "in": "query", "schema": {"type": "string"}}],
+                "responses": {
+                    "200": {
+                        "description": "x",
+                        "content": {"a/b": {"schema": {"$ref": "#/components/schemas/A"}}},
+                    }
+                },
+            }
+        }
+    },
+    "components": {
+        "schemas": {
+            "A": {
+                "title": "A",
+                "type": "object",
+                "required": ["title", "b"],
+                "properties": {"title": {"type": "string"}, "b": {"type": ["null", "string"]}},
+            }
+        }
+    },
+}
+
+
+def changed(old: str, new: str) -> dict[str, object]:
+    text = json.dumps(DOCUMENT)
+    assert old in text
+    parsed: dict[str, object] = json.loads(text.replace(old, new))
+    return parsed
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"operationId": "a"', '"operationId": "b", "tags": ["x"], "summary": "y"'),
+        ('"title": "A"', '"description": "other"'),
+        ('["title", "b"]', '["b", "title"]'),
+        ('["null", "string"]', '["string", "null"]'),
+        ('"in": "query"', '"in": "query", "required": false'),
+        ('"3.1.0"', '"3.1.1"'),
+        ("schemas", "other"),
+    ],
+)
+def test_documents_that_ask_for_the_same_are_equal(old: str, new: str) -> None:
+    assert canonical(changed(old, new)) == canonical(DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"/a"', '"/b"'),
+        ('"get"', '"post"'),
+        ('"200"', '"201"'),
+        ('"a/b"', '"a/c"'),
+        ('"in": "query"', '"in": "query", "required": true'),
+        ('["title", "b"]', '["title"]'),
+        ('"title": {"type": "string"}', '"title": {"type": "integer"}'),
+        ('"schema": {"type": "string"}', '"schema": {"type": "string", "maxLength": 9}'),
+        ('"3.1.0"', '"3.0.3"'),
+        ('"version": "1"', '"version": "2"'),
+    ],
+)
+def test_documents_that_ask_for_other_things_differ(old: str, new: str) -> None:
+    assert canonical(changed(old, new)) != canonical(DOCUMENT)
+
+
+def test_a_target_is_asked_byte_for_byte(tmp_path: Path) -> None:
+    """What clients would normalise arrives as it was written: the contract asks about it."""
+    with AppProcess(
+        FRAMEWORK.entrypoint, environment=environment_of(trust=False), log=tmp_path / "log"
+    ) as process:
+        process.wait_until_ready()
+        connection = Connection(process.url)
+        assert connection.send(Request("GET", "/greetings/..")).status == 422
+        assert connection.send(Request("GET", "/about/../greetings")).status == 404
+        connection.close()
