@@ -19,8 +19,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-str
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/%/<name>/' \
-		| awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/%/<name>/' \
+		| awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 	@echo "  <name> is one of: $(patsubst %_app/,%,$(sort $(wildcard *_app/)))"
 
 .PHONY: setup
@@ -49,7 +49,6 @@ $(VENV)/.ready: $(LOCKS)
 run: setup ## deploy all four to a stand-in for Connect on http://127.0.0.1:3939/ (PORT=, HOST=, PROFILE=)
 	@exec $(BIN)/python -m rehearsal
 
-.PHONY: run-%
 run-%: setup %_app/app.py ## start one app with auto-reload on http://127.0.0.1:8000/ (PORT=)
 	@exec $(BIN)/python -m uvicorn $*_app.app:app --reload --reload-dir $*_app --reload-dir shared \
 		--reload-include '*.json' --reload-include '*.html' --reload-include '*.yaml' \
@@ -66,7 +65,6 @@ test-all: setup chromium ## every check: format, lint, types, contract, machiner
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: test-%
 test-%: setup %_app/app.py ## the contract for one framework, the in-process half first
 	@$(BIN)/python -m pytest -q -x tests/contract/test_contract.py --app $* --server "in process"
 	@$(BIN)/python -m pytest -q tests/contract --app $*
@@ -96,11 +94,9 @@ rehearse-logs: setup ## what deployed content printed: NAME=<name, vanity path o
 test-rehearsal: setup ## deploy all with rsconnect, the whole contract through the proxy under every profile (PROFILE=)
 	@$(BIN)/python -m tests.rehearsal.through_proxy $(PROFILE)
 
-.PHONY: bundle-%
 bundle-%: setup %_app/app.py ## stage build/bundles/<name>/, ready for rsconnect, and try it
 	@$(BIN)/python -m rehearsal.bundle $*
 
-.PHONY: deploy-%
 deploy-%: setup %_app/app.py ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY
 	@$(BIN)/python -m rehearsal.deploy $*
 

@@ -132,6 +132,7 @@ class Static:
     files = falcon.routing.StaticRouteAsync("/static", pages.STATIC)
 
     async def on_get(self, req: Request, resp: Response, path: str) -> None:
+        _ = req.range, req.if_modified_since  # Refused here, before the file is open and left so.
         await self.files(req, resp)
         resp.cache_control = ["no-cache"]
 
@@ -141,8 +142,9 @@ class Static:
             await close()  # Falcon closes what it has sent, and for HEAD it sends nothing.
 
 
-api.add_route("/", Pages(), suffix="index")
-api.add_route("/about", Pages(), suffix="about")
+html = Pages()
+api.add_route("/", html, suffix="index")
+api.add_route("/about", html, suffix="about")
 api.add_route("/static/{path:path}", Static())
 
 # --- Documentation
@@ -161,8 +163,9 @@ class Documentation:
     on_head_openapi = on_get_openapi
 
 
-api.add_route("/docs", Documentation(), suffix="docs")
-api.add_route("/openapi.json", Documentation(), suffix="openapi")
+documentation = Documentation()
+api.add_route("/docs", documentation, suffix="docs")
+api.add_route("/openapi.json", documentation, suffix="openapi")
 
 # --- Refusals
 
@@ -184,9 +187,8 @@ def on_http_error(req: Request, resp: Response, error: falcon.HTTPError) -> None
 
 
 api.add_error_handler(Problem, on_problem)
-api.set_error_serializer(
-    on_http_error
-)  # Unexpected errors too: Falcon logs them and makes them a 500.
+# Unexpected errors too: Falcon logs them and makes them a 500.
+api.set_error_serializer(on_http_error)
 
 # --- The application
 

@@ -128,6 +128,11 @@ async def get_about(request: Request, name: Name = "") -> HTMLResponse:
 
 
 class RevalidatedFiles(StaticFiles):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Whole files only: Starlette refuses bad ranges in plain text.
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
         response.headers["Cache-Control"] = "no-cache"

@@ -104,6 +104,8 @@ async def get_static(path: str) -> Response:
         response = await send_from_directory(pages.STATIC, path)
     except OSError:
         raise Problem(404) from None
+    if response.status_code == 412:  # Quart sends the file with it.
+        raise Problem(412)
     response.headers["Cache-Control"] = "no-cache"
     return response
 

@@ -91,24 +91,28 @@ async def get_about(request: Request) -> HTTPResponse:
     return page(request, "about.html", name=name or pages.DEFAULT_NAME, base_url=base_url)
 
 
+STATIC = pages.STATIC.resolve()
+
+
 @api.route("/static/<path:path>", methods=READ, unquote=True)
 async def get_static(request: Request, path: str) -> HTTPResponse:
     """Instead of `api.static`, which knows no entity tags and answers 500 to a NUL in a path."""
     try:
-        found = (pages.STATIC / path).resolve(strict=True)
+        found = (STATIC / path).resolve(strict=True)
     except (OSError, ValueError):
         raise Problem(404) from None
-    if not found.is_relative_to(pages.STATIC) or not found.is_file():
+    if not found.is_relative_to(STATIC) or not found.is_file():
         raise Problem(404)
     stat = found.stat()
     etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
     if_none_match = request.headers.get("if-none-match", "")
     if if_none_match == "*" or etag in if_none_match:
-        return empty(304, {"ETag": etag})
-    # If-Modified-Since counts only without If-None-Match: RFC 9110 section 13.1.3.
-    return await file(
-        found, request_headers=None if if_none_match else request.headers, headers={"ETag": etag}
-    )
+        response = empty(304)
+    else:
+        # If-Modified-Since counts only without If-None-Match: RFC 9110 section 13.1.3.
+        response = await file(found, request_headers=None if if_none_match else request.headers)
+    response.headers.update({"ETag": etag, "Cache-Control": "no-cache"})
+    return response
 
 
 # --- Documentation

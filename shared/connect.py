@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Literal
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import msgspec
 
@@ -28,9 +28,7 @@ _CONNECT_HEADERS = frozenset({_BASE_URL, CREDENTIALS.lower().encode()})
 # Unreserved characters only (RFC 3986 section 2.3): such a prefix reads the same decoded or not, in a path,
 # in HTML and in a script. `.` and `..` are segments that browsers resolve away.
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
-_ORIGIN = re.compile(
-    r"https?://[A-Za-z0-9._~-]+(?::[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?"
-)
+_ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
 _MAX_LENGTH = 2048
 
 _MAX_CREDENTIALS = 8 * 1024
@@ -64,9 +62,13 @@ def parse_base_url(value: bytes) -> BaseURL | None:
     """The value of `RStudio-Connect-App-Base-URL`; None where it is no plain absolute http(s) URL."""
     if len(value) > _MAX_LENGTH:
         return None
-    url = value.decode("latin-1").rstrip("/")
+    url = value.decode("latin-1").removesuffix("/")
     origin = _ORIGIN.match(url)
     if origin is None:
+        return None
+    try:
+        _ = urlsplit(origin[0]).port  # Raises for a port or an IPv6 address out of range.
+    except ValueError:
         return None
     prefix = url[origin.end() :]
     if prefix and not _PREFIX.fullmatch(prefix):
@@ -112,13 +114,17 @@ class Mount:
         if not prefix and base_url is not None:
             prefix = base_url.prefix
 
-        route = _without(prefix, path)
+        # A root path that is not believed stands in front of the path all the same.
+        route = _without(prefix or root_path.rstrip("/"), path)
         mounted_path = prefix + route if self.included else route
-        if (mounted_path, prefix) == (path, root_path) and headers is scope["headers"]:
+        raw_path = scope.get("raw_path")
+        if raw_path and (mounted_path, prefix) == (path, root_path) and headers is scope["headers"]:
             return scope
 
-        raw_path = scope.get("raw_path") or quote(path).encode()
-        raw_route = _raw_without(prefix, raw_path)
+        if raw_path and (prefix or route == path):
+            raw_route = _raw_without(prefix, raw_path)
+        else:
+            raw_route = quote(route).encode()
         return {
             **scope,
             "headers": headers,
@@ -159,11 +165,11 @@ def _raw_without(prefix: str, raw_path: bytes) -> bytes:
     end = 0
     for _ in prefix:
         end += 3 if raw_path[end : end + 1] == b"%" else 1
-    if unquote_to_bytes(raw_path[:end]) == prefix.encode() and raw_path[end : end + 1] in (
-        b"",
-        b"/",
-    ):
-        raw_path = raw_path[end:]
+    if unquote_to_bytes(raw_path[:end]) == prefix.encode():
+        # The slash behind the prefix may be spelled so too, and counts: servers have decoded `path`.
+        slash = re.match(rb"/|%2[Ff]|\Z", raw_path[end:])
+        if slash:
+            raw_path = b"/" + raw_path[end + slash.end() :]
     return raw_path or b"/"
 
 

@@ -98,12 +98,15 @@ def read_greetings(file: Path) -> dict[str, str]:
         members = json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise GreetingsError(f"{file}, line {error.lineno}: not JSON: {error.msg}.") from error
+    except (ValueError, RecursionError) as error:
+        raise GreetingsError(f"{file}: too large a number, or nested too deep: {error}.") from error
     if not isinstance(members, dict) or not members:
         raise GreetingsError(f"{file}: not an object of language tags and texts.")
     for key, value in members.items():
         if not is_language_tag(key):
             raise GreetingsError(f"{_place(file, text, key)}: the key is not a language tag.")
-        if not isinstance(value, str) or not value:
+        # JSON can spell halves of characters, which nothing can be written as.
+        if not isinstance(value, str) or not value or re.search("[\ud800-\udfff]", value):
             raise GreetingsError(f"{_place(file, text, key)}: the value is not a text.")
     return members
 

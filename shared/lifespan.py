@@ -35,8 +35,12 @@ class Lifespan:
     async def _start(self) -> None:
         if self._starting is None:
             self._starting = asyncio.create_task(self._run_startup())
-        # Shielded: a client that hangs up must not take the start-up of everybody else with it.
-        await asyncio.shield(self._starting)
+        try:
+            # Shielded: a client that hangs up must not take the start-up of everybody else with it.
+            await asyncio.shield(self._starting)
+        except Exception:
+            self._starting = None  # The next request tries again.
+            raise
         self._started = True
 
     async def _run_startup(self) -> None:
@@ -53,8 +57,9 @@ class Lifespan:
         self._lifespan = asyncio.ensure_future(self.app(scope, events.get, send))
         waited: list[asyncio.Future[Any]] = [answer, self._lifespan]
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        # An application that raises here takes no part in the protocol, and may go without.
+        if answer.done() and answer.result()["type"] != "lifespan.startup.complete":
+            reason = answer.result().get("message", "it does not say why")
+            raise RuntimeError(f"The application did not start: {reason}")
         if not answer.done():
-            self._lifespan.result()
-            raise RuntimeError("The application does not take part in the lifespan protocol.")
-        if answer.result()["type"] != "lifespan.startup.complete":
-            raise RuntimeError(f"The application did not start: {answer.result()['message']}")
+            self._lifespan.exception()

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from shared.pages import MAX_NAME
+
 MEDIA_TYPE = "application/problem+json"
 
 # RFC 9110 section 15.5.21; the standard library had the older name until Python 3.13.
@@ -17,7 +19,7 @@ _DETAILS = {
 
 _PARAMETERS = {
     "lang": "lang must be a language tag, such as en or zh-Hant.",
-    "name": "name must have at most 100 characters.",
+    "name": f"name must have at most {MAX_NAME} characters.",
 }
 
 

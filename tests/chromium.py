@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
@@ -21,8 +21,8 @@ No Chromium for the browser tests. Any of these mends it:
 class NoChromiumError(RuntimeError):
     """There is none, and none can be had; the message says how to mend that."""
 
-    def __init__(self) -> None:
-        super().__init__(MISSING.format(python=sys.executable))
+    def __init__(self, why: str = "") -> None:
+        super().__init__(MISSING.format(python=sys.executable) + (f"\n{why}" if why else ""))
 
 
 def find(playwright: Playwright) -> Path | None:
@@ -43,48 +43,50 @@ def launch(playwright: Playwright) -> Browser:
         raise NoChromiumError
     # Chromium refuses its sandbox to root, as which containers and CI run.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return playwright.chromium.launch(executable_path=executable, args=arguments)
+    try:
+        return playwright.chromium.launch(executable_path=executable, args=arguments)
+    except Error as error:
+        first = str(error).splitlines()[0]
+        raise NoChromiumError(f"{executable} does not start: {first}") from error
 
 
-def install() -> None:
-    """Playwright's own into the checkout, else Debian's where this user may install packages.
-
-    Raises `NoChromiumError` where neither can be had.
-    """
+def install_own() -> None:
+    """Playwright's own, into the checkout."""
     print("Installing Playwright's Chromium into build/browsers", flush=True)
-    own = subprocess.run(
+    subprocess.run(
         [sys.executable, "-m", "playwright", "install", "chromium"],
         env={"PLAYWRIGHT_BROWSERS_PATH": "build/browsers", **os.environ},
         capture_output=True,
         check=False,
     )
-    if own.returncode == 0:
+
+
+def install_package() -> None:
+    """Debian's, where this user may install packages."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
         return
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        print(
-            "It cannot be downloaded here; installing Debian's package chromium, system-wide",
-            flush=True,
+    print("That does not work here; installing Debian's package chromium, system-wide", flush=True)
+    for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+        subprocess.run(
+            ["apt-get", "-qq", *command],
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            stdout=subprocess.DEVNULL,
+            check=False,
         )
-        for command in (
-            ["update", "-qq"],
-            ["install", "-y", "-qq", "--no-install-recommends", "chromium"],
-        ):
-            subprocess.run(
-                ["apt-get", *command],
-                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-                stdout=subprocess.DEVNULL,
-                check=False,
-            )
 
 
 def main() -> None:
     with sync_playwright() as playwright:
-        if find(playwright) is None:
-            install()
-        try:
-            launch(playwright).close()
-        except NoChromiumError as error:
-            sys.exit(str(error))
+        for provide in (None, install_own, install_package):
+            if provide is not None:
+                provide()
+            try:
+                launch(playwright).close()
+            except NoChromiumError as error:
+                missing = error
+            else:
+                return
+        sys.exit(str(missing))
 
 
 if __name__ == "__main__":

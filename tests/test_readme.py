@@ -13,8 +13,11 @@ from tests.contract.sockets import Connection
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
+# A framework that README does not speak of yet is none of this module's business.
 each_framework = pytest.mark.parametrize(
-    "framework", find_frameworks(), ids=lambda framework: framework.name
+    "framework",
+    [framework for framework in find_frameworks() if f"| {framework.title} |" in README],
+    ids=lambda framework: framework.name,
 )
 
 

@@ -137,6 +137,17 @@ def parsed(change: Callable[[Any], object]) -> Callable[[Answer], Answer]:
     )
 
 
+def spelled(old: str, new: str) -> Callable[[Answer], Answer]:
+    """Changes a JSON body in one spelling, whatever its own was."""
+
+    def change(document: object) -> object:
+        text = json.dumps(document)
+        assert old in text, "the breakage breaks nothing"
+        return json.loads(text.replace(old, new))
+
+    return parsed(change)
+
+
 def only_last_credentials(scope: Scope) -> Scope:
     name = b"rstudio-connect-credentials"
     given = [header for header in scope["headers"] if header[0] == name]
@@ -300,10 +311,16 @@ BREAKAGES = [
     Breakage(
         "DOCS-2",
         "the first server is always the origin",
-        body(r'"servers":\[{"url":"[^"]*"}\]', '"servers":[{"url":"/"}]'),
+        when_path("/openapi", parsed(lambda document: {**document, "servers": [{"url": "/"}]})),
     ),
-    Breakage("DOCS-3", "a parameter loses its limit", body('"maxLength":100,?', "")),
-    Breakage("DOCS-3", "an answer is not documented", body('"422":', '"423":')),
+    Breakage(
+        "DOCS-3",
+        "a parameter loses its limit",
+        when_path("/openapi", spelled('"maxLength": 100', '"maxLength": 101')),
+    ),
+    Breakage(
+        "DOCS-3", "an answer is not documented", when_path("/openapi", spelled('"422":', '"423":'))
+    ),
     Breakage("HTTP-1", "a final slash is redirected", changing_answers(slash_redirect)),
     Breakage(
         "HTTP-1",

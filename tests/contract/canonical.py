@@ -15,37 +15,32 @@ def canonical(document: dict[str, Any]) -> dict[str, Any]:
 
     Raises `KeyError` for a `$ref` that points nowhere.
     """
+    kept = _inlined(document, {k: v for k, v in document.items() if k not in ("info", "paths")})
     return {
+        **{
+            k: v
+            for k, v in kept.items()
+            if k not in ("components", "servers", "tags") and k[:2] != "x-"
+        },
         "openapi": document["openapi"].rsplit(".", 1)[0],
         "version": document["info"]["version"],
         "paths": {
             path: {
-                method: _operation(document, operation, item.get("parameters", []))
-                for method, operation in item.items()
-                if method in METHODS
+                key: _operation(document, value) if key in METHODS else _inlined(document, value)
+                for key, value in item.items()
             }
             for path, item in document["paths"].items()
         },
     }
 
 
-def _operation(
-    document: dict[str, Any], operation: dict[str, Any], shared: list[Any]
-) -> dict[str, Any]:
-    parameters = [_inlined(document, p) for p in (*shared, *operation.get("parameters", []))]
-    for parameter in parameters:
-        parameter.setdefault("required", False)
-    return {
-        "parameters": sorted(parameters, key=lambda p: (p["in"], p["name"])),
-        "requestBody": _inlined(document, operation.get("requestBody")),
-        "responses": {
-            status: {
-                media_type: _inlined(document, content["schema"])
-                for media_type, content in _inlined(document, response).get("content", {}).items()
-            }
-            for status, response in operation["responses"].items()
-        },
-    }
+def _operation(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
+    kept = _inlined(
+        document,
+        {k: v for k, v in operation.items() if k not in ("operationId", "tags", "servers")},
+    )
+    parameters = [{"required": False, **parameter} for parameter in kept.get("parameters", [])]
+    return {**kept, "parameters": sorted(parameters, key=lambda p: (p["in"], p["name"]))}
 
 
 def _inlined(document: dict[str, Any], node: Any) -> Any:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from rehearsal.frameworks import Framework
 from shared.asgi import ASGIApp, Message, Scope
-from tests.contract.model import Answer, Client, Headers, Mount, Power, Request
+from tests.contract.model import Answer, Client, Exchange, Headers, Mount, Power, Request
 
 _SECONDS = 10.0
 
@@ -100,7 +100,7 @@ class Host:
 def scope_of(request: Request, mount: Mount) -> Scope:
     """The scope in which a server hands that request on through that mount."""
     target, _, query = request.target.partition("?")
-    raw_path = (mount.prefix if mount.path == "included" else "") + target
+    raw_path = (quote(mount.prefix) if mount.path == "included" else "") + target
     headers = [("Host", "connect.example.org"), *request.headers]
     if mount.base_url:
         headers.append(("RStudio-Connect-App-Base-URL", mount.external_url))
@@ -148,14 +148,14 @@ class InProcessClient(Client):
     mount: Mount
     powers: frozenset[Power] = frozenset(Power)
     trust: bool = True
-    exchanges: list[tuple[Request, Answer]] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
     observations: list[str] = field(default_factory=list)
 
     def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
         request = Request(method, target, headers)
         with environment("CONNECT_HEADERS", "trust" if self.trust else "ignore"):
             answer = self.host.send(scope_of(request, self.mount))
-        self.exchanges.append((request, answer))
+        self.exchanges.append(Exchange(request, answer, self.mount, self.trust))
         assert b"Traceback (most recent call last)" not in answer.body
         return answer
 

@@ -138,6 +138,16 @@ class Mount:
         return f"https://connect.example.org{self.prefix}"
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and its answer, and how the app was reached for it."""
+
+    request: Request
+    answer: Answer
+    mount: Mount
+    trust: bool
+
+
 class Client(Protocol):
     """Reaches one app, on one server, through one mount."""
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import h11
 
 from tests.contract.in_process import encoded
-from tests.contract.model import Answer, Client, Headers, Mount, Power, Request
+from tests.contract.model import Answer, Client, Exchange, Headers, Mount, Power, Request
 
 _SECONDS = 30.0
 
@@ -126,7 +126,7 @@ class SocketClient(Client):
     mount: Mount
     powers: frozenset[Power] = ON_SERVERS
     trust: bool = True
-    exchanges: list[tuple[Request, Answer]] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
     observations: list[str] = field(default_factory=list)
 
     def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
@@ -136,7 +136,7 @@ class SocketClient(Client):
             headers = [*headers, ("RStudio-Connect-App-Base-URL", self.mount.external_url)]
         connection = self.server.connect(self.mount, trust=self.trust)
         answer = connection.send(Request(method, prefix + target, headers))
-        self.exchanges.append((request, answer))
+        self.exchanges.append(Exchange(request, answer, self.mount, self.trust))
         assert b"Traceback (most recent call last)" not in answer.body
         return answer
 
@@ -170,13 +170,13 @@ class DeployedClient(Client):
     connection: Connection
     mount: Mount
     powers: frozenset[Power]
-    exchanges: list[tuple[Request, Answer]] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
     observations: list[str] = field(default_factory=list)
 
     def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
         request = Request(method, target, headers)
         answer = self.connection.send(Request(method, self.mount.prefix + target, headers))
-        self.exchanges.append((request, answer))
+        self.exchanges.append(Exchange(request, answer, self.mount, trust=True))
         assert b"Traceback (most recent call last)" not in answer.body
         return answer
 

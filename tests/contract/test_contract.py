@@ -1,5 +1,6 @@
 """Every case, on every app, on every server, through every mount."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def test_contract(
                 result(case.id, target, "waived", reason=waiver, observed=client.observations)
             )
             pytest.xfail(waiver)
-        failure = {"error": str(error) or repr(error), **replayed(client, target, hosts)}
+        failure = {"error": str(error) or repr(error), **replayed(client, hosts)}
         recorded.append(
             result(case.id, target, "fail", failure=failure, observed=client.observations)
         )
@@ -48,14 +49,20 @@ def test_contract(
     recorded.append(result(case.id, target, "pass", observed=client.observations))
 
 
-def replayed(client: Any, target: Target, hosts: Hosts) -> dict[str, Any]:
-    """The last request and its answer, and what every app answers to it in process, on the same mount."""
+def replayed(
+    client: InProcessClient | SocketClient | DeployedClient, hosts: Hosts
+) -> dict[str, Any]:
+    """The last request and its answer, and what every app answers to it in process, reached the same way."""
     if not client.exchanges:
         return {}
-    request, answer = client.exchanges[-1]
+    last = client.exchanges[-1]
     answers = {}
     for framework in find_frameworks():
-        other = hosts.client(Target("in process", target.mount, framework))
-        other.request(request.method, request.target, request.headers)
-        answers[framework.name] = shown_answer(other.exchanges[-1][1])
-    return {"request": shown(request), "answer": shown_answer(answer), "answers": answers}
+        here = hosts.client(Target("in process", last.mount, framework))
+        assert isinstance(here, InProcessClient)
+        other = replace(here, trust=last.trust)
+        asked = last.request
+        answers[framework.name] = shown_answer(
+            other.request(asked.method, asked.target, asked.headers)
+        )
+    return {"request": shown(last.request), "answer": shown_answer(last.answer), "answers": answers}

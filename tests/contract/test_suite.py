@@ -132,8 +132,6 @@ def test_a_deployed_app_is_held_to_what_can_be_seen_from_outside(tmp_path: Path)
                 "pytest",
                 "-q",
                 "-rs",
-                "-p",
-                "no:cacheprovider",
                 *suite,
                 "--url",
                 url,

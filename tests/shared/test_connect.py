@@ -119,6 +119,24 @@ def test_a_server_without_raw_path_gets_one_made() -> None:
     assert mounted["raw_path"] == b"/%E4%BD%A0%E5%A5%BD"
 
 
+def test_a_server_without_raw_path_gets_one_made_where_nothing_else_changes() -> None:
+    mounted = Mount(nothing, path="stripped").mounted(scope("/greetings", raw_path=None))
+    assert mounted["raw_path"] == b"/greetings"
+
+
+def test_an_encoded_slash_behind_the_prefix_ends_it_in_both_paths() -> None:
+    given = scope("/content/x/greetings", "/content/x", raw_path=b"/content/x%2Fgreetings")
+    mounted = Mount(nothing, path="stripped").mounted(given)
+    assert (mounted["path"], mounted["raw_path"]) == ("/greetings", b"/greetings")
+
+
+def test_a_root_path_that_is_not_believed_is_taken_off_the_path() -> None:
+    given = scope("/a b/greetings", "/a b", raw_path=b"/a%20b/greetings")
+    mounted = Mount(nothing, path="included").mounted(given)
+    assert (mounted["root_path"], mounted["path"]) == ("", "/greetings")
+    assert mounted["raw_path"] == b"/greetings"
+
+
 def test_root_path_comes_before_the_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSIT_PRODUCT", "CONNECT")
     given = scope("/greetings", "/content/x", b"https://h.example/vanity")
@@ -156,6 +174,26 @@ def test_a_base_url_is_an_absolute_url_with_a_plain_path(value: bytes, prefix: s
     assert base_url is not None
     assert base_url.prefix == prefix
     assert base_url.url == value.decode().rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            b"https://h.example:99999/x",
+            b"https://...",
+            b"https://[:::::]/x",
+            b"https://h.example/x//",
+        ),
+        *(
+            b"https://h.example/" + b"x" * 2048,
+            b"https://h.example/x\n",
+            b"https://user@h.example/x",
+        ),
+    ],
+)
+def test_anything_else_is_no_base_url(value: bytes) -> None:
+    assert parse_base_url(value) is None
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,9 @@ from shared.greetings import GreetingsError, open_greetings, read_greetings
         ('{"\\u0065": "x"}', 'key "e": the key is not a language tag'),
         ('{"en": "zh", "zh!": "x"}', 'key "zh!": the key is not a language tag'),
         (b'{"en": "\xff"}', "cannot be read"),
+        ('{"en": "\\ud800"}', 'key "en": the value is not a text'),
+        ('{"en": ' + "[" * 100_000, "nested too deep"),
+        ('{"en": ' + "1" * 5000 + "}", "too large a number"),
     ],
 )
 def test_a_malformed_file_is_told_by_file_line_and_key(

@@ -1,13 +1,17 @@
 """Start-up and shutdown: under servers that speak of them, under those that do not, and when they fail."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rehearsal.frameworks import Framework, find_frameworks
 from rehearsal.processes import AppDidNotStartError, AppProcess
+from shared.asgi import Message, Receive, Scope, Send
+from shared.lifespan import Lifespan
 from tests.contract.model import Request
 from tests.contract.sockets import Connection
 
@@ -70,3 +74,83 @@ def test_a_malformed_data_file_stops_the_start_and_says_where(
     with pytest.raises(AppDidNotStartError):
         process.wait_until_ready()
     assert 'bad.json, line 3, key "e": the key is not a language tag.' in process.log.read_text()
+
+
+class App:
+    """An application whose start-up goes as the test says; it counts its starts and answers with nothing."""
+
+    def __init__(self, *outcomes: Message | Exception) -> None:
+        self.outcomes = list(outcomes)
+        self.starts = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            return
+        assert scope["asgi"]["version"] == "3.0"
+        assert (await receive())["type"] == "lifespan.startup"
+        self.starts += 1
+        await asyncio.sleep(0)
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        await send(outcome)
+        await receive()
+
+
+COMPLETE = {"type": "lifespan.startup.complete"}
+
+
+def ask(app: Lifespan, times: int = 1) -> list[BaseException | None]:
+    async def request() -> None:
+        await app({"type": "http"}, never, never)
+
+    async def together() -> list[BaseException | None]:
+        return await asyncio.gather(*(request() for _ in range(times)), return_exceptions=True)
+
+    return asyncio.run(together())
+
+
+async def never(*_: object) -> Any:
+    raise NotImplementedError
+
+
+def test_requests_that_come_together_start_the_app_once() -> None:
+    app = App(COMPLETE)
+    assert ask(Lifespan(app), times=5) == [None] * 5
+    assert app.starts == 1
+
+
+def test_a_late_start_that_failed_is_tried_again_by_the_next_request() -> None:
+    app = App({"type": "lifespan.startup.failed", "message": "no store"}, COMPLETE)
+    layer = Lifespan(app)
+    (refused,) = ask(layer)
+    assert str(refused) == "The application did not start: no store"
+    assert ask(layer) == [None]
+    assert app.starts == 2
+
+
+def test_a_failure_need_not_say_why() -> None:
+    (refused,) = ask(Lifespan(App({"type": "lifespan.startup.failed"})))
+    assert "did not start" in str(refused)
+
+
+def test_an_app_that_takes_no_part_in_the_protocol_goes_without() -> None:
+    assert ask(Lifespan(App(NotImplementedError()))) == [None]
+
+
+def test_a_server_that_speaks_of_the_lifespan_is_left_to_it() -> None:
+    app = App(COMPLETE)
+    layer = Lifespan(app)
+
+    async def serve() -> None:
+        events: asyncio.Queue[Message] = asyncio.Queue()
+        events.put_nowait({"type": "lifespan.startup"})
+        events.put_nowait({"type": "lifespan.shutdown"})
+        answers: asyncio.Queue[Message] = asyncio.Queue()
+        # No `asgi` member, as with some test clients: Falcon would refuse to start.
+        await layer({"type": "lifespan"}, events.get, answers.put)
+        assert answers.get_nowait() == COMPLETE
+        await layer({"type": "http"}, never, never)
+
+    asyncio.run(serve())
+    assert app.starts == 1

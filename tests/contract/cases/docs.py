@@ -7,6 +7,12 @@ from tests.contract.canonical import canonical
 from tests.contract.cases import expect
 from tests.contract.model import VERSION, Client, must
 
+ASSETS = {
+    "docs.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+    "swagger-ui/swagger-ui.css": "text/css",
+}
+
 
 @must("DOCS-1", "GET /docs is Swagger UI 5, with nothing from any other host.")
 def _(client: Client) -> None:
@@ -17,6 +23,12 @@ def _(client: Client) -> None:
     assert page.by_id("swagger-ui").attributes["data-document"] == f"{prefix}/openapi.json"
     for link in page.links():
         assert link.startswith(f"{prefix}/")
+    for name, media_type in ASSETS.items():
+        asset = client.request("GET", f"/static/{name}")
+        assert (asset.status, (asset.header("content-type") or "").split(";")[0]) == (
+            200,
+            media_type,
+        )
     bundle = client.request("GET", "/static/swagger-ui/swagger-ui-bundle.js")
     assert bundle.status == 200
     assert (bundle.header("content-type") or "").split(";")[0].endswith("/javascript")

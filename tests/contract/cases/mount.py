@@ -105,11 +105,17 @@ def _(client: Client) -> None:
     answers(("https://host.example/x", "https://host.example/x"))
     answers(("https://host.example/x", "https://evil.example/y"))
     answers(("https://host.example/x",), bare.untrusting())
+    if client.mount.root_path and not client.mount.base_url:
+        for base_url in HOSTILE_BASE_URLS:
+            assert way_home(client, base_url) == f"{client.mount.prefix}/"
     if Power.SCOPE in client.powers:
         for prefix in UNSENDABLE_PREFIXES:
             answers((f"https://host.example{prefix}",))
         for prefix in (*HOSTILE_PREFIXES, *UNSENDABLE_PREFIXES, "javascript:alert(1)", "x/y"):
             answers((), client.through(Mount("hostile", prefix, root_path=True)))
+        for prefix in ("/a b", "/a;b", "/<b>", "/a\\b", "/a\nb", "/é"):
+            spelled = Mount("hostile", prefix, root_path=True, path="included")
+            answers((), client.through(spelled))
 
 
 BARE = Mount("bare")
