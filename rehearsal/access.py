@@ -15,10 +15,13 @@ class WrongKeyError(Exception):
 
 
 def api_key_of(scope: Scope) -> str | None:
-    """The key in `Authorization: Key ...`; `None` where the header is absent or of another scheme."""
-    header: bytes = dict(scope["headers"]).get(b"authorization", b"")
-    scheme, _, key = header.decode("latin-1").partition(" ")
-    return key.strip() if scheme.lower() == "key" else None
+    """The key in `Authorization: Key ...`, the first one; `None` where there is no such header."""
+    for name, value in scope["headers"]:
+        scheme, _, key = value.decode("latin-1").strip().partition(" ")
+        if name == b"authorization" and scheme.lower() == "key":
+            stripped: str = key.strip()
+            return stripped
+    return None
 
 
 def user_by_key(state: State, scope: Scope) -> User | None:

@@ -1,5 +1,6 @@
 """The dashboard: what is deployed, who looks at it, and what it prints. Its index is the landing page."""
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -118,6 +119,8 @@ class Dashboard:
         origin = request.headers.get("origin")
         if origin is None or origin.encode() != origin_of(request.scope):
             raise HTTPException(403, "The user is switched on the dashboard.")
+        if not _is_plain_address(urlsplit(origin).hostname):
+            raise HTTPException(403, "The user is switched at localhost or an IP address.")
         body = await request.body()
         wanted = body.decode("ascii", "replace").partition("guid=")[2].partition("&")[0]
         answer = RedirectResponse(_back(request), 303)
@@ -161,6 +164,14 @@ class Dashboard:
         return RedirectResponse(
             f"/content/{content.guid}/_bundle{request.path_params['bundle_id']}/", 307
         )
+
+
+def _is_plain_address(host: str | None) -> bool:
+    """Whether it is `localhost` or an IP address: any other name can be made to lead here by its owner."""
+    try:
+        return host == "localhost" or bool(ipaddress.ip_address(host or ""))
+    except ValueError:
+        return False
 
 
 def _back(request: Request) -> str:

@@ -119,7 +119,9 @@ def _without_cookies(headers: Headers, names: frozenset[bytes]) -> Headers:
     for name, value in headers:
         if name.lower() == b"cookie":
             pairs = [pair.strip() for pair in value.split(b";")]
-            value = b"; ".join(pair for pair in pairs if pair.partition(b"=")[0] not in names)
+            value = b"; ".join(
+                pair for pair in pairs if pair.partition(b"=")[0].strip() not in names
+            )
             if not value:
                 continue
         kept.append((name, value))

@@ -195,7 +195,7 @@ class Rehearsal:
             external_host=profile.external_host,
             credentials=Credentials(user.username) if user else None,
             # Whether Connect hands the key on is unknown; an app that needs it would notice here.
-            drop=frozenset({b"authorization"}) if api_key_of(scope) else frozenset(),
+            drop=frozenset({b"authorization"}) if api_key_of(scope) is not None else frozenset(),
             drop_cookies=frozenset({SESSION_COOKIE.encode()}),
             add=((MOUNT_HEADER, prefix.encode()),),
         )

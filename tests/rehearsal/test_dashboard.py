@@ -93,6 +93,15 @@ def test_the_switch_makes_a_session_and_ends_it(rehearsed: Running) -> None:
     assert 'rehearsal-session=""' in switch(rehearsed, "").headers["Set-Cookie"]
 
 
+def test_a_name_that_was_made_to_lead_here_cannot_switch_the_user(rehearsed: Running) -> None:
+    """DNS rebinding: the page's origin and the host that it asks are the same, and somebody else's."""
+    headers = {"Origin": "http://evil.example", "Host": "evil.example"}
+    data = {"guid": rehearsed.user("publisher").guid}
+    response = httpx.post(f"{rehearsed.url}/user", data=data, headers=headers)
+    assert response.status_code == 403
+    assert "set-cookie" not in response.headers
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
 def test_no_other_site_can_switch_the_user(rehearsed: Running, origin: str) -> None:
     response = switch(rehearsed, rehearsed.user("publisher").guid, origin)
