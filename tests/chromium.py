@@ -77,7 +77,9 @@ def install_package() -> None:
 
 def main() -> None:
     with sync_playwright() as playwright:
-        for provide in (None, install_own, install_package):
+        # What CHROMIUM names is taken as it is, or refused.
+        ways = (None,) if os.environ.get("CHROMIUM") else (None, install_own, install_package)
+        for provide in ways:
             if provide is not None:
                 provide()
             try:
