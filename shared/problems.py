@@ -7,8 +7,13 @@ from shared.pages import MAX_NAME
 
 MEDIA_TYPE = "application/problem+json"
 
-# RFC 9110 section 15.5.21; the standard library had the older name until Python 3.13.
-_TITLES = {422: "Unprocessable Content"}
+# RFC 9110 section 15.5; the standard library had older names until Python 3.13.
+_TITLES = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
 
 _DETAILS = {
     400: "The request is malformed.",

@@ -7,7 +7,7 @@ TITLES = {
     404: "Not Found",
     405: "Method Not Allowed",
     412: "Precondition Failed",
-    416: "Requested Range Not Satisfiable",
+    416: "Range Not Satisfiable",
     422: "Unprocessable Content",
     500: "Internal Server Error",
 }
