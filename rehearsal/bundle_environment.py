@@ -2,18 +2,17 @@
 
 import fcntl
 import hashlib
-import os
 import platform
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from uv import find_uv_bin
-
 from rehearsal.bundle_contents import BundleError
+from rehearsal.uv import check_disk, uv_command, uv_environment
 
 
 @contextmanager
@@ -55,22 +54,19 @@ def install(requirements: Path, environments: Path) -> Path:
 
 
 def _uv(environments: Path, *arguments: str) -> None:
-    environment = {
-        "UV_CACHE_DIR": str(environments.parent / "uv-cache"),
-        "UV_PYTHON_DOWNLOADS": "never",
-        **os.environ,
-        "NO_COLOR": "1",
-    }
-    done = subprocess.run(
-        [find_uv_bin(), "--quiet", *arguments],
-        env=environment,
-        cwd=environments,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
+    """Raises `BundleError`, and `OSError` where the disk is full."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        done = subprocess.run(
+            uv_command("--quiet", *arguments),
+            env=uv_environment(Path(home), environments.parent / "uv-cache"),
+            cwd=environments,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
     if done.returncode:
+        check_disk(done.stderr)
         raise BundleError(f"uv cannot install requirements.txt: {_in_one_line(done.stderr)}")
 
 

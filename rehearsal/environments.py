@@ -1,4 +1,8 @@
-"""Python environments for content: one for each set of requirements, made by uv, kept and shared."""
+"""Python environments for content, made by uv and kept.
+
+There is one for each set of requirements that an index alone can fulfil; where a bundle brings something to
+install itself, the environment is that bundle's own.
+"""
 
 import asyncio
 import hashlib
@@ -11,11 +15,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from uv import find_uv_bin
 
 from rehearsal.frameworks import ROOT
 from rehearsal.processes import ServerKind, tied
+from rehearsal.uv import check_disk, uv_command, uv_environment
 
 Log = Callable[[str], None]
 
@@ -70,11 +75,11 @@ class Environments:
 
     def _key(self, bundle: Path, requirements: str, server: ServerKind) -> str:
         content = (bundle / requirements).read_bytes()
-        local = [line for line in content.splitlines() if _is_local(line)]
         ours = f"{sys.implementation.cache_tag} {sys.base_prefix} {server}"
-        # What a requirement takes from the bundle itself makes the environment that bundle's own.
-        own = str(bundle) if local else ""
-        return hashlib.sha256(b"\0".join((content, ours.encode(), own.encode()))).hexdigest()[:16]
+        lines = content.decode(errors="replace").splitlines()
+        shared = all(map(_is_from_index, lines))
+        own = b"" if shared else _identity(bundle)
+        return hashlib.sha256(b"\0".join((content, ours.encode(), own))).hexdigest()[:16]
 
     async def _make(
         self, environment: Path, bundle: Path, requirements: str, server: ServerKind, log: Log
@@ -83,37 +88,33 @@ class Environments:
         partial = Path(
             tempfile.mkdtemp(prefix=f"{os.getpid()}.", suffix=".partial", dir=self._directory)
         )
-        python = partial / "bin" / "python"
+        made, home = partial / "environment", partial / "home"
+        home.mkdir()
+        python = made / "bin" / "python"
+
+        async def uv(*arguments: str | Path) -> None:
+            await _uv(log, bundle, home, *arguments)
+
         try:
-            await _uv(
-                log,
-                bundle,
-                "venv",
-                "--relocatable",
-                "--allow-existing",
-                "--python",
-                sys.executable,
-                partial,
-            )
-            await _uv(log, bundle, "pip", "install", "--python", python, "-r", requirements)
-            if await _run(log, bundle, str(python), "-c", f"import {server}", quiet=True) != 0:
+            await uv("venv", "--relocatable", "--python", sys.executable, made)
+            await uv("pip", "install", "--python", python, "-r", requirements)
+            # Isolated: a folder of that name in the bundle is not the server.
+            if await _run(_unheard, bundle, home, str(python), "-I", "-c", f"import {server}"):
                 # "In addition to the specified dependencies, Posit Connect also installs packages
                 # that it uses to deploy": admin guide, section Python, package management.
                 log(f"Adding {server}, which the requirements do not list.")
-                await _uv(log, bundle, "pip", "install", "--python", python, server)
-            await asyncio.to_thread(_put, partial, environment)
-        except BaseException:
+                await uv("pip", "install", "--python", python, server)
+            _put(made, environment)
+        finally:
             shutil.rmtree(partial, ignore_errors=True)
-            raise
 
 
-def _put(partial: Path, environment: Path) -> None:
+def _put(made: Path, environment: Path) -> None:
     try:
-        partial.rename(environment)
+        made.rename(environment)
     except OSError:
-        if not environment.is_dir():
+        if not environment.is_dir():  # Another rehearsal was faster.
             raise
-        shutil.rmtree(partial)  # Another rehearsal was faster.
 
 
 def _is_running(pid: int) -> bool:
@@ -126,30 +127,49 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def _is_local(line: bytes) -> bool:
-    text = line.strip()
-    return text.startswith((b".", b"/", b"-r", b"-e", b"-c", b"--")) or b"file:" in text
+def _is_from_index(line: str) -> bool:
+    """Whether it asks an index for a distribution by its name, or asks for nothing.
+
+    Without a version a name may be that of a file: `x-1-py3-none-any.whl`.
+    """
+    text = line.partition("#")[0].strip()
+    if not text:
+        return True
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        return False
+    return requirement.url is None and bool(requirement.specifier)
 
 
-async def _uv(log: Log, directory: Path, *arguments: str | Path) -> None:
-    code = await _run(log, directory, find_uv_bin(), *map(str, arguments))
-    if code != 0:
+def _identity(bundle: Path) -> bytes:
+    """What differs between bundles: the place, and the manifest with the checksum of every file."""
+    manifest = bundle / "manifest.json"
+    return os.fsencode(bundle) + (manifest.read_bytes() if manifest.is_file() else b"")
+
+
+def _unheard(line: str) -> None:
+    """What a failed import says is of no use to the publisher."""
+
+
+async def _uv(log: Log, directory: Path, home: Path, *arguments: str | Path) -> None:
+    said: list[str] = []
+
+    def keep(line: str) -> None:
+        said.append(line)
+        log(line)
+
+    if await _run(keep, directory, home, *uv_command(*arguments)) != 0:
+        check_disk("\n".join(said))
         raise EnvironmentFailedError("The requirements could not be installed: see the log above.")
 
 
-async def _run(log: Log, directory: Path, *command: str, quiet: bool = False) -> int:
+async def _run(log: Log, directory: Path, home: Path, *command: str) -> int:
     """Run to the end; each line of output goes to `log` as it comes. Gives the exit code."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("CONNECT_", "VIRTUAL_ENV", "PYTHON"))
-    }
-    environment.setdefault("UV_CACHE_DIR", str(ROOT / "build" / "uv-cache"))
-    environment.setdefault("UV_PYTHON_DOWNLOADS", "never")
     process = await asyncio.create_subprocess_exec(
         *tied(*command),
         cwd=directory,
-        env=environment | {"NO_COLOR": "1", "UV_NO_PROGRESS": "1"},
+        env=uv_environment(home, ROOT / "build" / "uv-cache"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -158,8 +178,7 @@ async def _run(log: Log, directory: Path, *command: str, quiet: bool = False) ->
     assert process.stdout is not None
     try:
         async for line in process.stdout:
-            if not quiet:
-                log(line.decode(errors="replace").rstrip())
+            log(line.decode(errors="replace").rstrip())
         return await process.wait()
     except BaseException:
         if process.returncode is None:

@@ -229,6 +229,24 @@ def test_what_cannot_run_ends_in_one_sentence_and_the_old_version_serves(
     assert cli.version() == "one"
 
 
+def test_a_full_disk_ends_in_one_sentence_and_the_old_version_serves(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.deploy()
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\necho 'error: No space left on device (os error 28)'\nexit 2\n")
+    uv.chmod(0o755)
+    monkeypatch.setattr("rehearsal.uv.find_uv_bin", lambda: str(uv))
+    (cli.app / "requirements.txt").write_text(f"# new, so that uv is asked: {tmp_path}\n")
+    cli.change("two")
+    active = answered(cli.it.api().get(f"/v1/content/{cli.guid}"))["bundle_id"]
+    output = cli.deploy(code=1)
+    (line,) = [line for line in output.splitlines() if "Error from Connect server" in line]
+    assert "No space left on the rehearsal's disk." in line
+    assert answered(cli.it.api().get(f"/v1/content/{cli.guid}"))["bundle_id"] == active
+    assert cli.version() == "one"
+
+
 def test_a_server_of_before_drafts_is_deployed_to_in_one_step(cli: Cli) -> None:
     output = cli.deploy(version="2025.01.0")
     assert "Verifying deployed content" in output
