@@ -2,7 +2,7 @@
 
 - `run` (what `make run` calls): start it, deploy all apps with rsconnect, show the landing page.
 - `rehearse` (`make rehearse`): start it as it was left, and print where it is and its API keys.
-- `logs NAME` (`make rehearse-logs`): what the active version of that content printed.
+- `logs NAME` (`make rehearse-logs`): what its active version printed, or its newest if none is active.
 """
 
 import argparse
@@ -69,6 +69,19 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _reachable(host: str) -> str:
+    """The host as a URL names it; loopback where it stands for every address, which is no address."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
+def _unusable(state: Path, error: OSError | sqlite3.Error) -> CannotRunError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or error
+    return CannotRunError(
+        f"The state in {state} cannot be used ({reason}): remove it, or set REHEARSAL_STATE."
+    )
+
+
 async def _serve(options: argparse.Namespace) -> None:
     from rehearsal.profiles import UnknownProfileError, find_profile
     from rehearsal.publishing import NotPublishedError, publish, reserve
@@ -98,8 +111,7 @@ async def _serve(options: argparse.Namespace) -> None:
         _say(
             f"Listening on {host}: whoever reaches this machine can be any user here and read logs."
         )
-    address = f"[{host}]" if ":" in host else host
-    url = f"http://{address}:{sock.getsockname()[1]}"
+    url = f"http://{_reachable(host)}:{sock.getsockname()[1]}"
 
     deploys = options.command == "run"
     settings = Settings(
@@ -114,6 +126,9 @@ async def _serve(options: argparse.Namespace) -> None:
     except StateInUseError as error:
         sock.close()
         raise CannotRunError(f"{error} Stop it, or set REHEARSAL_STATE.") from None
+    except (OSError, sqlite3.Error) as error:
+        sock.close()
+        raise _unusable(options.state, error) from None
 
     server = Server(rehearsal)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
@@ -162,20 +177,41 @@ async def _announce(rehearsal: "Rehearsal") -> None:
         _say(f"  export CONNECT_API_KEY={user.api_key}  # {user.username}, {user.role}")
 
 
+_Row = tuple[str, int | None, str, str | None]
+_LAST_VERSIONS = """
+    SELECT guid, ifnull(bundle_id, (SELECT max(id) FROM bundles WHERE content_guid = guid)), name, vanity
+    FROM content ORDER BY name"""
+
+
+def _named(name: str, rows: list[_Row]) -> _Row | None:
+    """The content that has that name, or the only one whose name ends with it: greetings_in_quart."""
+    for row in rows:
+        guid, _, own_name, vanity = row
+        if name in (guid, own_name, (vanity or "").strip("/")):
+            return row
+    ending = [row for row in rows if row[2].endswith(f"_{name}")]
+    return ending[0] if len(ending) == 1 else None
+
+
 def _show_log(state: Path, name: str | None) -> None:
     """Read what a rehearsal wrote, whether it runs or not."""
     database = state / "state.sqlite"
     if not database.is_file():
         raise CannotRunError("There was no rehearsal here yet: make rehearse.")
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        rows = connection.execute(
-            "SELECT guid, ifnull(bundle_id, 0), name, vanity FROM content ORDER BY name"
-        ).fetchall()
-    for guid, bundle_id, own_name, vanity in rows:
-        if name is not None and name.strip("/") in (guid, own_name, (vanity or "").strip("/")):
-            log = state / "logs" / guid / f"{bundle_id}.log"
-            sys.stdout.write(log.read_text("utf-8", "replace") if log.is_file() else "")
-            return
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            rows = connection.execute(_LAST_VERSIONS).fetchall()
+    except sqlite3.Error as error:
+        raise _unusable(state, error) from None
+    if name and (found := _named(name.strip("/"), rows)):
+        guid, bundle_id, own_name, _ = found
+        log = state / "logs" / guid / f"{bundle_id}.log"
+        if not log.is_file():
+            raise CannotRunError(f"{own_name} has no log: no process of it was started yet.")
+        sys.stdout.write(log.read_text("utf-8", "replace"))
+        return
     names = ", ".join(row[2] for row in rows) or "none"
     raise CannotRunError(f"Name content: make rehearse-logs NAME=...; there are: {names}.")
 

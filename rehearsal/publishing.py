@@ -5,10 +5,9 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import threading
 from asyncio.subprocess import Process
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TextIO
 
@@ -72,34 +71,53 @@ async def publish(
     """
     log = rehearsal.settings.directory / "logs" / f"deploy-{framework.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="rehearsal-") as scratch:
-        copy = Path(scratch, framework.name)
-        await asyncio.to_thread(_copy_bundle, framework, copy)
+    # Nobody else has the state directory; what is there was left by a run that was killed.
+    copy = rehearsal.settings.directory / "outgoing" / framework.name
+    shutil.rmtree(copy, ignore_errors=True)
+    try:
+        await _finished(asyncio.to_thread(_copy_bundle, framework, copy))
         target = Target(rehearsal.settings.url, rehearsal.publisher.api_key, None)
         command = rsconnect_command(framework, copy, target, ["--app-id", guid])
-        process = await asyncio.create_subprocess_exec(
-            *tied(*command),
-            env=target.environment(os.environ) | {"NO_COLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            limit=1024 * 1024,
-        )
-        try:
-            with log.open("w", encoding="utf-8") as output:
-                await _follow(process, output, say)
-            code = await process.wait()
-        except BaseException:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-            raise
+        code = await _run(command, target.environment(os.environ), log, say)
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
     if code != 0:
         said = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
         lines = "".join(f"\n  | {line}" for line in said)
         raise NotPublishedError(
             f"{framework.name} was not deployed. rsconnect's output is {log}:{lines}"
         )
+
+
+async def _finished(work: Coroutine[None, None, None]) -> None:
+    """Waits for the end of work in a thread, which no cancellation ends, even when cancelled."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+
+
+async def _run(command: list[str], environment: dict[str, str], log: Path, say: Say) -> int:
+    """Runs rsconnect to its end, with its output in `log`; gives the exit code."""
+    process = await asyncio.create_subprocess_exec(
+        *tied(*command),
+        env=environment | {"NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        limit=1024 * 1024,
+    )
+    try:
+        with log.open("w", encoding="utf-8") as output:
+            await _follow(process, output, say)
+        return await process.wait()
+    except BaseException:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        raise
 
 
 async def _follow(process: Process, output: TextIO, say: Say) -> None:

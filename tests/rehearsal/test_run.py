@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -20,6 +21,8 @@ import pytest
 from rehearsal.bundle import BundleError
 from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from rehearsal.publishing import NotPublishedError, publish, reserve
+from tests.rehearsal.bundles import FILES, bundle_of
+from tests.rehearsal.running import Running as Rehearsed
 from tests.rehearsal.running import answered, mirror
 from tests.rehearsal.running import running as rehearsing
 from tests.rehearsal.wire import TIMEOUT_SECONDS
@@ -168,6 +171,121 @@ def test_logs_are_shown_by_name_vanity_path_or_guid(running: Running, tmp_path: 
         _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 1
     assert "there are: talkative" in errors
+
+
+def test_logs_of_content_that_never_ran_are_those_of_its_newest_bundle(
+    running: Running, tmp_path: Path
+) -> None:
+    with rehearsing(tmp_path / "state") as it:
+        guid = it.create("greetings_in_broken")
+        code = FILES | {"main.py": b"import gone_too\n"}
+        assert it.deploy(guid, it.upload(guid, bundle_of(code)))["code"] == 1
+        it.create("nothing_yet")
+    for name in ("greetings_in_broken", "broken"):
+        with running("logs", name) as process:
+            output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+        assert "No module named 'gone_too'" in output
+    with running("logs", "nothing_yet") as process:
+        assert process.communicate(timeout=TIMEOUT_SECONDS) == (
+            "",
+            "rehearsal: nothing_yet has no log: no process of it was started yet.\n",
+        )
+    assert process.returncode == 1
+
+
+def corrupt(state: Path) -> None:
+    state.mkdir()
+    (state / "state.sqlite").write_bytes(b"no database" * 1000)
+
+
+def block(state: Path) -> None:
+    state.write_text("a file")
+
+
+@pytest.mark.parametrize(
+    ("command", "spoil", "reason"),
+    [
+        ("rehearse", corrupt, "file is not a database"),
+        ("logs", corrupt, "file is not a database"),
+        ("rehearse", block, "File exists"),
+    ],
+)
+def test_a_state_that_cannot_be_used_is_one_line_that_names_it(
+    running: Running, tmp_path: Path, command: str, spoil: Callable[[Path], None], reason: str
+) -> None:
+    spoil(tmp_path / "state")
+    with running(command) as process:
+        _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 1
+    assert errors == (
+        f"rehearsal: The state in {tmp_path / 'state'} cannot be used ({reason}):"
+        " remove it, or set REHEARSAL_STATE.\n"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address")
+@pytest.mark.parametrize("host", ["", "0.0.0.0"])
+def test_it_listens_on_loopback_only_unless_told_otherwise(running: Running, host: str) -> None:
+    with running("rehearse", HOST=host) as process:
+        assert process.stdout is not None
+        warned = host and process.stdout.readline().startswith("Listening on 0.0.0.0: ")
+        url = ready_url(process)
+        assert url.startswith("http://127.0.0.1:")
+        other = ("127.0.0.2", int(url.rpartition(":")[2]))
+        if host:
+            assert warned
+            socket.create_connection(other).close()
+        else:
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(other)
+
+
+def test_a_deployment_that_is_interrupted_leaves_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    framework = find_frameworks()[0]
+    staging, interrupted = threading.Event(), threading.Event()
+
+    def stage_slowly(_: Framework) -> Path:
+        staging.set()
+        interrupted.wait(TIMEOUT_SECONDS)
+        return framework.folder
+
+    async def interrupt(it: Rehearsed) -> None:
+        guid = reserve(it.rehearsal, framework)
+        publishing = asyncio.create_task(publish(framework, guid, it.rehearsal))
+        await asyncio.to_thread(staging.wait, TIMEOUT_SECONDS)
+        publishing.cancel()
+        asyncio.get_running_loop().call_later(0.1, interrupted.set)
+        with pytest.raises(asyncio.CancelledError):
+            await publishing
+
+    monkeypatch.setattr("rehearsal.publishing.stage_locked", stage_slowly)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with rehearsing(tmp_path / "state") as it:
+        asyncio.run(interrupt(it))
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert list((tmp_path / "state" / "outgoing").iterdir()) == []
+
+
+def test_what_a_killed_deployment_left_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    framework = find_frameworks()[0]
+    left = tmp_path / "outgoing" / framework.name / "left.txt"
+    left.parent.mkdir(parents=True)
+    left.write_text("half a copy")
+
+    def fail(_: Framework) -> Path:
+        assert not left.exists()
+        raise BundleError("Far enough.")
+
+    monkeypatch.setattr("rehearsal.publishing.stage_locked", fail)
+    with rehearsing(tmp_path) as it:
+        guid = reserve(it.rehearsal, framework)
+        with pytest.raises(NotPublishedError, match="Far enough"):
+            asyncio.run(publish(framework, guid, it.rehearsal))
 
 
 def test_a_deployment_that_rsconnect_refuses_is_reported_with_its_words(
