@@ -398,6 +398,7 @@ class Api:
         if bundle.id == content.bundle_id:
             raise ApiError(409, TAKEN, "The active bundle cannot be deleted.")
         self.state.delete_bundle(content.guid, bundle.id)
+        self.hosting.forget(content.guid, bundle.id)
         return Response(status_code=204)
 
     async def upload_bundle(self, request: Request) -> Response:

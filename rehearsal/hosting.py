@@ -121,14 +121,16 @@ class Hosting:
 
     def _is_current(self, key: tuple[str, int], draft: int | None) -> bool:
         content = self._state.content(key[0])
-        return content is not None and (draft is not None or content.bundle_id == key[1])
+        if content is None or self._state.bundle(*key) is None:
+            return False
+        return draft is not None or content.bundle_id == key[1]
 
     def _key(self, guid: str, draft: int | None) -> tuple[str, int]:
         content = self._state.content(guid)
         active = content.bundle_id if content else None
         if draft is None and active is None:
             raise LookupError("Nothing was deployed to this content yet.")
-        return guid, draft or active or 0
+        return guid, (active or 0) if draft is None else draft
 
     async def deploy(self, guid: str, bundle_id: int, activate: bool, log: Log) -> None:
         """Build, launch and, if `activate`, switch to that bundle; until then what ran goes on.
@@ -148,12 +150,20 @@ class Hosting:
                     log(f"Building {name}, bundle {bundle_id}, in the rehearsal.")
                     log(f"The bundle was made with Python {bundle.python_version}.")
                     version = await self._new_version(content, bundle, log)
+                    if not self._is_current((guid, bundle_id), draft=bundle_id):
+                        await version.close(0)
+                        raise TaskFailedError("The bundle was deleted meanwhile.")
                     log(f"Launching {bundle.entrypoint} under {self._profile.server}.")
                     self._retire([(guid, bundle_id)])
                     self._versions[guid, bundle_id] = version
                 await self._check(version, log)
             except EnvironmentFailedError as error:
                 raise TaskFailedError(str(error)) from None
+            except OSError:
+                self._retire([(guid, bundle_id)])
+                if self._state.bundle(guid, bundle_id) is None:  # Its files went with it.
+                    raise TaskFailedError("The bundle was deleted meanwhile.") from None
+                raise
             except BaseException:
                 self._retire([(guid, bundle_id)])
                 raise
@@ -174,15 +184,19 @@ class Hosting:
             raise TaskFailedError("The content was changed or deleted meanwhile.") from None
 
     def _activate(self, guid: str, bundle_id: int, version: Version) -> None:
-        self._state.activate(guid, bundle_id)
+        try:
+            self._state.activate(guid, bundle_id)
+        except LookupError:
+            self.forget(guid, bundle_id)
+            raise TaskFailedError("The bundle was deleted meanwhile.") from None
         content = self._state.content(guid)
-        if content is None:
-            raise TaskFailedError("The content was deleted meanwhile.")
+        assert content is not None
         version.schedule = self._schedule_of(content, bundle_id)
         self._retire([key for key in self._keys(guid) if key[1] != bundle_id])
         for old in self._state.bundles(guid)[_KEPT_BUNDLES:]:
             if old.id != bundle_id:
                 self._state.delete_bundle(guid, old.id)
+        self._sweep()
 
     async def build(self, guid: str, bundle_id: int, log: Log) -> None:
         """Make the environment only. Raises `TaskFailedError`, `OSError`."""
@@ -196,23 +210,40 @@ class Hosting:
             )
         except EnvironmentFailedError as error:
             raise TaskFailedError(str(error)) from None
+        except OSError:
+            if self._state.bundle(guid, bundle_id) is None:  # Its files went with it.
+                raise TaskFailedError("The bundle was deleted meanwhile.") from None
+            raise
 
     def _retire(self, keys: Sequence[tuple[str, int]]) -> None:
         """Drain and end these versions, where there are such, while new requests go elsewhere."""
         for version in [self._versions.pop(key) for key in keys if key in self._versions]:
             task = asyncio.create_task(version.close())
             self._retiring[task] = version
-            task.add_done_callback(self._retiring.pop)
+            task.add_done_callback(self._retired)
+
+    def _retired(self, task: asyncio.Task[None]) -> None:
+        del self._retiring[task]
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove the files of deleted bundles, when no process that ends can still ask for them."""
+        if not self._retiring:
+            self._state.sweep()
 
     def _keys(self, guid: str) -> list[tuple[str, int]]:
         return [key for key in self._versions if key[0] == guid]
 
-    def forget(self, guid: str) -> None:
-        """End what runs of the content."""
-        self._retire(self._keys(guid))
+    def forget(self, guid: str, bundle_id: int | None = None) -> None:
+        """End what runs of the content, or only of that bundle; files that were deleted go afterwards."""
+        self._retire(self._keys(guid) if bundle_id is None else [(guid, bundle_id)])
+        self._sweep()
 
     def restart(self, guid: str) -> None:
-        """Run the content anew, as what changed for it says; requests meanwhile are answered by either."""
+        """Run the content anew, as what changed for it says.
+
+        What runs takes no new requests from here on: they wait for a process that has the change.
+        """
         self.forget(guid)
         task = asyncio.create_task(self._resume(guid))
         self._resuming.add(task)

@@ -166,7 +166,7 @@ class State:
                     "INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?, ?)",
                     (str(uuid.uuid4()), username, role, *secret),
                 )
-        self._sweep(incoming=True)
+        self.sweep(incoming=True)
 
     def close(self) -> None:
         self._database.close()
@@ -183,7 +183,7 @@ class State:
                 self._database.execute("ROLLBACK")
             raise
 
-    def _sweep(self, *, incoming: bool = False) -> None:
+    def sweep(self, *, incoming: bool = False) -> None:
         """Removes the files of bundles that no row names, and uploads that were interrupted if `incoming`."""
         known = {str(row["id"]) for row in self._database.execute("SELECT id FROM bundles")}
         for path in self._bundles.iterdir():
@@ -244,17 +244,23 @@ class State:
                     raise ConflictError(f"Other content has that {name} already.") from None
 
     def activate(self, guid: str, bundle_id: int) -> None:
-        """From here on this bundle is the content's active version."""
+        """From here on this bundle is the content's active version.
+
+        Raises `LookupError` where one of them is not there any more.
+        """
         with self._transaction() as database:
-            database.execute(
-                "UPDATE content SET bundle_id = ?, last_deployed_time = ? WHERE guid = ?",
+            changed = database.execute(
+                "UPDATE content SET bundle_id = ?1, last_deployed_time = ?2 WHERE guid = ?3"
+                " AND EXISTS (SELECT 1 FROM bundles WHERE id = ?1 AND content_guid = ?3)",
                 (bundle_id, _now(), guid),
             )
+            if changed.rowcount == 0:
+                raise LookupError("There is no such bundle.")
 
     def delete_content(self, guid: str) -> None:
+        """The files of its bundles stay until `sweep`: a process may still use them."""
         with self._transaction() as database:
             database.execute("DELETE FROM content WHERE guid = ?", (guid,))
-        self._sweep()
 
     # Environment variables
 
@@ -359,8 +365,8 @@ class State:
         return Bundle(**row) if row else None
 
     def delete_bundle(self, guid: str, bundle_id: int) -> None:
+        """Its files stay until `sweep`: a process may still use them."""
         with self._transaction() as database:
             database.execute(
                 "DELETE FROM bundles WHERE content_guid = ? AND id = ?", (guid, bundle_id)
             )
-        self._sweep()

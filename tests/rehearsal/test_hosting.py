@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from rehearsal.profiles import PROFILES, Profile
-from rehearsal.versions import Schedule
+from rehearsal.versions import DEFAULT_SCHEDULE, Schedule
 from tests.rehearsal.bundles import FILES, bundle_of
 from tests.rehearsal.running import MIRROR, Running, answered, mirror, running
 from tests.rehearsal.wire import TIMEOUT_SECONDS
@@ -225,7 +226,8 @@ def test_a_draft_is_for_its_publisher_and_under_its_own_path(rehearsed: Running,
     assert told(rehearsed.get(f"/content/{guid}/told"))["version"] == "one"
     assert rehearsed.get(path).status_code == 401
     assert rehearsed.get(path, "viewer").status_code == 403
-    assert rehearsed.get(f"/content/{guid}/_bundle999999/", "publisher").status_code == 404
+    for none in ("_bundle999999", "_bundle0"):
+        assert rehearsed.get(f"/content/{guid}/{none}/told", "publisher").status_code == 404
 
 
 def test_there_is_nothing_where_nothing_was_deployed(rehearsed: Running) -> None:
@@ -398,20 +400,52 @@ def test_a_version_that_keeps_crashing_is_not_started_again_at_once(own: Running
     assert eventually(lambda: own.get(f"/content/{guid}/told").status_code == 200)
 
 
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
 def test_deleted_content_is_gone_with_its_processes(rehearsed: Running) -> None:
     guid = rehearsed.deployed("deleted", mirror())
     (pid,) = processes(rehearsed, guid)
     assert rehearsed.api().delete(f"/v1/content/{guid}").status_code == 204
     assert rehearsed.get(f"/content/{guid}/told").status_code == 404
+    assert eventually(lambda: is_gone(pid))
 
-    def gone() -> bool:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        return False
 
-    assert eventually(gone)
+def test_a_deleted_draft_is_gone_with_its_process(rehearsed: Running) -> None:
+    guid = rehearsed.deployed("deleted-draft", mirror())
+    draft = rehearsed.upload(guid, mirror("two"))
+    assert rehearsed.deploy(guid, draft, activate=False)["code"] == 0
+    path = f"/content/{guid}/_bundle{draft}/told"
+    pid = told(rehearsed.get(path, "publisher"))["pid"]
+    assert rehearsed.api().delete(f"/v1/content/{guid}/bundles/{draft}").status_code == 204
+    assert rehearsed.get(path, "publisher").status_code == 404
+    assert eventually(lambda: is_gone(pid))
+    assert told(rehearsed.get(f"/content/{guid}/told"))["version"] == "one"
+
+
+def test_the_files_of_deleted_content_stay_until_its_requests_have_ended(
+    own: Running, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    guid = own.create("deleted-late")
+    variables = [{"name": "GATE", "value": str(gate)}]
+    assert own.api().patch(f"/v1/content/{guid}/environment", json=variables).status_code == 200
+    bundle_id = own.upload(guid, mirror())
+    assert own.deploy(guid, bundle_id)["code"] == 0
+    files = own.rehearsal.state.directory_of(int(bundle_id))
+    with httpx.stream("GET", f"{own.url}/content/{guid}/slow", timeout=TIMEOUT_SECONDS) as old:
+        body = old.iter_raw()
+        assert next(body) == b"begun "
+        assert own.api().delete(f"/v1/content/{guid}").status_code == 204
+        assert (files / "main.py").is_file()
+        gate.touch()
+        assert b"".join(body) == b"ended"
+    assert eventually(lambda: not files.exists())
 
 
 def test_what_is_deployed_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -439,13 +473,14 @@ SLOW_START = MIRROR.replace(
     b"        await receive()\n        print",
     b"        await receive()\n"
     b"        import asyncio\n"
+    b"        with open(os.environ['GATE'] + '.pid', 'w') as file: file.write(str(os.getpid()))\n"
     b"        while not os.path.exists(os.environ['GATE']): await asyncio.sleep(0.01)\n"
     b"        print",
 )
 
 
-@pytest.fixture
-def gated(tmp_path: Path) -> Iterator[tuple[Running, str, Path]]:
+@contextmanager
+def gating(tmp_path: Path) -> Iterator[tuple[Running, str, Path]]:
     """Content whose version "one" was active before a restart, and the gate at which slow versions wait."""
     gate = tmp_path / "gate"
     with running(tmp_path / "state", resume=False) as it:
@@ -455,7 +490,19 @@ def gated(tmp_path: Path) -> Iterator[tuple[Running, str, Path]]:
         assert it.deploy(guid, it.upload(guid, mirror("one")))["code"] == 0
     with running(tmp_path / "state", resume=False) as it:
         yield it, guid, gate
-        gate.touch()
+
+
+@pytest.fixture
+def gated(tmp_path: Path) -> Iterator[tuple[Running, str, Path]]:
+    with gating(tmp_path) as it:
+        yield it
+
+
+def starting(gate: Path) -> int:
+    """The process that waits at the gate."""
+    pid = gate.with_name("gate.pid")
+    assert eventually(lambda: pid.exists() and pid.read_text())
+    return int(pid.read_text())
 
 
 def launching(it: Running, guid: str) -> str:
@@ -489,17 +536,44 @@ def test_content_that_is_deleted_during_its_deployment_leaves_no_process(
 ) -> None:
     it, guid, gate = gated
     task_id = launching(it, guid)
+    pid = starting(gate)
     assert it.api().delete(f"/v1/content/{guid}").status_code == 204
-    gate.touch()
     task = it.finished(task_id)
     assert (task["code"], "meanwhile" in task["error"]) == (1, True)
     assert it.get(f"/content/{guid}/told").status_code == 404
+    assert eventually(lambda: is_gone(pid))
 
 
-def test_stopping_does_not_wait_for_an_app_that_starts(gated: tuple[Running, str, Path]) -> None:
-    it, guid, _ = gated
+def test_a_bundle_that_is_deleted_during_its_deployment_does_not_become_active(
+    gated: tuple[Running, str, Path],
+) -> None:
+    it, guid, gate = gated
     task_id = launching(it, guid)
-    assert not answered(it.api().get(f"/v1/tasks/{task_id}"))["finished"]
+    newest = it.api().get(f"/v1/content/{guid}/bundles").json()[0]["id"]
+    assert it.api().delete(f"/v1/content/{guid}/bundles/{newest}").status_code == 204
+    gate.touch()
+    task = it.finished(task_id)
+    assert (task["code"], "meanwhile" in task["error"]) == (1, True)
+    assert told(it.get(f"/content/{guid}/told"))["version"] == "one"
+
+
+def test_a_bundle_that_is_not_there_cannot_be_activated(rehearsed: Running) -> None:
+    guid = rehearsed.create("unactivated")
+    with pytest.raises(LookupError):
+        rehearsed.rehearsal.state.activate(guid, 999_999)
+    content = rehearsed.rehearsal.state.content(guid)
+    assert content is not None
+    assert content.bundle_id is None
+
+
+def test_stopping_does_not_wait_for_an_app_that_starts(tmp_path: Path) -> None:
+    with gating(tmp_path) as (it, guid, gate):
+        task_id = launching(it, guid)
+        pid = starting(gate)
+        assert not answered(it.api().get(f"/v1/tasks/{task_id}"))["finished"]
+        begun = time.monotonic()
+    assert time.monotonic() - begun < DEFAULT_SCHEDULE.init_timeout / 3
+    assert eventually(lambda: is_gone(pid))
 
 
 def test_requests_during_a_switch_are_all_answered(own: Running) -> None:
