@@ -5,10 +5,12 @@ install itself, the environment is that bundle's own.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -174,6 +176,7 @@ async def _run(log: Log, directory: Path, home: Path, *command: str) -> int:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         limit=1024 * 1024,
+        start_new_session=True,
     )
     assert process.stdout is not None
     try:
@@ -182,6 +185,8 @@ async def _run(log: Log, directory: Path, home: Path, *command: str) -> int:
         return await process.wait()
     except BaseException:
         if process.returncode is None:
-            process.kill()
+            # With all that it started. PermissionError is how macOS says that only zombies are left.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
         raise

@@ -1,9 +1,11 @@
 """Deploys the repository's own apps to a running rehearsal, each from its bundle, by the real rsconnect."""
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 from asyncio.subprocess import Process
@@ -108,6 +110,7 @@ async def _run(command: list[str], environment: dict[str, str], log: Path, say: 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         limit=1024 * 1024,
+        start_new_session=True,
     )
     try:
         with log.open("w", encoding="utf-8") as output:
@@ -115,7 +118,9 @@ async def _run(command: list[str], environment: dict[str, str], log: Path, say: 
         return await process.wait()
     except BaseException:
         if process.returncode is None:
-            process.kill()
+            # With all that it started. PermissionError is how macOS says that only zombies are left.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
         raise
 

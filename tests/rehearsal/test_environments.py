@@ -15,6 +15,8 @@ import pytest
 
 from rehearsal.bundle_environment import install
 from rehearsal.environments import EnvironmentFailedError, Environments
+from tests.rehearsal.system import ends, needs_proc
+from tests.rehearsal.wire import TIMEOUT_SECONDS
 
 WHEEL = "greeter-1-py3-none-any.whl"
 Provide = Callable[[Path], Path]
@@ -171,6 +173,34 @@ def test_what_a_bundle_builds_sees_nothing_of_our_environment(
     assert "secret" not in seen.values()
     assert seen["HOME"] != str(tmp_path / "private")
     assert seen["https_proxy"] == "http://proxy.example"
+
+
+@needs_proc
+def test_what_a_bundle_builds_ends_when_the_deployment_is_cancelled(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    directory = bundle(tmp_path / "building", "./greeter")
+    (directory / "greeter").mkdir()
+    (directory / "greeter" / "pyproject.toml").write_text(PROJECT)
+    (directory / "greeter" / "backend.py").write_text(
+        "import os, pathlib, time\n"
+        f"new = pathlib.Path({str(pid_file)!r} + '.new')\n"
+        f"new.write_text(str(os.getpid()))\nnew.rename({str(pid_file)!r})\ntime.sleep(600)\n"
+    )
+
+    async def cancel() -> None:
+        environments = Environments(tmp_path / "environments")
+        making = asyncio.create_task(
+            environments.provide(directory, "requirements.txt", "uvicorn", print)
+        )
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while not pid_file.exists():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        making.cancel()
+        await asyncio.gather(making, return_exceptions=True)
+
+    asyncio.run(cancel())
+    assert ends(int(pid_file.read_text()))
+    assert list((tmp_path / "environments").iterdir()) == []
 
 
 @pytest.fixture
