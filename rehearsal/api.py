@@ -21,7 +21,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from rehearsal.access import WrongKeyError, may_publish, may_view, user_by_key
-from rehearsal.archive import APP_MODE, MIB, BundleRefusedError, Limits, unpack
+from rehearsal.archive import APP_MODE, MIB, BundleRefusedError, Limits, parse_json, unpack
 from rehearsal.headers import origin_of
 from rehearsal.hosting import Hosting
 from rehearsal.multipart import MultipartError, boundary_of, parts
@@ -79,7 +79,9 @@ async def body_of(request: Request) -> bytes:
 
 async def json_of(request: Request) -> Any:
     try:
-        return json.loads(await body_of(request))
+        return parse_json(await body_of(request))
+    except UnicodeError:
+        raise malformed("The body has text that is not Unicode.") from None
     except (ValueError, RecursionError):
         raise malformed("The body is not JSON.") from None
 
@@ -106,8 +108,8 @@ def checked(value: Any, fields: Fields, required: tuple[str, ...] = ()) -> dict[
 
 
 _CONTENT_FIELDS: Fields = {
-    **dict.fromkeys(("name", "access_type"), str),
-    **dict.fromkeys(("title", "description"), (str, None)),
+    **dict.fromkeys(("name", "access_type", "description"), str),
+    "title": (str, None),
     **dict.fromkeys(("min_processes", "max_processes", "max_conns_per_process"), (int, None)),
     **dict.fromkeys(("idle_timeout", "init_timeout"), (int, None)),
     "load_factor": (float, int, None),
@@ -273,9 +275,16 @@ class Api:
         if user.role != "publisher":
             raise ApiError(403, NOT_ALLOWED, "This user may not publish.")
         fields = content_changes(await json_of(request), ("name",))
-        content = self.state.create_content(user.guid, fields.pop("name"))
-        self.state.update_content(content.guid, fields)
+        self.check_processes(fields)
+        content = self.state.create_content(user.guid, fields.pop("name"), fields)
         return self.shown(request, content.guid)
+
+    def check_processes(self, fields: Mapping[str, Any]) -> None:
+        """What is not set is as in the rehearsal's own schedule. Raises `ApiError`."""
+        default = self.hosting.schedule
+        most = fields.get("max_processes") or default.max_processes
+        if (fields.get("min_processes") or 0) > most:
+            raise malformed(f"The field 'min_processes' must be at most max_processes, {most}.")
 
     def shown(self, request: Request, guid: str) -> Response:
         content = self.state.content(guid)
@@ -288,6 +297,8 @@ class Api:
     async def update_content(self, request: Request) -> Response:
         content = self.managed(request)
         changes = content_changes(await json_of(request))
+        if not {"min_processes", "max_processes"}.isdisjoint(changes):
+            self.check_processes(asdict(content) | changes)
         self.state.update_content(content.guid, changes)
         if set(changes) - {"name", "title", "description", "access_type"}:
             self.hosting.restart(content.guid)
@@ -576,12 +587,12 @@ def _take_form_apart(archive: Path, content_type: str) -> str | None:
             if "metadata" in where:
                 form.seek(where["metadata"][0])
                 length = where["metadata"][1] - where["metadata"][0]
-                metadata = json.loads(form.read(min(length, _MAX_JSON_BYTES)))
+                metadata = parse_json(form.read(min(length, _MAX_JSON_BYTES)))
             form.seek(begin)
             with inner.open("wb") as file:
                 for position in range(begin, end, MIB):
                     file.write(form.read(min(MIB, end - position)))
-    except (MultipartError, KeyError, ValueError):
+    except (MultipartError, KeyError, ValueError, RecursionError):
         raise BundleRefusedError("The form must have an archive, and metadata in JSON.") from None
     inner.rename(archive)
     if metadata is not None and not isinstance(metadata, dict):

@@ -16,6 +16,8 @@ MIB = 1024 * 1024
 APP_MODE = "python-fastapi"
 _MAX_NAME_BYTES = 1024
 _MAX_SEGMENT_BYTES = 255
+_MAX_DEPTH = 32
+_ENTRYPOINT = re.compile(r"[\w.]{1,200}(:[\w.]{1,200})?")
 _MAX_MANIFEST_BYTES = 4 * MIB
 _CHUNK_BYTES = 64 * 1024
 
@@ -101,7 +103,8 @@ def _decompress(bundle: Path, plain: Path, limits: Limits) -> None:
 
 def _unpack_tar(file: IO[bytes], target: Path, limits: Limits) -> None:
     seen: set[PurePosixPath] = set()
-    total = 0
+    folders: set[PurePosixPath] = set()
+    members = total = 0
     try:
         with tarfile.open(fileobj=_Bounded(file), mode="r:") as archive:  # type: ignore[call-overload]
             for member in archive:
@@ -109,15 +112,23 @@ def _unpack_tar(file: IO[bytes], target: Path, limits: Limits) -> None:
                 if path in seen and not member.isdir():
                     raise BundleRefusedError(f"The bundle has {path} twice.")
                 seen.add(path)
+                # A path makes the folders above it, whether or not the archive names them.
+                folders.update(path.parents)
+                members += 1
                 total += member.size
-                if len(seen) > limits.files:
-                    raise BundleRefusedError(f"The bundle has more than {limits.files} files.")
+                if members + len(folders) > limits.files:
+                    raise BundleRefusedError(
+                        f"The bundle has more than {limits.files} files and folders."
+                    )
                 if total > limits.unpacked_bytes:
                     raise BundleRefusedError(
                         f"The bundle unpacks to more than {limits.unpacked_bytes // MIB} MiB."
                     )
                 _write(archive, member, target / path)
-    except tarfile.TarError:
+    except BundleRefusedError:
+        raise
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError):
+        # The last three are how tarfile takes pax records, sparse maps and chains of headers amiss.
         raise BundleRefusedError("The bundle is not a complete tar archive.") from None
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         raise BundleRefusedError("The bundle has a path that is both file and folder.") from None
@@ -132,7 +143,7 @@ def _accepted_path(member: tarfile.TarInfo) -> PurePosixPath:
         tarfile.BLKTYPE: "a device",
         tarfile.FIFOTYPE: "a pipe",
     }.get(member.type)
-    if kind is not None or not (member.isfile() or member.isdir()):
+    if kind is not None or not (member.isfile() or member.isdir()) or member.size < 0:
         raise BundleRefusedError(f"The bundle has {kind or 'something odd'}, {shown}: only files.")
     name = member.name
     segments = name.rstrip("/").split("/")
@@ -146,6 +157,7 @@ def _accepted_path(member: tarfile.TarInfo) -> PurePosixPath:
     )
     if (
         (unfit and segments)
+        or len(segments) > _MAX_DEPTH
         or len(os.fsencode(name)) > _MAX_NAME_BYTES
         or re.search(r"[\0-\x1f\x7f]", name)
     ):
@@ -166,10 +178,20 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> Non
         shutil.copyfileobj(source, output, _CHUNK_BYTES)
 
 
-def read_manifest(directory: Path) -> Manifest:
-    """The manifest of an unpacked bundle, whose files must be those that it lists.
+def parse_json(data: bytes) -> Any:
+    """What this JSON says; strings in it that are no Unicode text are refused (RFC 8259, 8.2).
 
-    Raises `BundleRefusedError`.
+    Raises `ValueError`, `RecursionError`.
+    """
+    value = json.loads(data)
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of an unpacked bundle; each file that it lists must be there as it was listed.
+
+    Files that it does not list are accepted. Raises `BundleRefusedError`.
     """
     file = directory / "manifest.json"
     if not file.is_file():
@@ -177,7 +199,7 @@ def read_manifest(directory: Path) -> Manifest:
     if file.stat().st_size > _MAX_MANIFEST_BYTES:
         raise BundleRefusedError("The bundle's manifest.json is too large.")
     try:
-        manifest = json.loads(file.read_bytes())
+        manifest = parse_json(file.read_bytes())
     except (ValueError, RecursionError):
         raise BundleRefusedError("The bundle's manifest.json is not JSON.") from None
     metadata = _member(manifest, "metadata", dict)
@@ -186,6 +208,11 @@ def read_manifest(directory: Path) -> Manifest:
         raise BundleRefusedError(
             f"The rehearsal runs {APP_MODE} content only, not {app_mode[:40]!r}:"
             " deploy ASGI apps with `rsconnect deploy fastapi`."
+        )
+    entrypoint = _member(metadata, "entrypoint", str)
+    if not _ENTRYPOINT.fullmatch(entrypoint):
+        raise BundleRefusedError(
+            f"The entry point {entrypoint[:40]!r} is not of the form 'module:app'."
         )
     _verify(directory, _member(manifest, "files", dict))
     python = _member(manifest, "python", dict)
@@ -196,7 +223,7 @@ def read_manifest(directory: Path) -> Manifest:
     environment = manifest.get("environment") or {}
     requires = environment.get("python") if isinstance(environment, dict) else None
     return Manifest(
-        entrypoint=_member(metadata, "entrypoint", str),
+        entrypoint=entrypoint,
         python_version=_member(python, "version", str),
         python_requires=_member(requires, "requires", str) if isinstance(requires, dict) else None,
         requirements=requirements,
@@ -212,8 +239,12 @@ def _member(parent: Any, name: str, kind: type[Any]) -> Any:
 
 def _is_listed_file(directory: Path, name: str) -> bool:
     path = PurePosixPath(name)
-    plain = name and not path.is_absolute() and ".." not in path.parts and "\0" not in name
-    return bool(plain) and (directory / path).is_file()
+    if not name or path.is_absolute() or ".." in path.parts:
+        return False
+    try:
+        return (directory / path).is_file()
+    except (OSError, ValueError):  # Too long, or a name that no file can have.
+        return False
 
 
 def _verify(directory: Path, files: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ class Hosting:
         self._logs = logs
         self._profile = profile
         self._url = url
-        self._schedule = schedule
+        self.schedule = schedule
         self._versions: dict[tuple[str, int], Version] = {}
         self._deploying: dict[str, asyncio.Lock] = {}
         self._reviving: dict[str, asyncio.Lock] = {}
@@ -59,7 +59,7 @@ class Hosting:
 
     def _schedule_of(self, content: Content, bundle_id: int) -> Schedule:
         own = {name: value for name in _SCHEDULED if (value := getattr(content, name)) is not None}
-        schedule = replace(self._schedule, **own)
+        schedule = replace(self.schedule, **own)
         # Nobody but its publisher looks at a draft.
         return schedule if bundle_id == content.bundle_id else replace(schedule, min_processes=0)
 

@@ -217,8 +217,8 @@ class State:
         row = self._database.execute("SELECT * FROM content WHERE guid = ?", (guid,)).fetchone()
         return Content(**row) if row else None
 
-    def create_content(self, owner_guid: str, name: str) -> Content:
-        """Raises `ConflictError` where the owner has content of that name."""
+    def create_content(self, owner_guid: str, name: str, fields: Mapping[str, Any] = {}) -> Content:
+        """`fields` has only names in `SETTABLE`. Raises `ConflictError` where the owner has that name."""
         guid = str(uuid.uuid4())
         with self._transaction() as database:
             try:
@@ -229,19 +229,25 @@ class State:
                 )
             except sqlite3.IntegrityError:
                 raise ConflictError("There is content of that name already.") from None
+            self._change(guid, fields)
         created = self.content(guid)
         assert created is not None
         return created
 
     def update_content(self, guid: str, changes: Mapping[str, Any]) -> None:
         """`changes` has only names in `SETTABLE` or `vanity`. Raises `ConflictError`."""
+        with self._transaction():
+            self._change(guid, changes)
+
+    def _change(self, guid: str, changes: Mapping[str, Any]) -> None:
         assert SETTABLE | {"vanity"} >= set(changes)
-        with self._transaction() as database:
-            for name, value in changes.items():
-                try:
-                    database.execute(f"UPDATE content SET {name} = ? WHERE guid = ?", (value, guid))
-                except sqlite3.IntegrityError:
-                    raise ConflictError(f"Other content has that {name} already.") from None
+        for name, value in changes.items():
+            try:
+                self._database.execute(
+                    f"UPDATE content SET {name} = ? WHERE guid = ?", (value, guid)
+                )
+            except sqlite3.IntegrityError:
+                raise ConflictError(f"Other content has that {name} already.") from None
 
     def activate(self, guid: str, bundle_id: int) -> None:
         """From here on this bundle is the content's active version.

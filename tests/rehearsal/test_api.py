@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from rehearsal.archive import MIB, Limits
+from rehearsal.state import ConflictError
 from tests.rehearsal.bundles import bundle_of
 from tests.rehearsal.running import Running, answered, mirror, running
 
@@ -102,12 +103,33 @@ def test_a_name_can_be_given_once(api: httpx.Client, guid: str) -> None:
         (b'{"name": "good", "min_processes": true}', "wrong type"),
         (b'{"name": "good", "min_processes": -1}', "must be from 0 to 20"),
         (b'{"name": "good", "guid": "x"}', "no field 'guid'"),
+        (b'{"name": "good", "description": null}', "'description' has a value of the wrong type"),
+        (b'{"name": "good", "title": "\\ud800"}', "not Unicode"),
+        (b'{"name": "good", "min_processes": 5, "max_processes": 1}', "at most max_processes, 1"),
+        (b'{"name": "good", "min_processes": 5}', "at most max_processes, 3"),
     ],
 )
 def test_a_broken_body_is_400_with_the_reason(
     api: httpx.Client, body: bytes, sentence: str
 ) -> None:
     refused(api.post("/v1/content", content=body), 400, sentence)
+    assert api.get("/v1/content?name=good").json() == []
+
+
+def test_content_is_created_with_all_of_its_fields_or_not_at_all(rehearsed: Running) -> None:
+    state = rehearsed.rehearsal.state
+    owner = rehearsed.user("publisher").guid
+    with pytest.raises(ConflictError):
+        state.create_content(owner, "half", {"title": "Half", "description": None})
+    assert state.contents(owner, "half") == []
+
+
+def test_a_change_keeps_the_least_processes_below_the_most(api: httpx.Client) -> None:
+    created = answered(api.post("/v1/content", json={"name": "bounds", "min_processes": 2}))
+    path = f"/v1/content/{created['guid']}"
+    refused(api.patch(path, json={"max_processes": 1}), 400, "at most max_processes, 1")
+    changed = answered(api.patch(path, json={"min_processes": 0, "max_processes": 1}))
+    assert (changed["min_processes"], changed["max_processes"]) == (0, 1)
 
 
 def test_a_body_that_is_too_long_is_413(api: httpx.Client) -> None:
@@ -196,10 +218,14 @@ def test_environment_variables_are_named_but_never_shown(api: httpx.Client, guid
 
 @pytest.mark.parametrize(
     "entries",
-    [{}, [1], [{"value": "x"}], [{"name": "A=B"}], [{"name": "A", "value": "\0"}], [{"name": 1}]],
+    [
+        *({}, [1], [{"value": "x"}], [{"name": "A=B"}], [{"name": 1}]),
+        *([{"name": "A", "value": "\0"}], [{"name": "A", "value": "\ud800"}]),
+    ],
 )
 def test_a_broken_environment_is_400(api: httpx.Client, guid: str, entries: object) -> None:
-    refused(api.patch(f"/v1/content/{guid}/environment", json=entries), 400, "")
+    body = json.dumps(entries)
+    refused(api.patch(f"/v1/content/{guid}/environment", content=body), 400, "")
 
 
 def test_a_vanity_path_is_set_moved_and_removed(api: httpx.Client, guid: str) -> None:
@@ -244,6 +270,14 @@ def test_a_bundle_in_a_form_keeps_its_metadata(api: httpx.Client, guid: str) -> 
     data = {"metadata": json.dumps(metadata)}
     uploaded = answered(api.post(f"/v1/content/{guid}/bundles", files=form, data=data))
     assert uploaded["metadata"] == metadata
+
+
+def test_metadata_that_is_no_text_is_400(api: httpx.Client, guid: str) -> None:
+    form = {"archive": ("bundle.tar.gz", bundle_of(), "application/x-tar")}
+    response = api.post(
+        f"/v1/content/{guid}/bundles", files=form, data={"metadata": '{"source": "\\ud800"}'}
+    )
+    refused(response, 400, "metadata in JSON")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ def test_paths_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
     assert "leads out" in refusal(tmp_path, bundle_of(FILES, member(name)))
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\x7f", "a//b", "a/./b", "x" * 256, "d/" * 600 + "f"])
+@pytest.mark.parametrize(
+    "name", ["a\nb", "a\x7f", "a//b", "a/./b", "x" * 256, "d/" * 600 + "f", "d/" * 32 + "f"]
+)
 def test_paths_that_cannot_be_unpacked_are_refused(tmp_path: Path, name: str) -> None:
     assert "cannot be unpacked" in refusal(tmp_path, bundle_of(FILES, member(name)))
 
@@ -126,7 +128,43 @@ def test_more_than_the_limit_of_bytes_or_files_is_refused(tmp_path: Path) -> Non
     large = bundle_of(FILES | {"large": bytes(2 * MIB)})
     assert "more than 1 MiB" in refusal(tmp_path, large, Limits(unpacked_bytes=MIB))
     many = bundle_of(FILES | {f"{n}": b"" for n in range(20)})
-    assert refusal(tmp_path, many, Limits(files=20)) == "The bundle has more than 20 files."
+    sentence = "The bundle has more than 20 files and folders."
+    assert refusal(tmp_path, many, Limits(files=20)) == sentence
+
+
+def test_folders_count_whether_named_or_not_and_however_often(tmp_path: Path) -> None:
+    deep = member("/".join("abcdefghijklmnopqrstu"))
+    again = [member("same", tarfile.DIRTYPE)] * 20
+    for members in ([deep], again):
+        bundle = bundle_of(FILES, *members)
+        assert "more than 20 files and folders" in refusal(tmp_path, bundle, Limits(files=20))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"},
+        {"GNU.sparse.map": "x"},
+        {"GNU.sparse.size": "x"},
+        {"size": "-512"},
+    ],
+    ids=str,
+)
+def test_pax_records_that_make_no_sense_are_refused(
+    tmp_path: Path, records: dict[str, str]
+) -> None:
+    assert refusal(tmp_path, bundle_of(FILES, member("odd", pax_headers=records)))
+
+
+def test_a_pax_record_of_any_length_is_refused(tmp_path: Path) -> None:
+    record = b"9" * 400 + b" path=x\n"
+    header, _ = member("header", tarfile.XHDTYPE, size=len(record))
+    assert refusal(tmp_path, bundle_of(FILES, (header, record), member("file")))
+
+
+def test_a_chain_of_headers_is_refused(tmp_path: Path) -> None:
+    chain = [member("header", tarfile.XHDTYPE, size=0)] * 2000
+    assert refusal(tmp_path, bundle_of(FILES, *chain))
 
 
 def test_a_tar_header_that_announces_gigabytes_is_refused(tmp_path: Path) -> None:
@@ -161,6 +199,13 @@ def test_a_bundle_without_a_manifest_is_refused(tmp_path: Path) -> None:
         ),
         (lambda m: m["metadata"].pop("appmode"), "no proper 'appmode'"),
         (lambda m: m["metadata"].update(entrypoint=None), "no proper 'entrypoint'"),
+        *(
+            (lambda m, text=text: m["metadata"].update(entrypoint=text), "entry point")
+            for text in ("", "main:app\0", "a b", "-c:x", "x:y:z", "x" * 300)
+        ),
+        (lambda m: m["files"].update({"x" * 5000: {"checksum": ""}}), "which is not in"),
+        (lambda m: m["files"].update({"x\0": {"checksum": ""}}), "which is not in"),
+        (lambda m: m["python"].update(version="\ud800"), "is not JSON"),
         (lambda m: m.update(files=[]), "no proper 'files'"),
         (lambda m: m.pop("python"), "no proper 'python'"),
         (lambda m: m["files"].update({"gone.py": {"checksum": ""}}), "'gone.py', which is not in"),
