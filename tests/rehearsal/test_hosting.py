@@ -356,6 +356,8 @@ def test_an_idle_process_is_stopped_and_started_again_when_needed(own: Running) 
 def test_more_requests_get_more_processes_up_to_the_maximum(own: Running, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     guid = own.create("loaded")
+    # The second process has no request yet when it is there, and must not end at once.
+    answered(own.api().patch(f"/v1/content/{guid}", json={"idle_timeout": 600}))
     variables = [{"name": "GATE", "value": str(gate)}]
     assert own.api().patch(f"/v1/content/{guid}/environment", json=variables).status_code == 200
     assert own.deploy(guid, own.upload(guid, mirror()))["code"] == 0
