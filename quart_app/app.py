@@ -29,6 +29,7 @@ class MsgspecProvider(JSONProvider):
 
 api = Quart(__name__, static_folder=None, template_folder=str(pages.TEMPLATES))
 api.json = MsgspecProvider(api)
+api.config["SEND_FILE_MAX_AGE_DEFAULT"] = None  # Otherwise files expire after 12 hours.
 api.url_map.merge_slashes = False  # It redirects `/static//x`, to an absolute URL.
 
 
@@ -99,7 +100,7 @@ async def get_about() -> tuple[str, dict[str, str]]:
 
 @api.get("/static/<path:path>")
 async def get_static(path: str) -> Response:
-    """Instead of `static_folder`: it answers 500 to a long name, and has files cached for 12 hours."""
+    """Instead of `static_folder`, which answers 500 to a name too long for the file system."""
     try:
         response = await send_from_directory(pages.STATIC, path)
     except OSError:

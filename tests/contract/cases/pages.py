@@ -197,6 +197,7 @@ def _(client: Client) -> None:
     answer = client.request("GET", "/static/styles.css")
     client.observe(f"Cache-Control: {answer.header('cache-control')}")
     assert answer.header("cache-control") == "no-cache"
+    assert answer.header("expires") is None
 
 
 @should(
