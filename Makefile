@@ -102,9 +102,12 @@ deploy-%: setup %_app/app.py ## bundle, then rsconnect to SERVER=<saved name> or
 
 .PHONY: lock
 lock: $(VENV)/.ready ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)
-	@$(LOCK) --group dev $(wildcard *_app/pyproject.toml) -o tests/requirements.txt
-	@for app in *_app; do $(LOCK) -c tests/requirements.txt $$app/pyproject.toml -o $$app/requirements.txt; done
-	@echo "Recompiled:" tests/requirements.txt *_app/requirements.txt
+	@$(LOCK) --group dev --all-extras $(wildcard *_app/pyproject.toml) -o tests/requirements.txt
+	@for app in *_app; do \
+		$(LOCK) -c tests/requirements.txt $$app/pyproject.toml -o $$app/requirements.txt; \
+		$(LOCK) -c tests/requirements.txt --extra postgres $$app/pyproject.toml -o $$app/requirements-postgres.txt; \
+	done
+	@echo "Recompiled:" tests/requirements.txt *_app/requirements*.txt
 
 .PHONY: clean
 clean: ## remove all that was made
