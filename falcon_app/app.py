@@ -1,6 +1,8 @@
 """Greetings in Falcon: resources, media handlers, an error serializer, and nothing that is not asked for."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import falcon
@@ -8,15 +10,17 @@ import falcon.asgi
 import falcon.media
 import falcon.routing
 import msgspec
-from falcon.asgi import Request, Response
+from falcon.asgi import Request, Response, SSEvent, WebSocket
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from shared import connect, pages, problems
+from shared import connect, events, live, pages, problems
 from shared.greetings import Greetings as Store
-from shared.greetings import is_language_tag, open_greetings
+from shared.greetings import UnavailableError, is_language_tag
+from shared.health import check_health
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi
 from shared.problems import Problem
+from shared.stores import open_greetings
 
 # --- Start-up and shutdown
 
@@ -52,12 +56,35 @@ class Segment(falcon.routing.BaseConverter):
         return value or None
 
 
+async def emitted(
+    opened: AsyncGenerator[events.Event, None],
+) -> AsyncGenerator[SSEvent | None, None]:
+    """With a ping every half second: only between two events Falcon looks whether the client is there."""
+    async with aclosing(opened):
+        while True:
+            upcoming = asyncio.ensure_future(anext(opened, None))
+            try:
+                while not (await asyncio.wait([upcoming], timeout=0.5))[0]:
+                    yield None
+            finally:
+                upcoming.cancel()
+            event = await upcoming
+            if event is None:
+                return
+            yield SSEvent(event=event.name, json=event.data)
+
+
 class Greetings:
     def __init__(self, opened: OpenStore) -> None:
         self.opened = opened
 
     async def on_get_greetings(self, req: Request, resp: Response) -> None:
         resp.media = await self.opened.store.all()
+
+    async def on_get_stream(self, req: Request, resp: Response) -> None:
+        resp.content_type = events.MEDIA_TYPE  # For HEAD; `resp.sse` sees to GET.
+        resp.set_headers(events.HEADERS)
+        resp.sse = emitted(await events.open_events(self.opened.store))
 
     async def on_get_greeting(self, req: Request, resp: Response, lang: str) -> None:
         if not is_language_tag(lang):
@@ -68,12 +95,14 @@ class Greetings:
         resp.media = greeting
 
     on_head_greetings = on_get_greetings
+    on_head_stream = on_get_stream
     on_head_greeting = on_get_greeting
 
 
 greetings = Greetings(opened)
 api.router_options.converters["segment"] = Segment
 api.add_route("/greetings", greetings, suffix="greetings")
+api.add_route("/greetings/stream", greetings, suffix="stream")
 api.add_route("/greetings/{lang:segment}", greetings, suffix="greeting")
 
 # --- Hello
@@ -97,6 +126,53 @@ class Hello:
 
 
 api.add_route("/hello", Hello())
+
+# --- Live
+
+
+async def receive(ws: WebSocket) -> str | bytes:
+    try:
+        return await ws.receive_text()
+    except falcon.PayloadTypeError:
+        raise live.Close(live.UNSUPPORTED_DATA) from None
+
+
+class Live:
+    def __init__(self, opened: OpenStore) -> None:
+        self.opened = opened
+
+    async def on_websocket(self, req: Request, ws: WebSocket) -> None:
+        await ws.accept()
+        try:
+            user = get_user(req)
+            while True:
+                answer = await live.answer(self.opened.store, user, await receive(ws))
+                await ws.send_text(answer)
+        except Problem as problem:
+            await ws.send_text(live.encode(problem.details))
+            await ws.close(live.POLICY_VIOLATION)
+        except live.Close as close:
+            await ws.close(close.code)
+        except falcon.WebSocketDisconnected:
+            pass
+
+
+api.add_route("/live", Live(opened))
+
+# --- Health
+
+
+class Health:
+    def __init__(self, opened: OpenStore) -> None:
+        self.opened = opened
+
+    async def on_get(self, req: Request, resp: Response) -> None:
+        resp.media = await check_health(self.opened.store)
+
+    on_head = on_get
+
+
+api.add_route("/health", Health(opened))
 
 # --- Pages
 
@@ -172,6 +248,7 @@ api.add_route("/openapi.json", documentation, suffix="openapi")
 
 def refuse(resp: Response, problem: Problem) -> None:
     resp.status = problem.status
+    resp.set_headers(problem.headers)
     resp.content_type = problems.MEDIA_TYPE
     resp.media = problem.details
 
@@ -182,11 +259,18 @@ async def on_problem(
     refuse(resp, error)
 
 
+async def on_unavailable(
+    req: Request, resp: Response, error: UnavailableError, params: dict[str, Any], **kwargs: Any
+) -> None:
+    refuse(resp, Problem.unavailable())
+
+
 def on_http_error(req: Request, resp: Response, error: falcon.HTTPError) -> None:
     refuse(resp, Problem(error.status_code))
 
 
 api.add_error_handler(Problem, on_problem)
+api.add_error_handler(UnavailableError, on_unavailable)
 # Unexpected errors too: Falcon logs them and makes them a 500.
 api.set_error_serializer(on_http_error)
 

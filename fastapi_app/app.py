@@ -1,23 +1,28 @@
 """Greetings in FastAPI: typed returns, `Annotated` dependencies, an OpenAPI document of its own making."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Path, Query, Request
+from fastapi import Depends, FastAPI, Path, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
+from fastapi.requests import HTTPConnection
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from pydantic import BaseModel, TypeAdapter
 from starlette.exceptions import HTTPException
 
-from shared import connect, pages, problems
+from shared import connect, live, pages, problems
 from shared.asgi import Receive, Scope, Send
-from shared.greetings import LANGUAGE_TAG, Greeting, Greetings, open_greetings
+from shared.events import Event, open_events
+from shared.greetings import LANGUAGE_TAG, Greeting, Greetings, UnavailableError
+from shared.health import Health, check_health
 from shared.lifespan import Lifespan
 from shared.problems import Problem, ProblemDetails
+from shared.stores import open_greetings
 
 # --- Start-up and shutdown
 
@@ -41,12 +46,20 @@ api = FastAPI(
 # --- Greetings
 
 
-async def get_store(request: Request) -> Greetings:
-    store: Greetings = request.app.state.greetings
+async def get_store(connection: HTTPConnection) -> Greetings:
+    store: Greetings = connection.app.state.greetings
     return store
 
 
 Store = Annotated[Greetings, Depends(get_store)]
+
+
+async def get_events(store: Store) -> AsyncGenerator[Event, None]:
+    # Had before the response begins, when a store that does not answer can still be a 503.
+    return await open_events(store)
+
+
+Events = Annotated[AsyncGenerator[Event, None], Depends(get_events)]
 Lang = Annotated[
     str, Path(pattern=LANGUAGE_TAG, description="A language tag, such as en or zh-Hant.")
 ]
@@ -59,15 +72,24 @@ def refusal(description: str) -> dict[str, Any]:
 
 INVALID = refusal("A parameter is out of its range.")
 UNKNOWN = refusal("There is no greeting in that language.")
+UNAVAILABLE = refusal("The store does not answer.")
 
 
-@api.get("/greetings")
+@api.get("/greetings", responses={503: UNAVAILABLE})
 async def get_greetings(store: Store) -> list[Greeting]:
     """Every greeting, sorted by language."""
     return await store.all()
 
 
-@api.get("/greetings/{lang}", responses={404: UNKNOWN, 422: INVALID})
+@api.get("/greetings/stream", response_class=EventSourceResponse, responses={503: UNAVAILABLE})
+async def stream_greetings(events: Events) -> AsyncIterator[ServerSentEvent]:
+    """Every greeting as an event of its own, then the event end."""
+    async with aclosing(events):
+        async for event in events:
+            yield ServerSentEvent(event=event.name, raw_data=event.json())
+
+
+@api.get("/greetings/{lang}", responses={404: UNKNOWN, 422: INVALID, 503: UNAVAILABLE})
 async def get_greeting(lang: Lang, store: Store) -> Greeting:
     """The greeting in one language."""
     greeting = await store.get(lang)
@@ -83,10 +105,10 @@ class Hello(BaseModel):
     message: str
 
 
-async def get_user(request: Request) -> connect.Credentials | None:
+async def get_user(connection: HTTPConnection) -> connect.Credentials | None:
     # From the request, since a `Header()` parameter would document a 422 that never comes.
     # Starlette reads headers as latin-1; Connect writes UTF-8.
-    values = request.headers.getlist(connect.CREDENTIALS)
+    values = connection.headers.getlist(connect.CREDENTIALS)
     return connect.parse_credentials([value.encode("latin-1") for value in values])
 
 
@@ -99,6 +121,43 @@ async def get_hello(user: User) -> Hello:
     if user is None:
         return Hello(message="Howdy stranger!")
     return Hello(message=f"So nice to see you, {user.user}!")
+
+
+# --- Live
+
+
+async def receive(socket: WebSocket) -> str | bytes:
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message["code"])
+    text: str | None = message.get("text")
+    return message["bytes"] if text is None else text
+
+
+@api.websocket("/live")
+async def talk(socket: WebSocket, store: Store) -> None:
+    await socket.accept()
+    try:
+        # Not injected: a refusal is told over the socket, which has to be open for that.
+        user = await get_user(socket)
+        while True:
+            await socket.send_text(await live.answer(store, user, await receive(socket)))
+    except Problem as problem:
+        await socket.send_text(live.encode(problem.details))
+        await socket.close(live.POLICY_VIOLATION)
+    except live.Close as close:
+        await socket.close(close.code)
+    except WebSocketDisconnect:
+        pass
+
+
+# --- Health
+
+
+@api.get("/health", responses={503: UNAVAILABLE})
+async def get_health(store: Store) -> Health:
+    """Whether the store answers, within a second."""
+    return await check_health(store)
 
 
 # --- Pages
@@ -158,15 +217,20 @@ async def get_openapi(request: Request) -> JSONResponse:
 # --- Refusals
 
 
-def refuse(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def refuse(problem: Problem) -> JSONResponse:
     return JSONResponse(
-        asdict(problem.details), problem.status, headers, media_type=problems.MEDIA_TYPE
+        asdict(problem.details), problem.status, problem.headers, media_type=problems.MEDIA_TYPE
     )
 
 
 @api.exception_handler(Problem)
 async def on_problem(request: Request, error: Problem) -> JSONResponse:
     return refuse(error)
+
+
+@api.exception_handler(UnavailableError)
+async def on_unavailable(request: Request, error: UnavailableError) -> JSONResponse:
+    return refuse(Problem.unavailable())
 
 
 @api.exception_handler(RequestValidationError)
@@ -178,7 +242,7 @@ async def on_invalid(request: Request, error: RequestValidationError) -> JSONRes
 async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:
     # The routes know GET alone; HEAD is seen to below.
     headers = {"Allow": "GET, HEAD"} if error.status_code == 405 else error.headers
-    return refuse(Problem(error.status_code), headers)
+    return refuse(Problem(error.status_code, headers=headers))
 
 
 @api.exception_handler(Exception)

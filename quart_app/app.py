@@ -1,18 +1,30 @@
 """Greetings in Quart: Flask's decorators, awaited; its templates, static files and JSON provider."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
-from quart import Quart, Response, jsonify, render_template, request, send_from_directory
+from quart import (
+    Quart,
+    Response,
+    jsonify,
+    render_template,
+    request,
+    send_from_directory,
+    websocket,
+)
 from quart.json.provider import JSONProvider
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
-from shared import connect, pages, problems
-from shared.greetings import Greeting, is_language_tag, open_greetings
+from shared import connect, events, live, pages, problems
+from shared.greetings import Greeting, UnavailableError, is_language_tag
+from shared.health import check_health
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi
 from shared.problems import Problem
+from shared.stores import open_greetings
 
 # --- Start-up and shutdown
 
@@ -49,6 +61,20 @@ async def get_greetings() -> list[Greeting]:
     return greetings
 
 
+@api.get("/greetings/stream")
+async def stream_greetings() -> Response:
+    opened = await events.open_events(api.extensions["greetings"])
+
+    async def send() -> AsyncGenerator[str, None]:
+        async with aclosing(opened):
+            async for event in opened:
+                yield event.encode()
+
+    response = Response(send(), headers=events.HEADERS, content_type=events.MEDIA_TYPE)
+    response.timeout = None  # Otherwise a stream ends after a minute.
+    return response
+
+
 @api.get("/greetings/<lang>")
 async def get_greeting(lang: str) -> Response:
     if not is_language_tag(lang):
@@ -62,18 +88,44 @@ async def get_greeting(lang: str) -> Response:
 # --- Hello
 
 
-def get_user() -> connect.Credentials | None:
+def get_user(headers: Headers) -> connect.Credentials | None:
     # Werkzeug reads headers as latin-1; Connect writes UTF-8.
-    values = request.headers.getlist(connect.CREDENTIALS)
+    values = headers.getlist(connect.CREDENTIALS)
     return connect.parse_credentials([value.encode("latin-1") for value in values])
 
 
 @api.get("/hello")
 async def get_hello() -> dict[str, str]:
-    user = get_user()
+    user = get_user(request.headers)
     if user is None:
         return {"message": "Howdy stranger!"}
     return {"message": f"So nice to see you, {user.user}!"}
+
+
+# --- Live
+
+
+@api.websocket("/live")
+async def talk() -> None:
+    await websocket.accept()
+    try:
+        user = get_user(websocket.headers)
+        while True:
+            data = await websocket.receive()
+            await websocket.send(await live.answer(api.extensions["greetings"], user, data))
+    except Problem as problem:
+        await websocket.send(live.encode(problem.details))
+        await websocket.close(live.POLICY_VIOLATION)
+    except live.Close as close:
+        await websocket.close(close.code)
+
+
+# --- Health
+
+
+@api.get("/health")
+async def get_health() -> Response:
+    return jsonify(await check_health(api.extensions["greetings"]))
 
 
 # --- Pages
@@ -129,9 +181,9 @@ async def get_openapi() -> dict[str, Any]:
 # --- Refusals
 
 
-def refuse(problem: Problem, headers: dict[str, str] | None = None) -> Response:
+def refuse(problem: Problem) -> Response:
     body = msgspec.json.encode(problem.details)
-    return Response(body, problem.status, headers, content_type=problems.MEDIA_TYPE)
+    return Response(body, problem.status, problem.headers, content_type=problems.MEDIA_TYPE)
 
 
 @api.errorhandler(Problem)
@@ -139,11 +191,16 @@ async def on_problem(error: Problem) -> Response:
     return refuse(error)
 
 
+@api.errorhandler(UnavailableError)
+async def on_unavailable(error: UnavailableError) -> Response:
+    return refuse(Problem.unavailable())
+
+
 @api.errorhandler(HTTPException)  # Unexpected errors too: Quart logs them and makes them a 500.
 async def on_http_error(error: HTTPException) -> Response:
     assert error.code is not None
-    headers = dict(error.get_headers())
-    return refuse(Problem(error.code), {"Allow": headers["Allow"]} if "Allow" in headers else None)
+    allow = {name: value for name, value in error.get_headers() if name == "Allow"}
+    return refuse(Problem(error.code, headers=allow))
 
 
 # --- The application

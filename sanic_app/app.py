@@ -1,18 +1,23 @@
 """Greetings in Sanic: one instance with its context, listeners and an error handler of its own."""
 
+import asyncio
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, select_autoescape
-from sanic import HTTPResponse, Request, Sanic, empty, file, html, json
+from sanic import HTTPResponse, Request, Sanic, Websocket, empty, file, html, json
 from sanic.exceptions import SanicException
 from sanic.handlers import ErrorHandler
+from sanic.models.asgi import MockTransport
 
-from shared import connect, pages, problems
-from shared.greetings import is_language_tag, open_greetings
+from shared import connect, events, live, pages, problems
+from shared.greetings import UnavailableError, is_language_tag
+from shared.health import check_health
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi
 from shared.problems import Problem
+from shared.stores import open_greetings
 
 # --- Start-up and shutdown
 
@@ -37,6 +42,37 @@ async def close_store(api: Sanic[Any, Any]) -> None:
 @api.route("/greetings", methods=READ)
 async def get_greetings(request: Request) -> HTTPResponse:
     return json(await request.app.ctx.greetings.all())
+
+
+def transport(request: Request) -> MockTransport:
+    """The ASGI connection itself, for what Sanic passes on from it to its own server alone."""
+    assert isinstance(request.transport, MockTransport)
+    return request.transport
+
+
+async def disconnected(request: Request) -> None:
+    """Returns when the client is gone."""
+    while (await transport(request).receive())["type"] != "http.disconnect":
+        pass
+
+
+@api.route("/greetings/stream", methods=READ)
+async def stream_greetings(request: Request) -> None:
+    opened = await events.open_events(request.app.ctx.greetings)
+    response = await request.respond(content_type=events.MEDIA_TYPE, headers=events.HEADERS)
+
+    async def send() -> None:
+        async with aclosing(opened):
+            async for event in opened:
+                await response.send(event.encode())
+        await response.eof()
+
+    tasks = [asyncio.ensure_future(send()), asyncio.ensure_future(disconnected(request))]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 @api.route("/greetings/<lang>", methods=READ, unquote=True)
@@ -64,6 +100,35 @@ async def get_hello(request: Request) -> HTTPResponse:
     if user is None:
         return json({"message": "Howdy stranger!"})
     return json({"message": f"So nice to see you, {user.user}!"})
+
+
+# --- Live
+
+
+@api.websocket("/live")  # type: ignore[untyped-decorator]
+async def talk(request: Request, ws: Websocket) -> None:
+    """Under ASGI `ws.recv` gives None for binary data as for the end, and `ws.close` does nothing."""
+    receive, send = transport(request).receive, transport(request).send
+    try:
+        user = get_user(request)
+        while (message := await receive())["type"] == "websocket.receive":
+            data = message.get("text")
+            if data is None:
+                data = message["bytes"]
+            await ws.send(await live.answer(request.app.ctx.greetings, user, data))
+    except Problem as problem:
+        await ws.send(live.encode(problem.details))
+        await send({"type": "websocket.close", "code": live.POLICY_VIOLATION})
+    except live.Close as close:
+        await send({"type": "websocket.close", "code": close.code})
+
+
+# --- Health
+
+
+@api.route("/health", methods=READ)
+async def get_health(request: Request) -> HTTPResponse:
+    return json(await check_health(request.app.ctx.greetings))
 
 
 # --- Pages
@@ -133,8 +198,8 @@ async def get_openapi(request: Request) -> HTTPResponse:
 # --- Refusals
 
 
-def refuse(problem: Problem, headers: dict[str, Any] | None = None) -> HTTPResponse:
-    return json(problem.details, problem.status, headers, content_type=problems.MEDIA_TYPE)
+def refuse(problem: Problem) -> HTTPResponse:
+    return json(problem.details, problem.status, problem.headers, content_type=problems.MEDIA_TYPE)
 
 
 class Refusals(ErrorHandler):
@@ -143,9 +208,11 @@ class Refusals(ErrorHandler):
     def default(self, request: Request, exception: Exception) -> HTTPResponse:
         if isinstance(exception, Problem):
             return refuse(exception)
+        if isinstance(exception, UnavailableError):
+            return refuse(Problem.unavailable())
         self.log(request, exception)
         if isinstance(exception, SanicException):
-            return refuse(Problem(exception.status_code), exception.headers)
+            return refuse(Problem(exception.status_code, headers=exception.headers))
         return refuse(Problem(500))
 
 

@@ -1,11 +1,11 @@
 """The data layer: greetings by language, asynchronous at its surface so that a database can stand behind it."""
 
 import json
-import os
 import re
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 FILE = Path(__file__).parent / "greetings.json"
 
@@ -33,8 +33,19 @@ class GreetingsError(Exception):
     """The greetings cannot be had; the message names the place and what to mend there."""
 
 
+class UnavailableError(Exception):
+    """The store does not answer for now: the same request may succeed a second later."""
+
+
 class Greetings(Protocol):
-    """A store of greetings, open until it is closed."""
+    """A store of greetings, open until it is closed.
+
+    Every method but `close` raises `UnavailableError` where the store is a database that does not answer.
+    """
+
+    @property
+    def kind(self) -> Literal["json", "postgresql"]:
+        """What the greetings come from."""
 
     async def all(self) -> list[Greeting]:
         """Every greeting, sorted by language."""
@@ -42,12 +53,20 @@ class Greetings(Protocol):
     async def get(self, lang: str) -> Greeting | None:
         """The greeting in that language, spelled exactly so; None where there is none."""
 
+    def each(self) -> AsyncGenerator[Greeting, None]:
+        """Every greeting, sorted by language, as the store comes by them; to be closed by who leaves early."""
+
+    async def check(self) -> None:
+        """Returns when the store has answered."""
+
     async def close(self) -> None:
         """Lets go of what the store holds; it is not used after that."""
 
 
 class JSONGreetings:
     """The greetings of a JSON file, read once."""
+
+    kind: Literal["json"] = "json"
 
     def __init__(self, greetings: dict[str, str]) -> None:
         self._sorted = [Greeting(lang, text) for lang, text in sorted(greetings.items())]
@@ -59,21 +78,15 @@ class JSONGreetings:
     async def get(self, lang: str) -> Greeting | None:
         return self._by_lang.get(lang)
 
-    async def close(self) -> None:
+    async def each(self) -> AsyncGenerator[Greeting, None]:
+        for greeting in self._sorted:
+            yield greeting
+
+    async def check(self) -> None:
         pass
 
-
-async def open_greetings() -> Greetings:
-    """The store that `GREETINGS_URL` names: unset, the JSON file beside this module.
-
-    Raises `GreetingsError`, which is meant to stop the start-up.
-    """
-    if url := os.environ.get("GREETINGS_URL"):
-        scheme = url.partition(":")[0]
-        raise GreetingsError(
-            f"GREETINGS_URL: {scheme} stores are not supported yet; unset it to use {FILE.name}."
-        )
-    return JSONGreetings(read_greetings(FILE))
+    async def close(self) -> None:
+        pass
 
 
 def read_greetings(file: Path) -> dict[str, str]:

@@ -1,9 +1,13 @@
 """Start-up and shutdown where the server does not speak of them."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from shared.asgi import ASGIApp, Message, Receive, Scope, Send
+
+SERVICE_RESTART = 1012
+"""Why a websocket is closed: registered with IANA under RFC 6455 section 11.7."""
 
 
 class Lifespan:
@@ -12,6 +16,9 @@ class Lifespan:
     Servers may leave the lifespan protocol out (`uvicorn --lifespan off`; Connect is reported to have done so
     before 2024.11), and then Sanic answers 500 to everything and no application has opened its store. Here
     the first request starts the application instead, once; such a server never says when it shuts down.
+
+    A server that shuts down tells its websockets so. hypercorn cancels their tasks instead, which clients would
+    be told as an internal error (1011): here they are told that the service restarts, as uvicorn does it.
 
     The lifespan scope always has the `asgi` member that the specification demands: without it Falcon takes
     the server for an ASGI 2 one and refuses to start.
@@ -30,7 +37,19 @@ class Lifespan:
             scope.setdefault("asgi", {"version": "3.0", "spec_version": "2.0"})
         elif not self._started:
             await self._start()
-        await self.app(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self._converse(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                with suppress(Exception):  # It may be closed already.
+                    await send({"type": "websocket.close", "code": SERVICE_RESTART})
 
     async def _start(self) -> None:
         if self._starting is None:

@@ -1,5 +1,6 @@
 """Refusals as problem details, RFC 9457: every error that a client sees has this one shape."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -20,7 +21,11 @@ _DETAILS = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
     500: "The server met an unexpected error; its log says more.",
+    503: "The greetings cannot be had just now; try again in a moment.",
 }
+
+RETRY_AFTER = 1
+"""Seconds: a store that has come back is used by the next request."""
 
 _PARAMETERS = {
     "lang": "lang must be a language tag, such as en or zh-Hant.",
@@ -42,13 +47,17 @@ class Problem(Exception):
     """A refusal: raised by a handler, rendered as `details` by each app's own error handling.
 
     `status` is an HTTP status code of 400 or more; without a `detail` the status's usual sentence serves.
+    `headers` belong to the answer.
     """
 
-    def __init__(self, status: int, detail: str | None = None) -> None:
+    def __init__(
+        self, status: int, detail: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         title = _TITLES.get(status) or HTTPStatus(status).phrase
         detail = detail or _DETAILS.get(status, f"{title}.")
         super().__init__(detail)
         self.status = status
+        self.headers = dict(headers or {})
         # `about:blank` says that the problem means no more than its status: RFC 9457 section 4.2.1.
         self.details = ProblemDetails("about:blank", title, status, detail)
 
@@ -56,3 +65,8 @@ class Problem(Exception):
     def invalid(cls, parameter: str) -> "Problem":
         """The 422 for a parameter of the contract whose value is out of its range."""
         return cls(422, _PARAMETERS[parameter])
+
+    @classmethod
+    def unavailable(cls) -> "Problem":
+        """The 503 while the store does not answer, with `Retry-After`: RFC 9110 section 10.2.3."""
+        return cls(503, headers={"Retry-After": str(RETRY_AFTER)})

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.greetings import GreetingsError, open_greetings, read_greetings
+from shared.greetings import GreetingsError, read_greetings
+from shared.stores import open_greetings
 
 
 @pytest.mark.parametrize(

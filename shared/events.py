@@ -1,0 +1,56 @@
+"""Greetings as server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import msgspec
+
+from shared.greetings import Greeting, Greetings, UnavailableError
+from shared.problems import Problem, ProblemDetails
+
+MEDIA_TYPE = "text/event-stream"
+
+# Proxies that collect an answer before they pass it on would undo the stream; nginx is told by its own header.
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event; `name` is None for a plain message."""
+
+    name: str | None
+    data: Greeting | ProblemDetails | dict[str, str]
+
+    def json(self) -> str:
+        """The data, in one line."""
+        return msgspec.json.encode(self.data).decode()
+
+    def encode(self) -> str:
+        """The event as it stands in the stream, for frameworks that have no writer of their own."""
+        name = f"event: {self.name}\n" if self.name else ""
+        return f"{name}data: {self.json()}\n\n"
+
+
+async def open_events(store: Greetings) -> AsyncGenerator[Event, None]:
+    """A message for every greeting in order, then the event `end`.
+
+    The first greeting has been had when this returns: a store that does not answer raises `UnavailableError`
+    here, while a 503 is still possible. One that goes away later ends the stream with the event `problem`.
+    """
+    greetings = store.each()
+    first = await anext(greetings, None)
+
+    async def events() -> AsyncGenerator[Event, None]:
+        async with aclosing(greetings):
+            if first is not None:
+                yield Event(None, first)
+            try:
+                async for greeting in greetings:
+                    yield Event(None, greeting)
+            except UnavailableError:
+                yield Event("problem", Problem.unavailable().details)
+            else:
+                yield Event("end", {})
+
+    return events()

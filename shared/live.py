@@ -1,0 +1,81 @@
+"""What is said over the websocket `/live`: JSON messages that ask for a greeting, and their answers."""
+
+import logging
+from typing import Any
+
+import msgspec
+
+from shared.connect import Credentials
+from shared.greetings import Greetings, UnavailableError, is_language_tag
+from shared.problems import Problem
+
+MAX_MESSAGE = 4 * 1024
+"""Of a message, in bytes."""
+
+# Why a server closes a websocket: RFC 6455 section 7.4.1.
+UNSUPPORTED_DATA = 1003
+POLICY_VIOLATION = 1008
+MESSAGE_TOO_BIG = 1009
+
+_log = logging.getLogger(__name__)
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A message: `{"lang": "es"}`; with `"greet": true` the greeting is for the user."""
+
+    lang: str
+    greet: bool = False
+
+
+_ask = msgspec.json.Decoder(Ask)
+
+
+class Close(Exception):
+    """The conversation is over: the websocket is to be closed with `code`."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+async def answer(store: Greetings, user: Credentials | None, data: str | bytes) -> str:
+    """The answer to a message, as JSON: the greeting, or a problem as over HTTP.
+
+    Raises `Close` for what is no message: binary data, or more than 4 KiB.
+    """
+    if isinstance(data, bytes):
+        raise Close(UNSUPPORTED_DATA)
+    # A character has at most four bytes, so that short messages need not be encoded to be measured.
+    if 4 * len(data) > MAX_MESSAGE and len(data.encode()) > MAX_MESSAGE:
+        raise Close(MESSAGE_TOO_BIG)
+    try:
+        return encode(await _greeting(store, user, data))
+    except Problem as problem:
+        return encode(problem.details)
+    except UnavailableError:
+        return encode(Problem.unavailable().details)
+    except Exception:
+        _log.exception("A message could not be answered.")
+        return encode(Problem(500).details)
+
+
+def encode(document: Any) -> str:
+    return msgspec.json.encode(document).decode()
+
+
+async def _greeting(store: Greetings, user: Credentials | None, data: str) -> dict[str, str]:
+    try:
+        ask = _ask.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        raise Problem(400, 'A message must be a JSON object such as {"lang": "en"}.') from None
+    if not is_language_tag(ask.lang):
+        raise Problem.invalid("lang")
+    greeting = await store.get(ask.lang)
+    if greeting is None:
+        raise Problem(404, f"There is no greeting in {ask.lang}.")
+    if not ask.greet:
+        return {"lang": greeting.lang, "text": greeting.text}
+    return {
+        "lang": greeting.lang,
+        "text": f"{greeting.text}, {user.user if user else 'stranger'}!",
+    }

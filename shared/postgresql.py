@@ -1,0 +1,221 @@
+"""Greetings from PostgreSQL, or anything that speaks its protocol: one pool of connections a process."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from shared.greetings import Greeting, GreetingsError, UnavailableError
+
+# Collation C sorts by code point, as Python does; a database's own would sort by its language.
+ALL = 'SELECT lang, text FROM greetings ORDER BY lang COLLATE "C"'
+ONE = "SELECT lang, text FROM greetings WHERE lang = $1"
+PAGE = (
+    'SELECT lang, text FROM greetings WHERE lang COLLATE "C" > $1'
+    ' ORDER BY lang COLLATE "C" LIMIT $2'
+)
+MAX_PAGE = 256
+"""The rows of the largest page that `each` asks for."""
+
+_log = logging.getLogger(__name__)
+
+_NO_URL = (
+    "GREETINGS_URL is not an address such as postgresql://user:password@host:5432/database;"
+    " characters like @ / ? # % in a password have to be percent-encoded."
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much of the database one process takes, and how long it waits; times in seconds."""
+
+    pool_size: int = 5
+    """Connections at most; they are opened when they are needed."""
+    connect_timeout: float = 2.0
+    query_timeout: float = 5.0
+    """From asking the pool for a connection to having the last row."""
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """`GREETINGS_POOL_SIZE`, `GREETINGS_CONNECT_TIMEOUT` and `GREETINGS_QUERY_TIMEOUT`.
+
+        Raises `GreetingsError` naming the variable that is no number or out of its range.
+        """
+        return cls(
+            pool_size=int(_number("GREETINGS_POOL_SIZE", cls.pool_size, least=1, most=1000)),
+            connect_timeout=_number("GREETINGS_CONNECT_TIMEOUT", cls.connect_timeout),
+            query_timeout=_number("GREETINGS_QUERY_TIMEOUT", cls.query_timeout),
+        )
+
+
+def _number(name: str, default: float, least: float = 0.1, most: float = 3600) -> float:
+    value = os.environ.get(name)
+    if not value:
+        return default
+    try:
+        number = type(default)(value)
+        if least <= number <= most:
+            return number
+    except ValueError:
+        pass
+    kind = "a whole number" if isinstance(default, int) else "a number of seconds"
+    raise GreetingsError(f"{name} must be {kind} from {least} to {most}.")
+
+
+def place(url: str) -> str:
+    """`host:port/database` of a URL, for messages: never the user's password.
+
+    Raises `GreetingsError` for what is no URL of a database.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise GreetingsError(_NO_URL) from None
+    # What is shown is what stands behind the @: there must be no other, in front of which more is secret.
+    if parts.scheme not in ("postgresql", "postgres") or "@" in parts.path or url.count("@") > 1:
+        raise GreetingsError(_NO_URL)
+    return parts.netloc.rpartition("@")[2] + parts.path
+
+
+class PostgreSQLGreetings:
+    """The table `greetings` of a database, as `python -m shared.database` makes it.
+
+    Connections are opened when a request needs one, and anew when one was lost, so that a database that was
+    away is used again by the next request. A connection is held for one query at a time.
+    """
+
+    kind: Literal["postgresql"] = "postgresql"
+
+    def __init__(self, pool: asyncpg.Pool, place: str, settings: Settings) -> None:
+        self._pool = pool
+        self._place = place
+        self._settings = settings
+        self._available = True
+        self._releases: set[asyncio.Future[None]] = set()
+
+    @classmethod
+    async def open(cls, url: str, settings: Settings) -> Self:
+        """Opens the pool, and says in the log where the database does not answer.
+
+        Raises `GreetingsError` for a URL that is none.
+        """
+        pool = asyncpg.create_pool(
+            url,
+            min_size=0,
+            max_size=settings.pool_size,
+            timeout=settings.connect_timeout,
+            reset=_keep,
+        )
+        store = cls(await pool, place(url), settings)
+        try:
+            await store.check()
+        except UnavailableError:
+            pass  # The log has it, and every request asks again.
+        except ValueError:
+            # The driver parses the URL when it first connects; its message may quote pieces of the password.
+            await store.close()
+            raise GreetingsError(_NO_URL) from None
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def all(self) -> list[Greeting]:
+        return await self._fetch(ALL)
+
+    async def get(self, lang: str) -> Greeting | None:
+        return next(iter(await self._fetch(ONE, lang)), None)
+
+    async def each(self) -> AsyncGenerator[Greeting, None]:
+        """In pages, since a cursor would hold its connection for as long as the slowest client reads.
+
+        The first is a single row, so that it can leave at once; each of the next is twice as large.
+        """
+        last, size = "", 1
+        while page := await self._fetch(PAGE, last, size):
+            for greeting in page:
+                yield greeting
+            if len(page) < size:
+                break
+            last, size = page[-1].lang, min(2 * size, MAX_PAGE)
+
+    async def check(self) -> None:
+        await self._fetch("SELECT '', '' FROM greetings LIMIT 0")
+
+    async def close(self) -> None:
+        """Waits for the queries under way, at most as long as a query may take."""
+        try:
+            async with asyncio.timeout(self._settings.query_timeout):
+                await self._pool.close()
+        except TimeoutError:
+            pass  # The pool has ended its connections when it was cancelled.
+
+    async def _fetch(self, query: str, *arguments: object) -> list[Greeting]:
+        """Raises `UnavailableError`, after the query timeout at the latest."""
+        try:
+            async with asyncio.timeout(self._settings.query_timeout):
+                connection = await self._pool.acquire()
+                try:
+                    rows = await connection.fetch(query, *arguments)
+                except BaseException:
+                    # Cancelled, late or lost: the pool ends the query on the server before it takes the
+                    # connection back, and nobody needs to wait for that.
+                    self._release_later(connection)
+                    raise
+                await self._pool.release(connection)
+        except asyncpg.ClientConfigurationError:
+            raise
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            self._say(error)
+            raise UnavailableError(f"PostgreSQL at {self._place} does not answer.") from error
+        self._say(None)
+        return [Greeting(lang, text) for lang, text in rows]
+
+    def _release_later(self, connection: Any) -> None:
+        release = asyncio.ensure_future(
+            self._pool.release(connection, timeout=self._settings.connect_timeout)
+        )
+        self._releases.add(release)
+        release.add_done_callback(self._released)
+
+    def _released(self, release: asyncio.Future[None]) -> None:
+        self._releases.discard(release)
+        if not release.cancelled():
+            release.exception()  # The pool has ended the connection then, and opens another.
+
+    def _say(self, error: Exception | None) -> None:
+        """Puts into the log that the database went away or came back, once each time."""
+        if (error is None) is self._available:
+            return
+        self._available = error is None
+        if error is None:
+            _log.warning("PostgreSQL at %s answers again.", self._place)
+        else:
+            _log.warning(
+                "PostgreSQL at %s does not answer: %s. Until it does, requests for greetings are answered 503.",
+                self._place,
+                reason(error),
+            )
+
+
+def reason(error: Exception) -> str:
+    """Why the database does not answer, without anything of the URL that may be secret."""
+    match error:
+        case TimeoutError():
+            return "it takes too long"
+        case asyncpg.UndefinedTableError():
+            return "it has no table greetings (make db prepares one)"
+        case asyncpg.ClientConfigurationError():
+            pass
+        case ValueError():
+            return "the address is not one"
+    return f"{type(error).__name__}, {error}"
+
+
+async def _keep(connection: Any) -> None:
+    """The pool's reset: none. Single SELECTs leave nothing behind, and a reset is a round trip each time."""
