@@ -1,8 +1,7 @@
 """Greetings in Falcon: resources, media handlers, an error serializer, and nothing that is not asked for."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 import falcon
@@ -56,22 +55,21 @@ class Segment(falcon.routing.BaseConverter):
         return value or None
 
 
-async def emitted(
-    opened: AsyncGenerator[events.Event, None],
-) -> AsyncGenerator[SSEvent | None, None]:
+async def emitted(opened: AsyncGenerator[events.Event, None]) -> AsyncIterator[SSEvent | None]:
     """With a ping every half second: only between two events Falcon looks whether the client is there."""
-    async with aclosing(opened):
+    try:
         while True:
             upcoming = asyncio.ensure_future(anext(opened, None))
-            try:
-                while not (await asyncio.wait([upcoming], timeout=0.5))[0]:
-                    yield None
-            finally:
-                upcoming.cancel()
+            while not (await asyncio.wait([upcoming], timeout=0.5))[0]:
+                yield None
             event = await upcoming
             if event is None:
                 return
             yield SSEvent(event=event.name, json=event.data)
+    finally:
+        upcoming.cancel()
+        await asyncio.wait([upcoming])
+        await opened.aclose()
 
 
 class Greetings:

@@ -41,9 +41,8 @@ function connect() {
 async function start() {
   const answer = await fetch(live.dataset.greetings);
   const greetings = answer.ok ? await answer.json() : [{ lang: "en" }];
-  const names = new Intl.DisplayNames("en", { type: "language" });
   for (const { lang } of greetings) {
-    select.add(new Option(names.of(lang), lang, false, lang === "en"));
+    select.add(new Option(lang, lang, false, lang === "en"));
   }
   select.onchange = ask;
   live.hidden = false;

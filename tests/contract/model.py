@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from html.parser import HTMLParser
 from typing import Any, Literal, Protocol, Self
 
-VERSION = 1
+VERSION = 2
 """Of the contract, as in `shared/openapi.yaml`, `x-contract-version`."""
 
 
@@ -27,6 +28,8 @@ class Power(StrEnum):
     LOG = "reads the log"
     SCOPE = "writes the ASGI scope"
     ANONYMOUS = "visits without signing in"
+    DATABASE = "reaches into the database"
+    PROCESS = "starts and stops the app"
 
 
 Headers = Sequence[tuple[str, str | bytes]]
@@ -62,6 +65,103 @@ class Answer:
 
     def html(self) -> "Page":
         return Page.parse(self.text())
+
+
+class LateError(AssertionError):
+    """What had to come has not come in time."""
+
+
+class CutShortError(AssertionError):
+    """The connection ended before the answer was complete."""
+
+
+class RefusedError(AssertionError):
+    """The server has answered the handshake of a websocket with something other than 101."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"the handshake was answered {answer.status}")
+        self.answer = answer
+
+    @property
+    def status(self) -> int:
+        return self.answer.status
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """An answer, and the seconds from sending the request to having all of it."""
+
+    answer: Answer
+    seconds: float
+
+
+class InFlight(Protocol):
+    """A request that has been sent; its answer is read piece by piece.
+
+    Whatever waits raises `LateError` after `seconds`, and `CutShortError` where the answer ends too soon.
+    """
+
+    def start(self, seconds: float = 10.0) -> Answer:
+        """The status and the headers, with an empty body, as soon as they are there."""
+
+    def read(self, seconds: float = 10.0) -> bytes:
+        """The next piece of the body as it arrives; empty at the end."""
+
+    def hang_up(self) -> None:
+        """Closes the connection at once, whatever is still to come; of an answer that is complete, nothing."""
+
+    def answer(self, seconds: float = 10.0) -> Answer:
+        """The answer with all of its body that has not been read; `seconds` for each piece."""
+        return replace(
+            self.start(seconds), body=b"".join(iter(lambda: self.read(seconds), b""))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """How a websocket was closed by the other side: RFC 6455 section 7.4.1.
+
+    `code` is 1005 where the close frame had none, 1006 where the connection ended without one.
+    """
+
+    code: int
+    reason: str = ""
+
+
+class WebSocket(Protocol):
+    """The client's end of an open websocket."""
+
+    def send(self, *fragments: str | bytes) -> None:
+        """A message, in as many frames as there are fragments; all text or all binary."""
+
+    def receive(self, seconds: float = 10.0) -> str | bytes | Closed:
+        """The next message, whole; `Closed` from then on when the other side has closed.
+
+        Raises `LateError`.
+        """
+
+    def close(self, code: int = 1000) -> None:
+        """Says goodbye and waits for the answer. Raises `LateError` where none comes."""
+
+    def hang_up(self) -> None:
+        """Drops the connection without a close frame."""
+
+
+class FreshApp(Protocol):
+    """A process of an app that one case has for itself."""
+
+    client: "Client"
+    """Raises `ConnectionError` for an app that has ended."""
+    pid: int
+
+    def terminate(self) -> None:
+        """SIGTERM, which is not waited for."""
+
+    def wait(self, seconds: float) -> int:
+        """The exit code. Raises `LateError` where the process is still there after `seconds`."""
+
+    def log(self) -> str:
+        """All that it and its server have logged so far."""
 
 
 @dataclass
@@ -153,8 +253,41 @@ class Client(Protocol):
 
     mount: Mount
     powers: frozenset[Power]
+    waived: frozenset[str]
+    """The IDs of the SHOULD cases in which the app goes its own way, as it admits."""
 
     def request(self, method: str, target: str, headers: Headers = ()) -> Answer: ...
+
+    def together(self, requests: Sequence[Request]) -> list[Timed]:
+        """The answers to requests that are sent at the same moment, each on a connection of its own.
+
+        In the order of the requests. Raises what `request` raises, for the first that fails.
+        """
+
+    def begin(
+        self, method: str, target: str, headers: Headers = ()
+    ) -> AbstractContextManager[InFlight]:
+        """A request that has been sent; leaving the context hangs up where the answer is not complete."""
+
+    def websocket(
+        self, target: str, headers: Headers = ()
+    ) -> AbstractContextManager[WebSocket]:
+        """A websocket that is open; leaving the context drops it where it is not closed.
+
+        Raises `RefusedError` where the handshake is not answered 101.
+        """
+
+    @property
+    def database(self) -> Database:
+        """What the app has its greetings from."""
+
+    def process(self, **environment: str | None) -> AbstractContextManager[FreshApp]:
+        """A new process of the same app, on the same kind of server, reached the same way.
+
+        `environment` is put over that of the other processes; None leaves a variable out. The process is
+        waited for until it takes connections or has ended, whichever it is: `wait` and `log` tell. Leaving
+        the context ends it.
+        """
 
     def untrusting(self) -> "Client":
         """The same app where Connect's headers are not trusted."""
@@ -177,9 +310,13 @@ class Client(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One statement about every app, under an ID that never changes its meaning."""
+    """One statement about every app, under an ID that never changes its meaning.
+
+    `version`: of the contract in which it appeared.
+    """
 
     id: str
+    version: int
     level: Level
     sentence: str
     needs: frozenset[Power]
@@ -193,21 +330,21 @@ Check = Callable[[Client], None]
 
 
 def _register(
-    level: Level, id: str, sentence: str, needs: frozenset[Power]
+    level: Level, id: str, sentence: str, needs: frozenset[Power], version: int
 ) -> Callable[[Check], Check]:
     def register(check: Check) -> Check:
         assert id not in CASES, f"{id} is there twice"
-        CASES[id] = Case(id, level, sentence, needs, check)
+        CASES[id] = Case(id, version, level, sentence, needs, check)
         return check
 
     return register
 
 
-def must(id: str, sentence: str, *needs: Power) -> Callable[[Check], Check]:
+def must(id: str, sentence: str, *needs: Power, version: int = 1) -> Callable[[Check], Check]:
     """Registers a function as a case that every app has to pass."""
-    return _register(Level.MUST, id, sentence, frozenset(needs))
+    return _register(Level.MUST, id, sentence, frozenset(needs), version)
 
 
-def should(id: str, sentence: str, *needs: Power) -> Callable[[Check], Check]:
+def should(id: str, sentence: str, *needs: Power, version: int = 1) -> Callable[[Check], Check]:
     """Registers a function as a case that records where frameworks differ of their own accord."""
-    return _register(Level.SHOULD, id, sentence, frozenset(needs))
+    return _register(Level.SHOULD, id, sentence, frozenset(needs), version)
