@@ -45,7 +45,13 @@ async def prepare(url: str, greetings: Mapping[str, str], settings: Settings) ->
                 await connection.executemany(ADD, greetings.items())
         finally:
             await connection.close(timeout=settings.connect_timeout)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+    except (
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        ValueError,
+        OverflowError,
+    ) as error:
         raise GreetingsError(
             f"PostgreSQL at {where} cannot be prepared: {reason(error)}."
         ) from None

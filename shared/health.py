@@ -6,7 +6,7 @@ from typing import Literal
 
 from shared.greetings import Greetings, UnavailableError
 
-SECONDS = 0.9
+SECONDS = 0.75
 """How long the store is waited for: within the second that the contract gives the whole answer."""
 
 

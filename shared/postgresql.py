@@ -76,10 +76,11 @@ def place(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         raise GreetingsError(_NO_URL) from None
-    # What is shown is what stands behind the @: there must be no other, in front of which more is secret.
-    if parts.scheme not in ("postgresql", "postgres") or "@" in parts.path or url.count("@") > 1:
+    # What is shown stands behind the @: there must be no other, in front of which more is secret.
+    _, at, server = parts.netloc.rpartition("@")
+    if parts.scheme not in ("postgresql", "postgres") or url.count("@") != len(at):
         raise GreetingsError(_NO_URL)
-    return parts.netloc.rpartition("@")[2] + parts.path
+    return server + parts.path
 
 
 class PostgreSQLGreetings:
@@ -116,8 +117,11 @@ class PostgreSQLGreetings:
             await store.check()
         except UnavailableError:
             pass  # The log has it, and every request asks again.
-        except ValueError:
-            # The driver parses the URL when it first connects; its message may quote pieces of the password.
+        except asyncpg.ClientConfigurationError as error:
+            await store.close()
+            raise GreetingsError(f"GREETINGS_URL: {error}") from None
+        except (ValueError, OverflowError):
+            # Where the driver cannot even parse it, its message may quote pieces of the password.
             await store.close()
             raise GreetingsError(_NO_URL) from None
         except BaseException:
@@ -172,7 +176,7 @@ class PostgreSQLGreetings:
             raise
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             self._say(error)
-            raise UnavailableError(f"PostgreSQL at {self._place} does not answer.") from error
+            raise UnavailableError(f"PostgreSQL at {self._place} cannot be used.") from error
         self._say(None)
         return [Greeting(lang, text) for lang, text in rows]
 
@@ -194,10 +198,10 @@ class PostgreSQLGreetings:
             return
         self._available = error is None
         if error is None:
-            _log.warning("PostgreSQL at %s answers again.", self._place)
+            _log.warning("PostgreSQL at %s can be used again.", self._place)
         else:
             _log.warning(
-                "PostgreSQL at %s does not answer: %s. Until it does, requests for greetings are answered 503.",
+                "PostgreSQL at %s cannot be used: %s. Until it can, requests for greetings are answered 503.",
                 self._place,
                 reason(error),
             )
@@ -212,7 +216,7 @@ def reason(error: Exception) -> str:
             return "it has no table greetings (make db prepares one)"
         case asyncpg.ClientConfigurationError():
             pass
-        case ValueError():
+        case ValueError() | OverflowError():
             return "the address is not one"
     return f"{type(error).__name__}, {error}"
 
