@@ -6,7 +6,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from html.parser import HTMLParser
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+if TYPE_CHECKING:
+    from tests.postgresql import Database
 
 VERSION = 2
 """Of the contract, as in `shared/openapi.yaml`, `x-contract-version`."""
@@ -112,9 +115,7 @@ class InFlight(Protocol):
 
     def answer(self, seconds: float = 10.0) -> Answer:
         """The answer with all of its body that has not been read; `seconds` for each piece."""
-        return replace(
-            self.start(seconds), body=b"".join(iter(lambda: self.read(seconds), b""))
-        )
+        return replace(self.start(seconds), body=b"".join(iter(lambda: self.read(seconds), b"")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,16 +270,14 @@ class Client(Protocol):
     ) -> AbstractContextManager[InFlight]:
         """A request that has been sent; leaving the context hangs up where the answer is not complete."""
 
-    def websocket(
-        self, target: str, headers: Headers = ()
-    ) -> AbstractContextManager[WebSocket]:
+    def websocket(self, target: str, headers: Headers = ()) -> AbstractContextManager[WebSocket]:
         """A websocket that is open; leaving the context drops it where it is not closed.
 
         Raises `RefusedError` where the handshake is not answered 101.
         """
 
     @property
-    def database(self) -> Database:
+    def database(self) -> "Database":
         """What the app has its greetings from."""
 
     def process(self, **environment: str | None) -> AbstractContextManager[FreshApp]:
