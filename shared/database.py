@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import asyncpg
 
@@ -39,10 +40,11 @@ async def prepare(url: str, greetings: Mapping[str, str], settings: Settings) ->
                     f"PostgreSQL at {where} stores text as {encoding}, which cannot hold every script:"
                     " make the database with ENCODING 'UTF8' TEMPLATE template0."
                 )
-            async with connection.transaction():
-                await connection.execute(TABLE)
-                before = dict(await connection.fetch("SELECT lang, text FROM greetings"))
-                await connection.executemany(ADD, greetings.items())
+            try:
+                before = await _make(connection, greetings)
+            except asyncpg.UniqueViolationError:
+                # Another run made the table in the same moment: IF NOT EXISTS looks before it leaps.
+                before = await _make(connection, greetings)
         finally:
             await connection.close(timeout=settings.connect_timeout)
     except (
@@ -59,6 +61,15 @@ async def prepare(url: str, greetings: Mapping[str, str], settings: Settings) ->
     other = sum(before.get(lang, text) != text for lang, text in greetings.items())
     kept = f" {other} with another text than in {FILE.name} were left as they are." if other else ""
     return f"PostgreSQL at {where} has {len(before) + added} greetings, {added} of them new.{kept}"
+
+
+async def _make(connection: Any, greetings: Mapping[str, str]) -> dict[str, str]:
+    """Gives the greetings that were there before."""
+    async with connection.transaction():
+        await connection.execute(TABLE)
+        before = dict(await connection.fetch("SELECT lang, text FROM greetings"))
+        await connection.executemany(ADD, greetings.items())
+    return before
 
 
 def main() -> None:

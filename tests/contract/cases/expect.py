@@ -10,9 +10,11 @@ TITLES = {
     416: "Range Not Satisfiable",
     422: "Unprocessable Content",
     500: "Internal Server Error",
+    503: "Service Unavailable",
 }
 
 NOWHERE = "There is nothing at this address."
+UNAVAILABLE = "The greetings cannot be had just now; try again in a moment."
 
 
 def json_of(answer: Answer, status: int = 200) -> object:
@@ -27,9 +29,9 @@ def problem(answer: Answer, status: int, detail: str) -> None:
     """The answer is exactly that problem, RFC 9457."""
     assert answer.status == status
     assert answer.header("content-type") == "application/problem+json"
-    assert answer.json() == {
-        "type": "about:blank",
-        "title": TITLES[status],
-        "status": status,
-        "detail": detail,
-    }
+    assert answer.json() == problem_details(status, detail)
+
+
+def problem_details(status: int, detail: str) -> dict[str, object]:
+    """The members of a problem."""
+    return {"type": "about:blank", "title": TITLES[status], "status": status, "detail": detail}

@@ -32,6 +32,9 @@ FAULTY = "qaa-fault"
 
 FAULT = "the store's secret is 4711"
 
+SLEEPY = "qaa-sleep"
+"""The language for which the harness makes the store sleep before it answers."""
+
 
 def headers_of(answer: Answer) -> dict[str, str]:
     return {name: value for name, value in answer.headers if name not in OF_THE_CONNECTION}

@@ -1,0 +1,45 @@
+"""HEALTH: whether the application can do its work, for whoever watches it."""
+
+import time
+
+from tests.contract.cases import expect
+from tests.contract.cases.http import NOT_ALLOWED, headers_of
+from tests.contract.cases.store import unavailable
+from tests.contract.model import Client, Power, Request, must
+
+BOUND = 1.0
+"""Seconds, of the contract."""
+
+
+@must(
+    "HEALTH-1",
+    "GET /health tells whether the store answers, 200 or 503, within a second.",
+    version=2,
+)
+def _(client: Client) -> None:
+    store = "postgresql" if Power.DATABASE in client.powers else "json"
+    answer = client.request("GET", "/health")
+    assert expect.json_of(answer) == {"status": "ok", "store": store}
+    head = client.request("HEAD", "/health")
+    assert (head.status, head.body) == (200, b"")
+    assert headers_of(head) == headers_of(answer)
+    for method in NOT_ALLOWED:
+        expect.problem(
+            client.request(method, "/health"), 405, "This address does not take that method."
+        )
+
+    if Power.DATABASE in client.powers:
+        cluster = client.database.cluster
+        with cluster.frozen():
+            for timed in client.together([Request("GET", "/health")] * 3):
+                expect.problem(timed.answer, 503, expect.UNAVAILABLE)
+                assert timed.seconds < BOUND
+        cluster.stop()
+        try:
+            begun = time.monotonic()
+            unavailable(client, "/health")
+            assert time.monotonic() - begun < BOUND
+        finally:
+            cluster.start()
+        answer = client.request("GET", "/health")
+        assert expect.json_of(answer) == {"status": "ok", "store": store}

@@ -1,0 +1,58 @@
+"""LIFE: what starts and what stops, once each."""
+
+from contextlib import ExitStack, nullcontext
+
+from tests.contract.cases.http import SLEEPY
+from tests.contract.cases.slow import eventually, slowed
+from tests.contract.model import Client, Power, must
+
+RESTARTS = 10
+"""On each of five ways to serve an app: 50."""
+
+OPENED, CLOSED, ASLEEP = (
+    "contract: a store was opened",
+    "contract: a store was closed",
+    "contract: asleep",
+)
+"""What the harness has the store say in the log."""
+
+HALF_WAY = "half way"
+"""The value of `CONTRACT_FAULT` with which the harness makes a start-up fail, its store already open."""
+
+IN_FLIGHT = 12
+STOPPED = (0, -15)
+"""Exit codes: uvicorn ends by the signal that it was sent, once everything is done."""
+
+
+@must(
+    "LIFE-1",
+    "The store is opened and closed exactly once, also where the start-up fails half way, and on SIGTERM every"
+    " request in flight is answered.",
+    Power.PROCESS,
+    Power.FAULT,
+    version=2,
+)
+def _(client: Client) -> None:
+    with slowed(client.database, 0.1) if Power.DATABASE in client.powers else nullcontext():
+        for _ in range(RESTARTS):
+            restart(client)
+
+    if Power.DATABASE in client.powers:
+        with client.process(CONTRACT_FAULT=HALF_WAY) as app:
+            assert app.wait(10) not in STOPPED
+            assert (app.log().count(OPENED), app.log().count(CLOSED)) == (1, 1)
+
+
+def restart(client: Client) -> None:
+    """A process comes and goes; nothing of what it has begun is lost."""
+    with client.process() as app, ExitStack() as stack:
+        begun = [
+            stack.enter_context(app.client.begin("GET", f"/greetings/{SLEEPY}"))
+            for _ in range(IN_FLIGHT)
+        ]
+        assert eventually(lambda: app.log().count(ASLEEP) == IN_FLIGHT)
+        app.terminate()
+        assert [request.answer().status for request in begun] == [200] * IN_FLIGHT
+        assert app.wait(10) in STOPPED
+        assert (app.log().count(OPENED), app.log().count(CLOSED)) == (1, 1)
+        assert "Traceback" not in app.log()

@@ -1,0 +1,167 @@
+"""LIVE: greetings over a websocket."""
+
+import json
+import time
+from contextlib import ExitStack
+
+from tests.contract.cases import expect
+from tests.contract.cases.greetings import SEVEN
+from tests.contract.cases.hello import CREDENTIALS
+from tests.contract.model import Client, Closed, Power, RefusedError, WebSocket, must, should
+
+UNSUPPORTED_DATA, POLICY_VIOLATION, MESSAGE_TOO_BIG = 1003, 1008, 1009
+SHUTDOWN = (1001, 1012)
+"""RFC 6455 section 7.4.1, and what IANA has registered since."""
+
+LIMIT = 4 * 1024
+
+MALFORMED = (
+    *("", "es", "null", "[]", "{}", '"es"', '{"lang":null}', '{"lang":["es"]}', '{"Lang":"es"}'),
+    *('{"lang":"es"', '{"lang":"es"}{}', "{'lang':'es'}", '{"lang":"es","greet":"yes"}', "\x00"),
+    *("[" * (LIMIT - 1), '{"lang":' * 500, "é" * (LIMIT // 2)),
+)
+
+
+def ask(websocket: WebSocket, **members: object) -> object:
+    websocket.send(json.dumps(members, ensure_ascii=False))
+    return answer(websocket)
+
+
+def answer(websocket: WebSocket) -> object:
+    message = websocket.receive()
+    assert isinstance(message, str)
+    parsed: object = json.loads(message)
+    return parsed
+
+
+def refused(websocket: WebSocket, status: int, detail: str) -> None:
+    """The next message is exactly that problem."""
+    assert answer(websocket) == expect.problem_details(status, detail)
+
+
+@must(
+    "LIVE-1",
+    "Over the websocket /live every message that names a language is answered with its greeting, every other"
+    " one with a problem, and the connection stays; what is no message closes it with the code that says why.",
+    version=2,
+)
+def _(client: Client) -> None:
+    with client.websocket("/live") as websocket:
+        for greeting in SEVEN:
+            assert ask(websocket, lang=greeting["lang"]) == greeting
+            assert ask(websocket, lang=greeting["lang"], greet=False, more=[1, 2]) == greeting
+        for lang in ("fr", "x-klingon", "zh-Hant-TW"):
+            websocket.send(json.dumps({"lang": lang}))
+            refused(websocket, 404, f"There is no greeting in {lang}.")
+        for lang in ("", "e", "en_US", "en\n", "..", "é", "😀", "a" * 300):
+            websocket.send(json.dumps({"lang": lang}, ensure_ascii=False))
+            refused(websocket, 422, "lang must be a language tag, such as en or zh-Hant.")
+        for message in MALFORMED:
+            websocket.send(message)
+            refused(websocket, 400, 'A message must be a JSON object such as {"lang": "en"}.')
+        # Several at once are answered in their order, and one in several frames as one.
+        for greeting in SEVEN:
+            websocket.send(json.dumps({"lang": greeting["lang"]}))
+        assert [answer(websocket) for _ in SEVEN] == SEVEN
+        websocket.send('{"lang"', ":", '"es"}')
+        assert answer(websocket) == {"lang": "es", "text": "Hola"}
+        websocket.close()
+
+    for data, code in (
+        (b'{"lang":"es"}', UNSUPPORTED_DATA),
+        ("x" * (LIMIT + 1), MESSAGE_TOO_BIG),
+        ("é" * (LIMIT // 2) + "x", MESSAGE_TOO_BIG),
+        ('{"lang":"es"}' + " " * 1_000_000, MESSAGE_TOO_BIG),
+    ):
+        with client.websocket("/live") as websocket:
+            assert ask(websocket, lang="es") == {"lang": "es", "text": "Hola"}
+            websocket.send(data)
+            assert closing(websocket) == code
+
+    for method in ("GET", "POST"):
+        plain = client.request(method, "/live")
+        assert plain.status in (400, 404, 405, 426)
+        assert plain.header("content-type") == "application/problem+json"
+
+    if Power.PROCESS in client.powers:
+        with client.process() as app, app.client.websocket("/live") as websocket:
+            assert ask(websocket, lang="es") == {"lang": "es", "text": "Hola"}
+            app.terminate()
+            assert closing(websocket) in SHUTDOWN
+            app.wait(10)
+
+
+def closing(websocket: WebSocket) -> int:
+    closed = websocket.receive()
+    assert isinstance(closed, Closed), closed
+    return closed.code
+
+
+@must(
+    "LIVE-2",
+    "The websocket is there under every mount, knows who is asking, and 200 of them are served at once.",
+    version=2,
+)
+def _(client: Client) -> None:
+    with client.websocket("/live") as websocket:
+        assert ask(websocket, lang="en", greet=True) == {"lang": "en", "text": "Hello, stranger!"}
+    if Power.FORGE in client.powers:
+        for user in ("ada", "José Ünï 你好"):
+            credentials = json.dumps({"user": user, "groups": ["x"]}, ensure_ascii=False)
+            with client.websocket("/live", [(CREDENTIALS, credentials)]) as websocket:
+                for greeting in SEVEN:
+                    assert ask(websocket, lang=greeting["lang"], greet=True) == {
+                        "lang": greeting["lang"],
+                        "text": f"{greeting['text']}, {user}!",
+                    }
+        with client.untrusting().websocket("/live", [(CREDENTIALS, '{"user":"ada"}')]) as websocket:
+            greeting = ask(websocket, lang="en", greet=True)
+            assert greeting == {"lang": "en", "text": "Hello, stranger!"}
+        with client.websocket("/live", [(CREDENTIALS, "ada")]) as websocket:
+            refused(websocket, 400, f"{CREDENTIALS} must be a JSON object with a user.")
+            assert closing(websocket) == POLICY_VIOLATION
+
+    if Power.PROCESS in client.powers:
+        with ExitStack() as stack:
+            websockets = [stack.enter_context(client.websocket("/live")) for _ in range(200)]
+            broadcast(websockets)
+            broadcast(websockets)
+            for websocket in websockets[::2]:
+                websocket.hang_up()
+            broadcast(websockets[1::2])
+
+
+def broadcast(websockets: list[WebSocket]) -> None:
+    """All are asked before any answer is read; the contract gives them two seconds for it."""
+    asked = time.monotonic()
+    for number, websocket in enumerate(websockets):
+        websocket.send(json.dumps({"lang": SEVEN[number % len(SEVEN)]["lang"]}))
+    for number, websocket in enumerate(websockets):
+        assert answer(websocket) == SEVEN[number % len(SEVEN)]
+    assert time.monotonic() - asked < 2
+
+
+@should(
+    "LIVE-3",
+    "A handshake for an address that is no websocket is refused with a status of 400 to 499.",
+    version=2,
+)
+def _(client: Client) -> None:
+    statuses = []
+    for target in ("/", "/hello", "/greetings/en", "/nope"):
+        try:
+            with client.websocket(target):
+                statuses.append(101)
+        except RefusedError as refusal:
+            statuses.append(refusal.status)
+    client.observe(", ".join(map(str, statuses)))
+    assert all(status in range(400, 500) for status in statuses)
+
+
+@should("LIVE-4", "A binary message of no bytes is refused like any other, 1003.", version=2)
+def _(client: Client) -> None:
+    with client.websocket("/live") as websocket:
+        websocket.send(b"")
+        code = closing(websocket)
+    client.observe(f"{code}")
+    assert code == UNSUPPORTED_DATA

@@ -1,0 +1,254 @@
+"""STORE: greetings from PostgreSQL, and what happens when it goes away."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from threading import Event
+
+import pytest
+
+from tests.contract.cases import expect
+from tests.contract.cases.greetings import SEVEN
+from tests.contract.cases.slow import eventually, slowed
+from tests.contract.model import CASES, Client, Power, Request, Timed, must, should
+
+LIST = Request("GET", "/greetings")
+
+POOL_SIZE = 5
+"""Connections of one process, where nothing else is set."""
+
+TEXTS = (
+    *(
+        "Grüß Gott",
+        "Здравствуйте",
+        "שָׁלוֹם",
+        "ሰላም",
+        "ਸਤ ਸ੍ਰੀ ਅਕਾਲ",
+        "안녕하세요",
+        "ᓴᐃᓐ ᐊᖏᖅ",
+        "𓀀𒀀𝄞",
+        "👩‍👩‍👧‍👦",
+    ),
+    *("e\u0301 is not \u00e9", "\u202eolleH\u202c", "\u200b\u2060\ufeff", "\ue000\ufffe\U0010ffff"),
+    *("'; DROP TABLE greetings; --", '"\\"', "<script>&amp;", "{{7*7}}", "%s %00 $1", "NULL"),
+    *("a\nb\r\nc\td", "\x01\x1b[31m\x7f", " leading and trailing ", "long " * 20_000),
+)
+
+
+@must("STORE-1", "With PostgreSQL every case of version 1 passes.", Power.DATABASE, version=2)
+def _(client: Client) -> None:
+    assert expect.json_of(client.request("GET", "/health")) == {
+        "status": "ok",
+        "store": "postgresql",
+    }
+    first = [c for c in CASES.values() if c.version == 1 and c.needs <= client.powers]
+    assert {c.id for c in first} >= {"GREETINGS-1", "HELLO-2", "PAGES-3", "DOCS-3", "HTTP-3"}
+    for case in first:
+        if case.id in client.waived:
+            with pytest.raises(AssertionError):
+                case.check(client)
+        else:
+            case.check(client)
+
+
+@must(
+    "STORE-2",
+    "A change in the table is seen by the next request, and any text comes back exactly.",
+    Power.DATABASE,
+    version=2,
+)
+def _(client: Client) -> None:
+    database = client.database
+    added = {f"x-text-{number}": text for number, text in enumerate(TEXTS)}
+    try:
+        for lang, text in added.items():
+            quoted = text.replace("'", "''")
+            database.execute(f"INSERT INTO greetings VALUES ('{lang}', '{quoted}')")
+            found = expect.json_of(client.request("GET", f"/greetings/{lang}"))
+            assert found == {"lang": lang, "text": text}
+        everything = [*SEVEN, *({"lang": lang, "text": text} for lang, text in added.items())]
+        everything.sort(key=lambda greeting: greeting["lang"])
+        assert expect.json_of(client.request("GET", "/greetings")) == everything
+
+        database.execute("UPDATE greetings SET text = 'Hi' WHERE lang = 'en'")
+        found = expect.json_of(client.request("GET", "/greetings/en"))
+        assert found == {"lang": "en", "text": "Hi"}
+    finally:
+        database.execute("DELETE FROM greetings WHERE lang LIKE 'x-text-%'")
+        database.execute("UPDATE greetings SET text = 'Hello' WHERE lang = 'en'")
+    assert expect.json_of(client.request("GET", "/greetings")) == SEVEN
+
+
+@must(
+    "STORE-3",
+    "Requests wait for the database side by side: N of them, on P connections of which each takes D for a"
+    " query, are answered within 1.25 x ceil(N/P) x D.",
+    Power.DATABASE,
+    version=2,
+)
+def _(client: Client) -> None:
+    number, delay = 4 * POOL_SIZE, 0.5
+    rounds = math.ceil(number / POOL_SIZE)
+    client.together([LIST] * POOL_SIZE)
+    with slowed(client.database, delay):
+        answers = client.together([LIST] * number)
+    assert all(expect.json_of(timed.answer) == SEVEN for timed in answers)
+    took = max(timed.seconds for timed in answers)
+    client.observe(f"{took / (rounds * delay):.2f} x ceil(N/P) x D")
+    assert rounds * delay <= took <= 1.25 * rounds * delay
+
+
+@must(
+    "STORE-4",
+    "With the database down the app starts and says so in its log; greetings are answered 503 with"
+    " Retry-After, everything else works, and within 2 s of its return they are there again.",
+    Power.DATABASE,
+    Power.PROCESS,
+    version=2,
+)
+def _(client: Client) -> None:
+    cluster = client.database.cluster
+    with ExitStack() as stack:
+        cluster.stop()
+        try:
+            app = stack.enter_context(client.process())
+            for target in ("/greetings", "/greetings/en", "/greetings/stream", "/health"):
+                unavailable(app.client, target)
+            for target in ("/", "/about", "/docs", "/openapi.json", "/static/styles.css", "/hello"):
+                assert app.client.request("GET", target).status == 200
+            expect.problem(
+                app.client.request("GET", "/greetings/e"),
+                422,
+                "lang must be a language tag, such as en or zh-Hant.",
+            )
+            assert app.log().count("PostgreSQL at 127.0.0.1") == 1
+            assert "cannot be used" in app.log()
+        finally:
+            cluster.start()
+        assert eventually(lambda: app.client.request("GET", "/greetings").status == 200, 2.0)
+        assert expect.json_of(app.client.request("GET", "/greetings")) == SEVEN
+        assert "can be used again" in app.log()
+
+
+def unavailable(client: Client, target: str) -> None:
+    answer = client.request("GET", target)
+    expect.problem(answer, 503, expect.UNAVAILABLE)
+    assert (answer.header("retry-after") or "").isdecimal()
+
+
+QUERY_TIMEOUT = 2.0
+
+
+@must(
+    "STORE-5",
+    "A database that is stopped, restarted, frozen or that loses its connections under load is answered 503"
+    " within the query timeout and a second, comes back within 2 s, and no connection is left over.",
+    Power.DATABASE,
+    Power.PROCESS,
+    version=2,
+)
+def _(client: Client) -> None:
+    database, cluster = client.database, client.database.cluster
+    settings = {"GREETINGS_QUERY_TIMEOUT": str(QUERY_TIMEOUT), "GREETINGS_CONNECT_TIMEOUT": "1"}
+    before = database.connections()
+    with client.process(**settings) as app:
+
+        def lost(meanwhile: Callable[[], None]) -> None:
+            """The database goes away and returns under load."""
+            with load(app.client) as answers:
+                assert eventually(lambda: len(answers) > 10)
+                meanwhile()
+                back = len(answers)
+                answered = lambda: any(t.answer.status == 200 for t in answers[back:])  # noqa: E731
+                assert eventually(answered, 2.0)
+            statuses = {timed.answer.status for timed in answers}
+            assert statuses == {200, 503}
+            assert max(timed.seconds for timed in answers) < QUERY_TIMEOUT + 1
+
+        def killed() -> None:
+            for _ in range(3):
+                time.sleep(0.1)
+                database.kill_connections()
+
+        def stopped() -> None:
+            cluster.stop("immediate")
+            time.sleep(0.2)
+            cluster.start()
+
+        def frozen() -> None:
+            with cluster.frozen():
+                time.sleep(QUERY_TIMEOUT + 0.2)
+
+        with slowed(database, 0.02):
+            lost(killed)
+        for meanwhile in (cluster.restart, stopped, frozen):
+            lost(meanwhile)
+        # The processes that the other cases share lost their connections too.
+        assert database.connections() <= POOL_SIZE + before
+        assert whole(app.client, database.connections)
+
+
+@contextmanager
+def load(client: Client) -> Iterator[list[Timed]]:
+    """Twice as many requests at a time as there are connections, again and again; the answers so far."""
+    answers: list[Timed] = []
+    enough = Event()
+
+    def request() -> None:
+        while not enough.is_set():
+            answers.extend(client.together([LIST] * 2 * POOL_SIZE))
+
+    with ThreadPoolExecutor(1) as executor:
+        running = executor.submit(request)
+        try:
+            yield answers
+        finally:
+            enough.set()
+            running.result()
+
+
+def whole(client: Client, connections: Callable[[], int]) -> bool:
+    """Whether as many queries as the pool has connections are still answered side by side."""
+    delay = 0.3
+    with slowed(client.database, delay):
+        client.together([LIST] * POOL_SIZE)
+        answers = client.together([LIST] * POOL_SIZE)
+        assert connections() >= POOL_SIZE
+    assert all(timed.answer.status == 200 for timed in answers)
+    return max(timed.seconds for timed in answers) < 2 * delay
+
+
+@must(
+    "STORE-6",
+    "Of 1,000 clients that hang up during their query, none takes a connection along.",
+    Power.DATABASE,
+    version=2,
+)
+def _(client: Client) -> None:
+    with slowed(client.database, 0.01), ExitStack() as stack:
+        for _ in range(1000 // 50):
+            begun = [stack.enter_context(client.begin("GET", "/greetings")) for _ in range(50)]
+            assert eventually(lambda: client.database.active() > 0)
+            for request in begun:
+                request.hang_up()
+        assert eventually(lambda: client.database.active() == 0)
+    assert whole(client, client.database.connections)
+    assert expect.json_of(client.request("GET", "/greetings")) == SEVEN
+
+
+@should(
+    "STORE-7",
+    "The query of a client that has hung up is ended in the database.",
+    Power.DATABASE,
+    version=2,
+)
+def _(client: Client) -> None:
+    with slowed(client.database, 30):
+        with client.begin("GET", "/greetings") as request:
+            assert eventually(lambda: client.database.active() > 0)
+            request.hang_up()
+        ended = eventually(lambda: client.database.active() == 0, 1.0)
+    client.observe("ended" if ended else "goes on to its end")
+    assert ended

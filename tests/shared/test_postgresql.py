@@ -1,0 +1,246 @@
+"""The store in PostgreSQL and the command that prepares it, on a real server."""
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from urllib.parse import quote
+
+import pytest
+
+from rehearsal.frameworks import ROOT
+from shared.database import prepare
+from shared.greetings import FILE, Greeting, GreetingsError, UnavailableError, read_greetings
+from shared.postgresql import MAX_PAGE, PostgreSQLGreetings, Settings
+from tests.postgresql import Cluster, Database
+
+GREETINGS = read_greetings(FILE)
+PATIENCE = Settings(pool_size=2, connect_timeout=0.5, query_timeout=1.0)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[Database]:
+    database = cluster.create_database("greetings")
+    yield database
+    database.drop()
+
+
+def make_db(url: str) -> subprocess.CompletedProcess[str]:
+    """What `make db` runs."""
+    return subprocess.run(
+        [sys.executable, "-m", "shared.database"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "GREETINGS_URL": url},
+        capture_output=True,
+        text=True,
+    )
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[PostgreSQLGreetings]:
+    store = await PostgreSQLGreetings.open(url, PATIENCE)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def test_an_empty_database_is_prepared_and_a_prepared_one_is_left_alone(
+    database: Database,
+) -> None:
+    first = make_db(database.url)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "has 7 greetings, 7 of them new." in first.stdout
+    assert dict(database.fetch("SELECT lang, text FROM greetings")) == GREETINGS
+
+    database.execute("UPDATE greetings SET text = 'Hi' WHERE lang = 'en'")
+    database.execute("DELETE FROM greetings WHERE lang = 'es'")
+    database.execute("INSERT INTO greetings VALUES ('fr', 'Bonjour')")
+    second = make_db(database.url)
+    assert "has 8 greetings, 1 of them new. 1 with another text" in second.stdout
+    expected = GREETINGS | {"en": "Hi", "fr": "Bonjour"}
+    assert dict(database.fetch("SELECT lang, text FROM greetings")) == expected
+    for said in (first, second):
+        assert database.password not in said.stdout + said.stderr
+
+
+def test_two_that_prepare_at_once_both_succeed(database: Database) -> None:
+    async def both() -> list[str]:
+        preparing = (prepare(database.url, GREETINGS, Settings()) for _ in range(2))
+        return await asyncio.gather(*preparing)
+
+    assert all("has 7 greetings" in said for said in asyncio.run(both()))
+
+
+@pytest.mark.parametrize(
+    "row", ["('e', 'x')", "(E'en\\n', 'x')", "('en_US', 'x')", "('fr', '')", "('fr', NULL)"]
+)
+def test_the_table_takes_only_what_is_a_greeting(row: str, database: Database) -> None:
+    make_db(database.url)
+    with pytest.raises(Exception, match="violates"):
+        database.execute(f"INSERT INTO greetings VALUES {row}")
+
+
+def test_a_database_that_cannot_hold_every_script_is_refused(cluster: Cluster) -> None:
+    database = cluster.create_database("narrow", encoding="LATIN1")
+    said = make_db(database.url)
+    assert said.returncode == 1
+    assert "stores text as LATIN1" in said.stderr
+    assert said.stderr.count("\n") == 1
+    database.drop()
+
+
+def test_a_database_that_cannot_be_had_is_one_sentence_without_the_password(
+    cluster: Cluster, database: Database
+) -> None:
+    user, password = "greeter", "se/cr@t%"
+    wrong = database.url.replace(quote(database.password, safe=""), quote(password, safe=""))
+    assert wrong != database.url
+    server = database.url.rpartition("@")[2].partition("/")[0]
+    secret = quote(password, safe="")
+    for url in (
+        wrong,
+        f"postgresql://{user}:{secret}@{server}/nowhere",
+        f"postgresql://{user}:{secret}@127.0.0.1:1/greetings",
+        f"postgresql://{user}:{secret}@127.0.0.1:99999/greetings",
+        f"postgresql://{user}:{secret}@127.0.0.1:port/greetings",
+        f"postgresql://{user}:{secret}@nowhere.invalid/greetings",
+        f"postgresql://{user}:{password}@{server}/greetings",
+        f"postgresql://{user}:{secret}@{server}/greetings?sslmode=perhaps",
+        f"postgresql://{user}:{secret}@{'a' * 70}.example/greetings",
+        f"mysql://{user}:{secret}@{server}/greetings",
+    ):
+        said = make_db(url)
+        assert said.returncode == 1
+        assert said.stderr.startswith("db: ")
+        assert said.stderr.count("\n") == 1, said.stderr
+        for hidden in (password, secret, "cr@t"):
+            assert hidden not in said.stdout + said.stderr
+
+
+def test_the_password_is_in_no_log_no_error_and_no_repr(
+    cluster: Cluster, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_db(database.url)
+    told = []
+
+    async def ask() -> None:
+        async with opened(database.url) as store:
+            assert len(await store.all()) == len(GREETINGS)
+            told.append(repr(store) + repr(vars(store)))
+            cluster.stop("immediate")
+            try:
+                await store.all()
+            except UnavailableError as error:
+                told.append(f"{error!r} {error.__cause__!r}")
+            finally:
+                cluster.start()
+
+    with caplog.at_level(logging.DEBUG):
+        asyncio.run(ask())
+        for url in (f"{database.url}?sslmode=perhaps", database.url.replace("greetings", "a@b")):
+            with pytest.raises(GreetingsError) as refused:
+                asyncio.run(PostgreSQLGreetings.open(url, PATIENCE))
+            told.append(str(refused.value))
+    assert "cannot be used" in caplog.text
+    assert len(told) == 4
+    for hidden in (database.password, quote(database.password, safe="")):
+        assert hidden not in caplog.text + "".join(told)
+
+
+def test_greetings_come_in_the_order_of_their_code_points_in_pages_of_any_number(
+    database: Database,
+) -> None:
+    make_db(database.url)
+    database.execute(
+        "INSERT INTO greetings SELECT 'x-' || number, 'Hello ' || number"
+        f" FROM generate_series(1, {3 * MAX_PAGE}) AS number"
+    )
+    database.execute("INSERT INTO greetings VALUES ('EN', 'HELLO'), ('en-GB', 'Ay up')")
+
+    async def ask() -> tuple[list[Greeting], list[Greeting]]:
+        async with opened(database.url) as store, aclosing(store.each()) as each:
+            return await store.all(), [greeting async for greeting in each]
+
+    everything, one_by_one = asyncio.run(ask())
+    assert one_by_one == everything
+    langs = [greeting.lang for greeting in everything]
+    assert langs == sorted(langs)
+    assert len(langs) == len(GREETINGS) + 3 * MAX_PAGE + 2
+
+
+def test_an_empty_table_is_no_error(database: Database) -> None:
+    make_db(database.url)
+    database.execute("DELETE FROM greetings")
+
+    async def ask() -> None:
+        async with opened(database.url) as store:
+            assert await store.all() == []
+            assert await store.get("en") is None
+            assert [greeting async for greeting in store.each()] == []
+            await store.check()
+
+    asyncio.run(ask())
+
+
+def test_a_database_that_was_not_prepared_is_told_with_the_remedy(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ask() -> None:
+        async with opened(database.url) as store:
+            with pytest.raises(UnavailableError):
+                await store.all()
+            await prepare(database.url, GREETINGS, Settings())
+            assert len(await store.all()) == len(GREETINGS)
+
+    asyncio.run(ask())
+    assert "it has no table greetings (make db prepares one)" in caplog.text
+
+
+def test_connections_are_opened_when_they_are_needed_and_all_are_closed(
+    database: Database,
+) -> None:
+    make_db(database.url)
+
+    async def ask() -> list[int]:
+        async with opened(database.url) as store:
+            counted = [await asyncio.to_thread(database.connections)]
+            await asyncio.gather(*(store.all() for _ in range(20)))
+            counted.append(await asyncio.to_thread(database.connections))
+        return counted
+
+    assert asyncio.run(ask()) == [1, PATIENCE.pool_size]
+    assert database.connections() == 0
+
+
+def test_neither_a_query_nor_the_end_waits_for_a_database_that_stands_still(
+    cluster: Cluster, database: Database
+) -> None:
+    make_db(database.url)
+
+    async def ask() -> None:
+        loop = asyncio.get_running_loop()
+        async with opened(database.url) as store:
+            await asyncio.gather(store.all(), store.all())
+            with cluster.frozen():
+                begun = loop.time()
+                failed = await asyncio.gather(
+                    *(store.all() for _ in range(5)), return_exceptions=True
+                )
+                assert all(isinstance(error, UnavailableError) for error in failed)
+                assert loop.time() - begun < PATIENCE.query_timeout + 1
+                begun = loop.time()
+                await store.close()
+                assert loop.time() - begun < PATIENCE.query_timeout + 1
+
+    asyncio.run(ask())
+    assert database.connections() == 0
