@@ -24,6 +24,15 @@ MAX_PAGE = 256
 
 _log = logging.getLogger(__name__)
 
+# What comes out of the driver when the server is away, goes away, or does not want us.
+_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
 _NO_URL = (
     "GREETINGS_URL is not an address such as postgresql://user:password@host:5432/database;"
     " characters like @ / ? # % in a password have to be percent-encoded."
@@ -166,6 +175,10 @@ class PostgreSQLGreetings:
                 connection = await self._pool.acquire()
                 try:
                     rows = await connection.fetch(query, *arguments)
+                except asyncpg.InternalClientError:
+                    # The driver's word for a connection that the server has ended in this very moment.
+                    connection.terminate()
+                    raise
                 except BaseException:
                     # Cancelled, late or lost: the pool ends the query on the server before it takes the
                     # connection back, and nobody needs to wait for that.
@@ -174,7 +187,7 @@ class PostgreSQLGreetings:
                 await self._pool.release(connection)
         except asyncpg.ClientConfigurationError:
             raise
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _LOST as error:
             self._say(error)
             raise UnavailableError(f"PostgreSQL at {self._place} cannot be used.") from error
         self._say(None)

@@ -24,10 +24,10 @@ from tests.contract.targets import (  # noqa: E402
     Target,
     deployed_client,
     deployed_target,
-    mounts,
+    targets_of,
 )
 
-SERVERS: tuple[ServerName, ...] = ("in process", "uvicorn", "hypercorn")
+SERVERS: tuple[ServerName, ...] = ("in process", "uvicorn", "hypercorn", "gateway")
 
 results = pytest.StashKey[list[report.Result]]()
 targets = pytest.StashKey[list[Target]]()
@@ -52,11 +52,11 @@ def pytest_configure(config: pytest.Config) -> None:
             [deployed_target(url, find_framework(app) if app else None)]
             if url
             else [
-                Target(kind, mount, framework)
+                target
                 for kind in SERVERS
                 if server in (None, kind)
                 for framework in frameworks
-                for mount in mounts(kind)
+                for target in sorted(targets_of(framework, kind), key=lambda target: target.store)
             ]
         )
     except (ValueError, UnknownFrameworkError) as error:
@@ -68,7 +68,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         found = metafunc.config.stash[targets]
         pairs = [(t, c) for t in found for c in CASES.values() if t.takes(c)]
         ids = [f"{target.id}-{case.id}" for target, case in pairs]
-        metafunc.parametrize(("target", "case"), pairs, ids=ids)
+        groups = [pytest.mark.xdist_group(target.group) for target, _ in pairs]
+        params = [
+            pytest.param(*p, id=i, marks=g) for p, i, g in zip(pairs, ids, groups, strict=True)
+        ]
+        metafunc.parametrize(("target", "case"), params)
 
 
 @pytest.fixture(scope="session")

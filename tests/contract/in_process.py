@@ -4,17 +4,37 @@ import asyncio
 import io
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from rehearsal.frameworks import Framework
 from shared.asgi import ASGIApp, Message, Scope
-from tests.contract.model import Answer, Client, Exchange, Headers, Mount, Power, Request
+from tests.contract.model import (
+    Answer,
+    Client,
+    Closed,
+    CutShortError,
+    Exchange,
+    FreshApp,
+    Headers,
+    InFlight,
+    LateError,
+    Mount,
+    Power,
+    RefusedError,
+    Request,
+    Timed,
+    WebSocket,
+)
+
+if TYPE_CHECKING:
+    from tests.postgresql import Database
 
 _SECONDS = 10.0
 
@@ -68,6 +88,24 @@ class Host:
         """The app's answer to a request without a body."""
         return self._runner.run(asyncio.wait_for(self._send(scope), _SECONDS))
 
+    def together(self, scopes: Sequence[Scope]) -> list[Timed]:
+        """The answers to requests without a body that all are there at the same moment."""
+
+        async def ask(scope: Scope) -> Timed:
+            begun = time.perf_counter()
+            answer = await self._send(scope)
+            return Timed(answer, time.perf_counter() - begun)
+
+        async def ask_all() -> list[Timed]:
+            async with asyncio.timeout(_SECONDS):
+                return await asyncio.gather(*map(ask, scopes))
+
+        return self._runner.run(ask_all())
+
+    def open(self, scope: Scope) -> "Conversation":
+        """The app at work on a scope, to be spoken with message by message."""
+        return Conversation(self._runner, self.app, scope)
+
     async def _send(self, scope: Scope) -> Answer:
         sent: list[Message] = []
         requests: asyncio.Queue[Message] = asyncio.Queue()
@@ -91,10 +129,142 @@ class Host:
         assert all(message["type"] == "http.response.body" for message in rest)
         assert [message.get("more_body", False) for message in rest][-1:] == [False]
         body = b"".join(message.get("body", b"") for message in rest)
-        headers = [(n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in start["headers"]]
+        headers = decoded(start["headers"])
         # Servers send no content where HTTP forbids it, whatever the app says: RFC 9110 section 6.4.1.
         bodiless = scope["method"] == "HEAD" or start["status"] in (204, 304)
         return Answer(start["status"], headers, b"" if bodiless else body)
+
+
+class Conversation:
+    """The messages between a server and an app for one scope; the loop runs only while one is awaited."""
+
+    def __init__(self, runner: asyncio.Runner, app: ASGIApp, scope: Scope) -> None:
+        self._runner = runner
+        self._received: asyncio.Queue[Message] = asyncio.Queue()
+        self._sent: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._task = runner.get_loop().create_task(self._run(app, scope))
+
+    async def _run(self, app: ASGIApp, scope: Scope) -> None:
+        try:
+            await app(scope, self._received.get, self._sent.put)
+        except Exception:
+            _logger.exception("Exception in ASGI application")
+        finally:
+            self._sent.put_nowait(None)
+
+    def tell(self, message: Message) -> None:
+        """What the app receives next."""
+        self._received.put_nowait(message)
+
+    def next(self, seconds: float) -> Message | None:
+        """What the app sends next; None where it has ended. Raises `LateError`."""
+
+        async def wait() -> Message | None:
+            try:
+                return await asyncio.wait_for(self._sent.get(), seconds)
+            except TimeoutError:
+                raise LateError("the app sends nothing") from None
+
+        message = self._runner.run(wait())
+        if message is None:
+            self._sent.put_nowait(None)  # For whoever asks again.
+        return message
+
+    def end(self, message: Message) -> None:
+        """Tells the app that the client has gone. Raises `LateError` where it goes on all the same."""
+        self.tell(message)
+
+        async def wait() -> None:
+            await asyncio.wait([self._task], timeout=_SECONDS)
+
+        self._runner.run(wait())
+        if not self._task.done():
+            self._task.cancel()
+            raise LateError("the app works on for a client that has gone")
+
+
+class InProcessInFlight:
+    """`InFlight` of the suite."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._start: Answer | None = None
+        self._complete = False
+        conversation.tell({"type": "http.request", "body": b"", "more_body": False})
+
+    def start(self, seconds: float = _SECONDS) -> Answer:
+        if self._start is None:
+            message = self._conversation.next(seconds)
+            if message is None:
+                raise CutShortError("the app sent no answer")
+            self._start = Answer(message["status"], decoded(message["headers"]), b"")
+        return self._start
+
+    def read(self, seconds: float = _SECONDS) -> bytes:
+        self.start(seconds)
+        while not self._complete:
+            message = self._conversation.next(seconds)
+            if message is None:
+                raise CutShortError("the app did not complete its answer")
+            self._complete = not message.get("more_body", False)
+            if message.get("body", b""):
+                return bytes(message["body"])
+        return b""
+
+    def answer(self, seconds: float = _SECONDS) -> Answer:
+        body = b"".join(iter(lambda: self.read(seconds), b""))
+        return replace(self.start(), body=body)
+
+    def hang_up(self) -> None:
+        self._conversation.end({"type": "http.disconnect"})
+
+
+class InProcessWebSocket:
+    """`WebSocket` of the suite. Raises `RefusedError` where the app does not accept."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._closed: Closed | None = None
+        conversation.tell({"type": "websocket.connect"})
+        message = conversation.next(_SECONDS) or {"type": "nothing"}
+        if message["type"] != "websocket.accept":
+            conversation.end({"type": "websocket.disconnect", "code": 1006})
+            # A close before the handshake is answered 403: ASGI specification, "Close - send event". Anything
+            # but the extension for other answers is an error of the app's.
+            status = {
+                "websocket.close": 403,
+                "websocket.http.response.start": message.get("status"),
+            }.get(message["type"], 500)
+            raise RefusedError(Answer(status or 500, [], b""))
+
+    def send(self, *fragments: str | bytes) -> None:
+        texts = [fragment for fragment in fragments if isinstance(fragment, str)]
+        binary = [fragment for fragment in fragments if isinstance(fragment, bytes)]
+        data = {"text": None, "bytes": b"".join(binary)} if binary else {"text": "".join(texts)}
+        self._conversation.tell({"type": "websocket.receive", **data})
+
+    def receive(self, seconds: float = _SECONDS) -> str | bytes | Closed:
+        if self._closed is not None:
+            return self._closed
+        message = self._conversation.next(seconds)
+        if message is not None and message["type"] == "websocket.send":
+            text: str | None = message.get("text")
+            return bytes(message["bytes"]) if text is None else text
+        self._closed = Closed(1006 if message is None else message.get("code", 1000))
+        return self._closed
+
+    def close(self, code: int = 1000) -> None:
+        self._closed = Closed(code)
+        self._conversation.end({"type": "websocket.disconnect", "code": code})
+
+    def hang_up(self) -> None:
+        code = 1006 if self._closed is None else self._closed.code
+        self._closed = Closed(code)
+        self._conversation.end({"type": "websocket.disconnect", "code": code})
+
+
+def decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers]
 
 
 def scope_of(request: Request, mount: Mount) -> Scope:
@@ -121,6 +291,20 @@ def scope_of(request: Request, mount: Mount) -> Scope:
     }
 
 
+def websocket_scope_of(request: Request, mount: Mount) -> Scope:
+    """The scope of a handshake, with the extension that lets an app refuse it in its own words."""
+    scope = scope_of(request, mount)
+    del scope["method"]
+    extensions: dict[str, dict[str, str]] = {"websocket.http.response": {}}
+    return {
+        **scope,
+        "type": "websocket",
+        "scheme": "ws",
+        "subprotocols": [],
+        "extensions": extensions,
+    }
+
+
 def encoded(value: str | bytes) -> bytes:
     """A header's bytes: text is UTF-8, as Connect writes it."""
     return value if isinstance(value, bytes) else value.encode("utf-8")
@@ -139,6 +323,9 @@ def environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
+IN_PROCESS = frozenset(Power) - {Power.DATABASE, Power.PROCESS}
+
+
 @dataclass(frozen=True)
 class InProcessClient(Client):
     """`client` of the suite, for apps in this process."""
@@ -146,7 +333,8 @@ class InProcessClient(Client):
     framework: Framework
     host: Host
     mount: Mount
-    powers: frozenset[Power] = frozenset(Power)
+    powers: frozenset[Power] = IN_PROCESS
+    waived: frozenset[str] = frozenset()
     trust: bool = True
     exchanges: list[Exchange] = field(default_factory=list)
     observations: list[str] = field(default_factory=list)
@@ -158,6 +346,37 @@ class InProcessClient(Client):
         self.exchanges.append(Exchange(request, answer, self.mount, self.trust))
         assert b"Traceback (most recent call last)" not in answer.body
         return answer
+
+    def together(self, requests: Sequence[Request]) -> list[Timed]:
+        with environment("CONNECT_HEADERS", "trust" if self.trust else "ignore"):
+            return self.host.together([scope_of(request, self.mount) for request in requests])
+
+    @contextmanager
+    def begin(self, method: str, target: str, headers: Headers = ()) -> Iterator[InFlight]:
+        scope = scope_of(Request(method, target, headers), self.mount)
+        with environment("CONNECT_HEADERS", "trust" if self.trust else "ignore"):
+            request = InProcessInFlight(self.host.open(scope))
+            try:
+                yield request
+            finally:
+                request.hang_up()
+
+    @contextmanager
+    def websocket(self, target: str, headers: Headers = ()) -> Iterator[WebSocket]:
+        scope = websocket_scope_of(Request("GET", target, headers), self.mount)
+        with environment("CONNECT_HEADERS", "trust" if self.trust else "ignore"):
+            websocket = InProcessWebSocket(self.host.open(scope))
+            try:
+                yield websocket
+            finally:
+                websocket.hang_up()
+
+    @property
+    def database(self) -> "Database":
+        raise NotImplementedError(Power.DATABASE)
+
+    def process(self, **environment: str | None) -> AbstractContextManager[FreshApp]:
+        raise NotImplementedError(Power.PROCESS)
 
     def untrusting(self) -> "InProcessClient":
         # Without trust a header tells no prefix.

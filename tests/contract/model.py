@@ -151,9 +151,12 @@ class WebSocket(Protocol):
 class FreshApp(Protocol):
     """A process of an app that one case has for itself."""
 
-    client: "Client"
-    """Raises `ConnectionError` for an app that has ended."""
-    pid: int
+    @property
+    def client(self) -> "Client":
+        """Reaches the process; raises `ConnectionError` once it has ended."""
+
+    @property
+    def pid(self) -> int: ...
 
     def terminate(self) -> None:
         """SIGTERM, which is not waited for."""

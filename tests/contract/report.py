@@ -25,6 +25,7 @@ class Result:
     app: str
     server: str
     mount: str
+    store: str
     outcome: Outcome
     observed: list[str] = field(default_factory=list)
     reason: str | None = None
@@ -33,7 +34,7 @@ class Result:
 
 def result(case_id: str, target: Target, outcome: Outcome, **more: Any) -> Result:
     app = target.framework.name if target.framework else "unknown"
-    return Result(case_id, app, target.server, target.mount.id, outcome, **more)
+    return Result(case_id, app, target.server, target.mount.id, target.store, outcome, **more)
 
 
 def shown(request: Request) -> dict[str, Any]:

@@ -2,7 +2,11 @@
 
 import socket
 import ssl
+import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -10,13 +14,86 @@ from urllib.parse import urlsplit
 import h11
 
 from tests.contract.in_process import encoded
-from tests.contract.model import Answer, Client, Exchange, Headers, Mount, Power, Request
+from tests.contract.model import (
+    Answer,
+    Client,
+    CutShortError,
+    Exchange,
+    FreshApp,
+    Headers,
+    InFlight,
+    LateError,
+    Mount,
+    Power,
+    Request,
+    Timed,
+    WebSocket,
+)
+from tests.contract.websockets import SocketWebSocket
+from tests.postgresql import Database
 
 _SECONDS = 30.0
 
 
-class ClosedError(Exception):
+class ClosedError(CutShortError):
     """The server closed the connection instead of answering."""
+
+
+class Reader:
+    """Reads one answer off a connection as it arrives."""
+
+    def __init__(self, sock: socket.socket, parser: h11.Connection, request: Request) -> None:
+        self._socket = sock
+        self._parser = parser
+        self._asked = f"{request.method} {request.target}"
+        self._heard = False
+        self._ended = False
+        parser.send(h11.Request(method=request.method, target="/", headers=[("Host", "parser")]))
+        parser.send(h11.EndOfMessage())
+
+    def start(self, seconds: float) -> Answer:
+        """The head of the answer. Raises `ClosedError`, `CutShortError`, `LateError`."""
+        deadline = time.monotonic() + seconds
+        while not isinstance(event := self._next_event(deadline), h11.Response):
+            pass  # 1xx, RFC 9110 section 15.2: more is to come.
+        pairs = [(n.decode("ascii").lower(), v.decode("latin-1")) for n, v in event.headers]
+        return Answer(event.status_code, pairs, b"")
+
+    def read(self, seconds: float) -> bytes:
+        """The next piece of the body, empty at its end. Raises `CutShortError`, `LateError`."""
+        event = self._next_event(time.monotonic() + seconds)
+        if isinstance(event, h11.Data):
+            return bytes(event.data)
+        leftover, _ = self._parser.trailing_data
+        assert not leftover, f"{self._asked}: bytes after the answer: {leftover[:80]!r}"
+        return b""
+
+    def _next_event(self, deadline: float) -> object:
+        while True:
+            try:
+                event = self._parser.next_event()
+            except h11.RemoteProtocolError as error:
+                if self._ended:
+                    raise CutShortError(f"{self._asked}: {error}") from error
+                raise
+            if event is not h11.NEED_DATA:
+                return event
+            self._parser.receive_data(self._receive(deadline))
+
+    def _receive(self, deadline: float) -> bytes:
+        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+        try:
+            data = self._socket.recv(65536)
+        except TimeoutError as error:
+            raise LateError(f"{self._asked}: nothing came in time") from error
+        except ConnectionError as error:
+            kind = CutShortError if self._heard else ClosedError
+            raise kind(f"{self._asked}: {error}") from error
+        if not data and not self._heard:
+            raise ClosedError(f"{self._asked}: the connection was closed before an answer")
+        self._heard = True
+        self._ended = not data
+        return data
 
 
 class Connection:
@@ -29,6 +106,7 @@ class Connection:
     """
 
     def __init__(self, url: str, authorization: str = "") -> None:
+        self._url = url, authorization
         parts = urlsplit(url)
         assert parts.hostname is not None
         self.host = parts.netloc.rpartition("@")[2]
@@ -41,6 +119,11 @@ class Connection:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def open(self) -> None:
+        """Connects, where it is not connected. Raises `OSError`."""
+        if self._socket is None:
+            self._socket = self._open()
 
     def _open(self) -> socket.socket:
         self._parser = h11.Connection(h11.CLIENT)
@@ -68,54 +151,120 @@ class Connection:
             raise
 
     def _exchange(self, sock: socket.socket, request: Request) -> Answer:
-        headers = [("Host", self.host), *request.headers, *self._authorization]
-        lines = [f"{request.method} {request.target} HTTP/1.1".encode("ascii")]
-        lines += [name.encode("ascii") + b": " + encoded(value) for name, value in headers]
-        sock.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
-        self._parser.send(
-            h11.Request(method=request.method, target="/", headers=[("Host", "parser")])
-        )
-        self._parser.send(h11.EndOfMessage())
-
-        start: h11.Response | None = None
-        body = bytearray()
-        heard = False
-        while True:
-            match event := self._parser.next_event():
-                case h11.NEED_DATA:
-                    data = sock.recv(65536)
-                    if not data and not heard:
-                        raise ClosedError(f"{self.host} closed the connection before an answer")
-                    heard = True
-                    self._parser.receive_data(data)
-                case h11.Response():
-                    start = event
-                case h11.Data():
-                    body += event.data
-                case h11.EndOfMessage():
-                    break
-        assert start is not None
-        leftover, _ = self._parser.trailing_data
-        assert not leftover, (
-            f"{request.method} {request.target}: bytes after the answer: {leftover[:80]!r}"
-        )
+        reader = self._write(sock, request)
+        answer = reader.start(_SECONDS)
+        body = b"".join(iter(lambda: reader.read(_SECONDS), b""))
         if self._parser.their_state is h11.DONE:
             self._parser.start_next_cycle()
         else:
             self.close()
-        pairs = [(n.decode("ascii").lower(), v.decode("latin-1")) for n, v in start.headers]
-        return Answer(start.status_code, pairs, bytes(body))
+        return replace(answer, body=body)
+
+    def _write(self, sock: socket.socket, request: Request) -> Reader:
+        headers = [("Host", self.host), *request.headers, *self._authorization]
+        lines = [f"{request.method} {request.target} HTTP/1.1".encode("ascii")]
+        lines += [name.encode("ascii") + b": " + encoded(value) for name, value in headers]
+        sock.settimeout(_SECONDS)
+        sock.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
+        return Reader(sock, self._parser, request)
+
+    def another(self) -> "Connection":
+        """A connection to the same server, not yet opened."""
+        return Connection(*self._url)
+
+    def begin(self, request: Request) -> Reader:
+        """Sends it on a connection opened for it. Raises `OSError` where the server cannot be reached."""
+        assert self._socket is None
+        self._socket = self._open()
+        return self._write(self._socket, request)
+
+    def websocket(self, target: str, headers: Headers) -> SocketWebSocket:
+        """Opened on a socket of its own; raises what `SocketWebSocket` raises, and `OSError`."""
+        pairs = [(n.encode("ascii"), encoded(v)) for n, v in (*headers, *self._authorization)]
+        return SocketWebSocket(self._open(), self.host, target, pairs)
 
 
-ON_SERVERS = frozenset(Power) - {Power.SCOPE}
+def all_together(connection: Connection, requests: Sequence[Request]) -> list[Timed]:
+    """Raises what the first request that fails raises."""
+    if not requests:
+        return []
+    # Opened first: otherwise some requests would wait for the others' connections.
+    connections = [connection.another() for _ in requests]
+    barrier = threading.Barrier(len(requests))
+
+    def ask(own: Connection, request: Request) -> Timed:
+        try:
+            own.open()
+        except BaseException:
+            barrier.abort()
+            raise
+        barrier.wait()
+        begun = time.perf_counter()
+        answer = own.send(request)
+        return Timed(answer, time.perf_counter() - begun)
+
+    try:
+        with ThreadPoolExecutor(len(requests)) as threads:
+            asked = [threads.submit(ask, *each) for each in zip(connections, requests, strict=True)]
+        return [one.result() for one in asked]
+    finally:
+        for own in connections:
+            own.close()
+
+
+class SocketInFlight(InFlight):
+    """Opened and sent when it is made; raises `OSError` where the server cannot be reached."""
+
+    def __init__(self, connection: Connection, request: Request) -> None:
+        self._connection = connection
+        self.seen: Answer | None = None
+        """What has been read so far."""
+        try:
+            self._reader = connection.begin(request)
+        except BaseException:
+            connection.close()
+            raise
+
+    def start(self, seconds: float = 10.0) -> Answer:
+        if self.seen is None:
+            self.seen = self._reader.start(seconds)
+        return replace(self.seen, body=b"")
+
+    def read(self, seconds: float = 10.0) -> bytes:
+        self.start(seconds)
+        piece = self._reader.read(seconds)
+        assert self.seen is not None
+        self.seen = replace(self.seen, body=self.seen.body + piece)
+        return piece
+
+    def hang_up(self) -> None:
+        self._connection.close()
 
 
 class Server(Protocol):
     """Where an app of this suite can be reached."""
 
+    @property
+    def database(self) -> Database | None: ...
+
     def connect(self, mount: Mount, *, trust: bool) -> Connection: ...
 
     def log(self) -> str: ...
+
+    def process(
+        self, mount: Mount, environment: Mapping[str, str | None]
+    ) -> AbstractContextManager["FreshServer"]: ...
+
+
+class FreshServer(Server, Protocol):
+    """A server of one process, for one case."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def terminate(self) -> None: ...
+
+    def exit_code(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -124,21 +273,65 @@ class SocketClient(Client):
 
     server: Server
     mount: Mount
-    powers: frozenset[Power] = ON_SERVERS
+    powers: frozenset[Power]
+    waived: frozenset[str] = frozenset()
     trust: bool = True
     exchanges: list[Exchange] = field(default_factory=list)
     observations: list[str] = field(default_factory=list)
 
-    def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
-        request = Request(method, target, headers)
+    def _connection(self) -> Connection:
+        return self.server.connect(self.mount, trust=self.trust)
+
+    def _sent(self, request: Request) -> Request:
+        """The request as it has to be sent in order to come through the mount."""
         prefix = self.mount.prefix if self.mount.path == "included" else ""
+        headers = request.headers
         if self.mount.base_url:
             headers = [*headers, ("RStudio-Connect-App-Base-URL", self.mount.external_url)]
-        connection = self.server.connect(self.mount, trust=self.trust)
-        answer = connection.send(Request(method, prefix + target, headers))
+        return Request(request.method, prefix + request.target, headers)
+
+    def _record(self, request: Request, answer: Answer) -> Answer:
         self.exchanges.append(Exchange(request, answer, self.mount, self.trust))
         assert b"Traceback (most recent call last)" not in answer.body
         return answer
+
+    def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
+        request = Request(method, target, headers)
+        return self._record(request, self._connection().send(self._sent(request)))
+
+    def together(self, requests: Sequence[Request]) -> list[Timed]:
+        answers = all_together(self._connection(), [self._sent(request) for request in requests])
+        for request, timed in zip(requests, answers, strict=True):
+            self._record(request, timed.answer)
+        return answers
+
+    @contextmanager
+    def begin(self, method: str, target: str, headers: Headers = ()) -> Iterator[InFlight]:
+        sent = self._sent(Request(method, target, headers))
+        request = SocketInFlight(self._connection().another(), sent)
+        try:
+            yield request
+        finally:
+            request.hang_up()
+
+    @contextmanager
+    def websocket(self, target: str, headers: Headers = ()) -> Iterator[WebSocket]:
+        sent = self._sent(Request("GET", target, headers))
+        websocket = self._connection().websocket(sent.target, sent.headers)
+        try:
+            yield websocket
+        finally:
+            websocket.hang_up()
+
+    @property
+    def database(self) -> Database:
+        assert self.server.database is not None, Power.DATABASE
+        return self.server.database
+
+    @contextmanager
+    def process(self, **environment: str | None) -> Iterator[FreshApp]:
+        with self.server.process(self.mount, environment) as server:
+            yield SocketFreshApp(replace(self, server=server), server)
 
     def untrusting(self) -> "SocketClient":
         # Without trust a header tells no prefix.
@@ -163,6 +356,32 @@ class SocketClient(Client):
         return log
 
 
+@dataclass
+class SocketFreshApp:
+    """`FreshApp` of the suite."""
+
+    client: SocketClient
+    server: FreshServer
+
+    @property
+    def pid(self) -> int:
+        return self.server.pid
+
+    def terminate(self) -> None:
+        self.server.terminate()
+
+    def wait(self, seconds: float) -> int:
+        deadline = time.monotonic() + seconds
+        while (code := self.server.exit_code()) is None:
+            if time.monotonic() > deadline:
+                raise LateError(f"process {self.pid} is still there after {seconds:g} s")
+            time.sleep(0.01)
+        return code
+
+    def log(self) -> str:
+        return self.server.log()
+
+
 @dataclass(frozen=True)
 class DeployedClient(Client):
     """`client` of the suite, for an app that somebody else runs: `make test-url`."""
@@ -170,15 +389,47 @@ class DeployedClient(Client):
     connection: Connection
     mount: Mount
     powers: frozenset[Power]
+    waived: frozenset[str] = frozenset()
     exchanges: list[Exchange] = field(default_factory=list)
     observations: list[str] = field(default_factory=list)
 
     def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
         request = Request(method, target, headers)
-        answer = self.connection.send(Request(method, self.mount.prefix + target, headers))
+        answer = self.connection.send(self._sent(request))
         self.exchanges.append(Exchange(request, answer, self.mount, trust=True))
         assert b"Traceback (most recent call last)" not in answer.body
         return answer
+
+    def _sent(self, request: Request) -> Request:
+        return Request(request.method, self.mount.prefix + request.target, request.headers)
+
+    def together(self, requests: Sequence[Request]) -> list[Timed]:
+        return all_together(self.connection, [self._sent(request) for request in requests])
+
+    @contextmanager
+    def begin(self, method: str, target: str, headers: Headers = ()) -> Iterator[InFlight]:
+        sent = self._sent(Request(method, target, headers))
+        request = SocketInFlight(self.connection.another(), sent)
+        try:
+            yield request
+        finally:
+            request.hang_up()
+
+    @contextmanager
+    def websocket(self, target: str, headers: Headers = ()) -> Iterator[WebSocket]:
+        sent = self._sent(Request("GET", target, headers))
+        websocket = self.connection.websocket(sent.target, sent.headers)
+        try:
+            yield websocket
+        finally:
+            websocket.hang_up()
+
+    @property
+    def database(self) -> Database:
+        raise NotImplementedError(Power.DATABASE)
+
+    def process(self, **environment: str | None) -> AbstractContextManager[FreshApp]:
+        raise NotImplementedError(Power.PROCESS)
 
     def untrusting(self) -> Client:
         raise NotImplementedError(Power.FORGE)

@@ -1,9 +1,11 @@
 """What the suite runs against: every app, on every server, through every mount."""
 
 import os
+import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -12,10 +14,13 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from rehearsal.frameworks import ROOT, Framework
+from rehearsal.gateway import Gateway, Route, RoutingTable
 from rehearsal.processes import AppProcess, ServerKind
-from tests.contract.in_process import Host, InProcessClient, load
+from rehearsal.serving import serving
+from tests.contract.in_process import IN_PROCESS, Host, InProcessClient, load
 from tests.contract.model import Case, Mount, Power
-from tests.contract.sockets import ON_SERVERS, Connection, DeployedClient, SocketClient
+from tests.contract.sockets import Connection, DeployedClient, SocketClient
+from tests.postgresql import Cluster, Database
 
 LOGS = ROOT / "build" / "contract"
 
@@ -27,7 +32,22 @@ PREFIXES = {
     "vanity": "/vanity/name",
 }
 
-ServerName = Literal["in process", "uvicorn", "hypercorn", "deployed"]
+ServerName = Literal["in process", "uvicorn", "hypercorn", "gateway", "deployed"]
+"""`gateway`: uvicorn behind the gateway of the rehearsal."""
+
+StoreName = Literal["json", "postgresql"]
+
+# The gateway takes the prefix away, and tells it in the header alone; the client sees neither.
+GATEWAY = Mount("content, header, stripped", PREFIXES["content"], path="included")
+
+# One mount for each server: where an app is mounted has nothing to do with where its greetings come from.
+WITH_DATABASE: dict[ServerName, Mount] = {
+    "uvicorn": Mount(
+        "content, header, included", PREFIXES["content"], base_url=True, path="included"
+    ),
+    "hypercorn": Mount("content, included", PREFIXES["content"], root_path=True, path="included"),
+    "gateway": GATEWAY,
+}
 
 
 def mounts(server: ServerName) -> Iterator[Mount]:
@@ -52,15 +72,43 @@ class Target:
     server: ServerName
     mount: Mount
     framework: Framework | None = None
+    store: StoreName = "json"
 
     @property
     def id(self) -> str:
         app = self.framework.name if self.framework else "app"
-        return f"{app}-{self.server}-{self.mount.id}"
+        store = "" if self.store == "json" else f"-{self.store}"
+        return f"{app}-{self.server}-{self.mount.id}{store}"
+
+    @property
+    def group(self) -> str:
+        """What runs on the same processes, and so belongs into one process of the suite."""
+        return f"{self.framework.name if self.framework else 'app'}-{self.server}-{self.store}"
+
+    @property
+    def powers(self) -> frozenset[Power]:
+        """What the harness can do there; of a deployed app it depends on the key."""
+        if self.server == "in process":
+            return IN_PROCESS
+        powers = frozenset(Power) - {Power.SCOPE}
+        if self.server == "gateway":
+            # The gateway sets Connect's headers itself, and lets nobody else.
+            powers -= {Power.FORGE, Power.PREFIX}
+        if self.store == "json":
+            powers -= {Power.DATABASE}
+            if self.mount.prefix and self.server != "gateway":
+                # That an app can be started again does not depend on its mount, and takes its time.
+                powers -= {Power.PROCESS}
+        return powers
 
     def takes(self, case: Case) -> bool:
         """Whether the case means anything there; on deployed apps it is skipped in the open instead."""
-        return self.server in ("in process", "deployed") or case.needs <= ON_SERVERS
+        if self.server == "deployed":
+            return True
+        # With a database STORE-1 replays version 1; how the gateway hands it on, `make test-rehearsal` does.
+        if case.version == 1 and (self.store == "postgresql" or self.server == "gateway"):
+            return False
+        return case.needs <= self.powers
 
     @property
     def waivers(self) -> dict[str, str]:
@@ -71,48 +119,136 @@ class Target:
         return waivers
 
 
-def environment_of(*, trust: bool) -> dict[str, str]:
+def targets_of(framework: Framework, server: ServerName) -> Iterator[Target]:
+    """Everything of one app on one server that the suite looks at."""
+    if server == "gateway":
+        yield Target(server, GATEWAY, framework)
+    else:
+        for mount in mounts(server):
+            yield Target(server, mount, framework)
+    if server in WITH_DATABASE:
+        yield Target(server, WITH_DATABASE[server], framework, "postgresql")
+
+
+def environment_of(*, trust: bool, database: Database | None = None) -> dict[str, str]:
     """All that an app's process finds in its environment."""
-    return {"PATH": os.environ["PATH"], "CONNECT_HEADERS": "trust" if trust else "ignore"}
+    environment = {"PATH": os.environ["PATH"], "CONNECT_HEADERS": "trust" if trust else "ignore"}
+    return environment if database is None else environment | {"GREETINGS_URL": database.url}
+
+
+class Served:
+    """One process of an app, and the gateway in front of it where there is one; ended with its context."""
+
+    def __init__(
+        self,
+        target: Target,
+        mount: Mount,
+        environment: Mapping[str, str],
+        log: Path,
+    ) -> None:
+        assert target.framework is not None
+        kind: ServerKind = "hypercorn" if target.server == "hypercorn" else "uvicorn"
+        self._stack = ExitStack()
+        self.app = self._stack.enter_context(
+            AppProcess(
+                target.framework.entrypoint,
+                server=kind,
+                root_path=mount.prefix if mount.root_path else "",
+                environment=environment,
+                command=[sys.executable, "-m", "tests.contract.serve", kind],
+                log=log,
+            )
+        )
+        self.url = self.app.url
+        if target.server == "gateway":
+            route = Route(mount.prefix, self.app.port, strip_prefix=True, base_url=True)
+            gateway = Gateway(RoutingTable.of(route).resolve)
+            self.url = self._stack.enter_context(serving(gateway))
+        self._connection = Connection(self.url)
+        self._stack.callback(self._connection.close)
+        self.database: Database | None = None
+
+    def connect(self, mount: Mount, *, trust: bool) -> Connection:
+        return self._connection
+
+    def process(
+        self, mount: Mount, environment: Mapping[str, str | None]
+    ) -> AbstractContextManager["Served"]:
+        raise NotImplementedError(Power.PROCESS)
+
+    @property
+    def pid(self) -> int:
+        return self.app.pid
+
+    def terminate(self) -> None:
+        self.app.terminate()
+
+    def exit_code(self) -> int | None:
+        return self.app.exit_code()
+
+    def log(self) -> str:
+        """Everything since its start."""
+        return self.app.log.read_text(encoding="utf-8", errors="replace")
+
+    def close(self) -> None:
+        self._stack.close()
 
 
 @dataclass
 class Servers:
     """One app on one kind of server: a process for each `--root-path` and each kind of trust, when needed."""
 
-    framework: Framework
-    kind: ServerKind
+    target: Target
+    database: Database | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
-    _processes: dict[tuple[str, bool], AppProcess] = field(default_factory=dict)
-    _connections: dict[tuple[str, bool], Connection] = field(default_factory=dict)
+    _served: dict[tuple[str, bool], Served] = field(default_factory=dict)
     _logs_read: dict[Path, int] = field(default_factory=dict)
+    _fresh: int = 0
 
     def connect(self, mount: Mount, *, trust: bool) -> Connection:
         key = (mount.prefix if mount.root_path else "", trust)
-        if key not in self._connections:
-            process = self._stack.enter_context(self._start(*key)).wait_until_ready()
-            self._processes[key] = process
-            self._connections[key] = connection = Connection(process.url)
-            self._stack.callback(connection.close)
-        return self._connections[key]
+        if key not in self._served:
+            served = self._start(mount, trust, {}, f"{len(self._served)}")
+            self._stack.callback(served.close)
+            served.app.wait_until_ready()
+            self._served[key] = served
+        return self._served[key].connect(mount, trust=trust)
 
-    def _start(self, root_path: str, trust: bool) -> AppProcess:
-        return AppProcess(
-            self.framework.entrypoint,
-            server=self.kind,
-            root_path=root_path,
-            environment=environment_of(trust=trust),
-            command=[sys.executable, "-m", "tests.contract.serve", self.kind],
-            log=LOGS / f"{self.framework.name}-{self.kind}-{len(self._processes)}.log",
+    def _start(
+        self, mount: Mount, trust: bool, changes: Mapping[str, str | None], name: str
+    ) -> Served:
+        environment = environment_of(trust=trust, database=self.database)
+        changed = {**environment, **changes}
+        return Served(
+            self.target,
+            mount,
+            {key: value for key, value in changed.items() if value is not None},
+            LOGS / f"{self.target.group}-{name}.log",
         )
 
+    @contextmanager
+    def process(self, mount: Mount, environment: Mapping[str, str | None]) -> Iterator[Served]:
+        """A process more, until it takes connections or has ended."""
+        self._fresh += 1
+        served = self._start(mount, True, environment, f"fresh-{self._fresh}")
+        served.database = self.database
+        try:
+            deadline = time.monotonic() + 30
+            while served.exit_code() is None and not served.app.is_listening():
+                assert time.monotonic() < deadline, served.log()
+                time.sleep(0.02)
+            yield served
+        finally:
+            served.close()
+
     def log(self) -> str:
-        """What all of its processes have logged since the last call."""
+        """What all of its processes have logged since the last call, but for those of one case."""
         texts = []
-        for process in self._processes.values():
-            content = process.log.read_bytes()
-            texts.append(content[self._logs_read.get(process.log, 0) :])
-            self._logs_read[process.log] = len(content)
+        for served in self._served.values():
+            file = served.app.log
+            content = file.read_bytes()
+            texts.append(content[self._logs_read.get(file, 0) :])
+            self._logs_read[file] = len(content)
         return b"".join(texts).decode("utf-8", "replace")
 
     def close(self) -> None:
@@ -125,31 +261,46 @@ class Hosts:
     def __init__(self) -> None:
         self._in_process: dict[str, Host] = {}
         self._servers: Servers | None = None
+        self._stack = ExitStack()
+        self._cluster: Cluster | None = None
 
     def client(self, target: Target) -> InProcessClient | SocketClient:
         """A client for one of the apps of this repository."""
         assert target.framework is not None
+        waived = frozenset(target.waivers)
         if target.server == "in process":
-            return InProcessClient(target.framework, self._host(target.framework), target.mount)
-        assert target.server != "deployed"
-        running = self._servers
-        if running is None or (running.framework, running.kind) != (
-            target.framework,
-            target.server,
-        ):
+            host = self._host(target.framework)
+            return InProcessClient(target.framework, host, target.mount, waived=waived)
+        if self._servers is None or self._servers.target.group != target.group:
             self.stop_servers()
-            self._servers = Servers(target.framework, target.server)
-        assert self._servers is not None
-        return SocketClient(self._servers, target.mount)
+            database = self._database(target) if target.store == "postgresql" else None
+            self._servers = Servers(target, database)
+        return SocketClient(self._servers, target.mount, target.powers, waived)
 
     def _host(self, framework: Framework) -> Host:
         if framework.name not in self._in_process:
             self._in_process[framework.name] = Host(load(framework))
         return self._in_process[framework.name]
 
+    def _database(self, target: Target) -> Database:
+        """A database of the target's own, prepared as a user would."""
+        if self._cluster is None:
+            self._cluster = self._stack.enter_context(Cluster())
+        database = self._cluster.create_database(target.group.replace("-", "_"))
+        subprocess.run(
+            [sys.executable, "-m", "shared.database"],
+            cwd=ROOT,
+            env=environment_of(trust=False, database=database),
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        return database
+
     def stop_servers(self) -> None:
         if self._servers is not None:
             self._servers.close()
+            if self._servers.database is not None:
+                self._servers.database.drop()
             self._servers = None
 
     def close(self) -> None:
@@ -157,6 +308,7 @@ class Hosts:
         for host in self._in_process.values():
             host.close()
         self._in_process.clear()
+        self._stack.close()
 
 
 def deployed_target(url: str, framework: Framework | None) -> Target:

@@ -115,8 +115,8 @@ def _(client: Client) -> None:
                         "text": f"{greeting['text']}, {user}!",
                     }
         with client.untrusting().websocket("/live", [(CREDENTIALS, '{"user":"ada"}')]) as websocket:
-            greeting = ask(websocket, lang="en", greet=True)
-            assert greeting == {"lang": "en", "text": "Hello, stranger!"}
+            answered = ask(websocket, lang="en", greet=True)
+            assert answered == {"lang": "en", "text": "Hello, stranger!"}
         with client.websocket("/live", [(CREDENTIALS, "ada")]) as websocket:
             refused(websocket, 400, f"{CREDENTIALS} must be a JSON object with a user.")
             assert closing(websocket) == POLICY_VIOLATION

@@ -44,7 +44,7 @@ def _(client: Client) -> None:
         "store": "postgresql",
     }
     first = [c for c in CASES.values() if c.version == 1 and c.needs <= client.powers]
-    assert {c.id for c in first} >= {"GREETINGS-1", "HELLO-2", "PAGES-3", "DOCS-3", "HTTP-3"}
+    assert {c.id for c in first} >= {"GREETINGS-1", "HELLO-1", "PAGES-3", "DOCS-3", "HTTP-3"}
     for case in first:
         if case.id in client.waived:
             with pytest.raises(AssertionError):
