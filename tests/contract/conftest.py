@@ -68,11 +68,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         found = metafunc.config.stash[targets]
         pairs = [(t, c) for t in found for c in CASES.values() if t.takes(c)]
         ids = [f"{target.id}-{case.id}" for target, case in pairs]
-        groups = [pytest.mark.xdist_group(target.group) for target, _ in pairs]
-        params = [
-            pytest.param(*p, id=i, marks=g) for p, i, g in zip(pairs, ids, groups, strict=True)
-        ]
-        metafunc.parametrize(("target", "case"), params)
+        metafunc.parametrize(("target", "case"), pairs, ids=ids)
 
 
 @pytest.fixture(scope="session")
