@@ -8,7 +8,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/build/uv-cache
 export UV_PYTHON_DOWNLOADS ?= never
 export PLAYWRIGHT_BROWSERS_PATH ?= $(CURDIR)/build/browsers
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/build/pycache
-export API_KEY HOST PORT PROFILE NAME SERVER CONNECT_SERVER CONNECT_API_KEY RSCONNECT_FLAGS
+export API_KEY HOST PORT PROFILE NAME SERVER STORE CONNECT_SERVER CONNECT_API_KEY RSCONNECT_FLAGS
 
 # PYTHON=3.13 chooses another interpreter, with an environment of its own beside the default one.
 VENV := $(if $(PYTHON),build/venv-$(subst /,_,$(PYTHON)),.venv)
@@ -82,6 +82,10 @@ test-url: setup ## the contract for a deployed app: URL=https://... [API_KEY=...
 chromium: setup
 	@$(BIN)/python -m tests.chromium
 
+.PHONY: db
+db: setup ## prepare the database that GREETINGS_URL names: the table, and the greetings that it lacks
+	@$(BIN)/python -m shared.database
+
 .PHONY: rehearse
 rehearse: setup ## the stand-in for Connect as it was left, with URL and API keys (PROFILE=, PORT=)
 	@exec $(BIN)/python -m rehearsal rehearse
@@ -94,10 +98,10 @@ rehearse-logs: setup ## what deployed content printed: NAME=<name, vanity path o
 test-rehearsal: setup ## deploy all with rsconnect, the whole contract through the proxy under every profile (PROFILE=)
 	@$(BIN)/python -m tests.rehearsal.through_proxy $(PROFILE)
 
-bundle-%: setup %_app/app.py ## stage build/bundles/<name>/, ready for rsconnect, and try it
+bundle-%: setup %_app/app.py ## stage build/bundles/<name>/, ready for rsconnect, and try it (STORE=postgres)
 	@$(BIN)/python -m rehearsal.bundle $*
 
-deploy-%: setup %_app/app.py ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY
+deploy-%: setup %_app/app.py ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY (STORE=postgres)
 	@$(BIN)/python -m rehearsal.deploy $*
 
 .PHONY: lock

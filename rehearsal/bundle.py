@@ -38,18 +38,20 @@ def bundle_lock(framework: Framework) -> Path:
     return bundle_folder(framework).with_name(f".{framework.name}.lock")
 
 
-def stage(framework: Framework) -> Path:
+def stage(framework: Framework, store: str | None = None) -> Path:
     """Puts the framework's files into its bundle folder and gives that folder.
+
+    With the requirements of the extra `store`, where one is named.
 
     The folder always holds either the bundle of before or the new one, whenever this process ends. The same
     files give the same bytes, modes and times. rsconnect's record of earlier deployments stays where it is.
     Raises `BundleError`, and `OSError` where the disk is full or not to be written.
     """
     with locked(bundle_lock(framework)):
-        return stage_locked(framework)
+        return stage_locked(framework, store)
 
 
-def stage_locked(framework: Framework) -> Path:
+def stage_locked(framework: Framework, store: str | None = None) -> Path:
     """As `stage`, for a caller that holds the lock on `bundle_lock` already."""
     bundle = bundle_folder(framework)
     staging = bundle.with_name(f".{framework.name}.staging")
@@ -59,7 +61,7 @@ def stage_locked(framework: Framework) -> Path:
     for left in (staging, replaced):
         shutil.rmtree(left, ignore_errors=True)
     try:
-        _write(staging, contents(framework))
+        _write(staging, contents(framework, store))
         if (bundle / RECORD).is_dir():
             shutil.copytree(bundle / RECORD, staging / RECORD)
         _put(staging, bundle, replaced)
@@ -136,8 +138,13 @@ def verify(bundle: Path) -> Upload:
     return upload
 
 
-def try_out(bundle: Path) -> None:
-    """The second half of `verify`."""
+# A database at which nothing listens: the driver has to be there, and greetings cannot be.
+_TRIALS = {"postgres": ({"GREETINGS_URL": "postgresql://127.0.0.1:1/greetings"}, 503)}
+
+
+def try_out(bundle: Path, store: str | None = None) -> None:
+    """The second half of `verify`; for a bundle with the driver of a database, without such a database."""
+    settings, greetings = _TRIALS.get(store or "", ({}, 200))
     build = bundle.parent.parent
     python = install(bundle / "requirements.txt", build / "environments")
     entrypoint = f"{bundle.name}_app.app:app"
@@ -146,7 +153,7 @@ def try_out(bundle: Path) -> None:
     app = AppProcess(
         entrypoint,
         log=build / "logs" / f"bundle-{bundle.name}.log",
-        environment=connect_environment("http://127.0.0.1", bundle.name, caches),
+        environment=connect_environment("http://127.0.0.1", bundle.name, caches | settings),
         directory=bundle,
         command=(str(python), "-m", "uvicorn"),
     )
@@ -157,18 +164,18 @@ def try_out(bundle: Path) -> None:
             reason = _reason(app.last_lines(1000)) or str(error)
             raise BundleError(f"{entrypoint} does not start from its bundle: {reason}") from None
         with httpx.Client(base_url=app.url, trust_env=False, timeout=30) as client:
-            for path in ("/", "/greetings"):
-                _check_answer(client, path, app.log)
+            for path, status in (("/", 200), ("/greetings", greetings)):
+                _check_answer(client, path, status, app.log)
 
 
-def _check_answer(client: httpx.Client, path: str, log: Path) -> None:
+def _check_answer(client: httpx.Client, path: str, status: int, log: Path) -> None:
     try:
         answer = f"{client.get(path).status_code}"
     except httpx.HTTPError as error:
         answer = f"nothing ({error})"
-    if answer != "200":
+    if answer != f"{status}":
         raise BundleError(
-            f"From its bundle the app answers GET {path} with {answer} instead of 200; its log is"
+            f"From its bundle the app answers GET {path} with {answer} instead of {status}; its log is"
             f" {shown(log)}."
         )
 
@@ -188,13 +195,16 @@ def _reason(log: Sequence[str]) -> str | None:
 # --- The command
 
 
-def make(framework: Framework) -> Path:
+def make(framework: Framework, store: str | None = None) -> Path:
     """Stages and verifies a bundle, saying how far it is; the caller holds the lock on `bundle_lock`."""
-    bundle = stage_locked(framework)
+    bundle = stage_locked(framework, store)
     print(inspect(bundle), flush=True)
     print("Installing its requirements and starting it ...", flush=True)
-    try_out(bundle)
-    print(f"{framework.entrypoint} starts and answers GET / and GET /greetings.", flush=True)
+    try_out(bundle, store)
+    print(
+        f"{framework.entrypoint} starts, and answers GET / and GET /greetings as it should.",
+        flush=True,
+    )
     return bundle
 
 
@@ -213,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise BundleError("Name one framework: python -m rehearsal.bundle <name>.")
         framework = find_framework(arguments[0])
         with locked(bundle_lock(framework)):
-            make(framework)
+            make(framework, os.environ.get("STORE") or None)
     except (BundleError, UnknownFrameworkError) as error:
         print(f"bundle: {error}", file=sys.stderr)
         return 1

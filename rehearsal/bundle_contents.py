@@ -17,8 +17,10 @@ class BundleError(Exception):
     """What keeps a bundle from leaving, in one sentence that names the file, the package or the line."""
 
 
-def contents(framework: Framework) -> dict[str, Path]:
+def contents(framework: Framework, store: str | None = None) -> dict[str, Path]:
     """The files of a framework's bundle: path inside it, with `/`, to the file that it is copied from.
+
+    `store` names the extra of the app's project whose packages the bundle's requirements list as well.
 
     They keep the paths that they have in the repository, but for the app's `pyproject.toml` and
     `requirements.txt`: rsconnect looks for those at the top. Raises `BundleError` where the app needs what a
@@ -26,12 +28,21 @@ def contents(framework: Framework) -> dict[str, Path]:
     how a file goes missing on the server, or a secret goes there.
     """
     root = framework.folder.parent
-    moved = ("pyproject.toml", "requirements.txt")
-    files = {name: framework.folder / name for name in moved}
-    for name, file in files.items():
+    locks = _locks(framework)
+    if store is not None and store not in locks:
+        known = ", ".join(locks) or "none"
+        raise BundleError(
+            f"{framework.name} has no requirements for STORE={store}; there are: {known}."
+        )
+    moved = ("pyproject.toml", "requirements.txt", *locks.values())
+    files = {
+        "pyproject.toml": framework.folder / "pyproject.toml",
+        "requirements.txt": framework.folder / (locks[store] if store else "requirements.txt"),
+    }
+    for file in files.values():
         _refuse_symlink(root, file)
         if not file.is_file():
-            raise BundleError(f"{framework.folder.name}/{name} is not there.")
+            raise BundleError(f"{framework.folder.name}/{file.name} is not there.")
 
     needed = needed_files(root, framework.entrypoint)
     readme = f"{framework.folder.name}/README.md"
@@ -45,6 +56,12 @@ def contents(framework: Framework) -> dict[str, Path]:
                 f" {framework.entrypoint} imports leads to it; use it there, or move it elsewhere."
             )
     return files | {path: root / path for path in needed}
+
+
+def _locks(framework: Framework) -> dict[str, str]:
+    """The names of the requirements files that `make lock` writes, by the extra that they include."""
+    names = sorted(file.name for file in framework.folder.glob("requirements-*.txt"))
+    return {name.removeprefix("requirements-").removesuffix(".txt"): name for name in names}
 
 
 def needed_files(root: Path, entrypoint: str) -> set[str]:

@@ -229,7 +229,7 @@ def deploy(
     """
     # Until the upload is over, nobody stages another bundle in its place.
     with locked(bundle_lock(framework)):
-        bundle = make(framework)
+        bundle = make(framework, environ.get("STORE") or None)
         print(f"Deploying to {target.url} ...", flush=True)
         if makes_new_content(bundle, target, flags) and not _has(flags, "new", "N"):
             print(

@@ -29,7 +29,9 @@ def test_the_command_stages_measures_and_tries_the_bundle(
     assert lines[0].endswith(" as uploaded (gzip); the largest:")
     assert len(lines[1:-2]) == 10
     assert lines[1].split() == [str(len(FILES["tiny_app/app.py"])), "B", "tiny_app/app.py"]
-    assert lines[-1] == "tiny_app.app:app starts and answers GET / and GET /greetings."
+    assert (
+        lines[-1] == "tiny_app.app:app starts, and answers GET / and GET /greetings as it should."
+    )
     assert said.err == ""
 
 
