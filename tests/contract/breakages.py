@@ -177,6 +177,37 @@ def silenced() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
+def changing_messages(change: Callable[[Message], Message]) -> Layer:
+    """A layer that replaces each message to a websocket's client."""
+
+    def layer(app: ASGIApp) -> ASGIApp:
+        async def changed(scope: Scope, receive: Receive, send: Send) -> None:
+            async def send_changed(message: Message) -> None:
+                await send(change(message))
+
+            await app(scope, receive, send_changed)
+
+        return changed
+
+    return layer
+
+
+def closing(code: int, other: int) -> Layer:
+    return changing_messages(
+        lambda message: {**message, "code": other} if message.get("code") == code else message
+    )
+
+
+def as_binary(message: Message) -> Message:
+    if message.get("text") is None:
+        return message
+    return {"type": message["type"], "bytes": message["text"].encode()}
+
+
+def without_last_event(answer: Answer) -> Answer:
+    return replace(answer, body=answer.body.rpartition(b"event: end")[0])
+
+
 def unvalidated() -> object:
     everything = re.compile(r"/.*", re.DOTALL)
     return patch.multiple(
@@ -358,4 +389,23 @@ BREAKAGES = [
     ),
     Breakage("MOUNT-1", "pages do not know the prefix", body('/content/[^/"]*', "")),
     Breakage("MOUNT-2", "any prefix is believed", under(unvalidated)),
+    Breakage(
+        "HEALTH-1",
+        "another store is named",
+        when_path("/health", spelled('"json"', '"postgresql"')),
+    ),
+    Breakage("LIVE-1", "binary data is closed as if all was well", closing(1003, 1000)),
+    Breakage("LIVE-1", "a long message is closed as if all was well", closing(1009, 1000)),
+    Breakage("LIVE-1", "the answer is binary", changing_messages(as_binary)),
+    Breakage(
+        "LIVE-2",
+        "nobody is known over the websocket",
+        request_headers(lambda _: None, CREDENTIALS),
+    ),
+    Breakage("STREAM-1", "the stream has no end", when_path("/stream", without_last_event)),
+    Breakage(
+        "STREAM-1",
+        "the stream is said to be text",
+        when_path("/stream", lambda a: replace(a, headers=[("content-type", "text/plain")])),
+    ),
 ]

@@ -1,11 +1,14 @@
 """`python -m tests.contract.serve uvicorn|hypercorn ...`: that server's command line, with a faulty store."""
 
+import os
 import sys
 from importlib import import_module
 
-from tests.contract import faults
+from tests.contract import faults, process_breakages
 
 faults.install()
+if what := os.environ.get(process_breakages.VARIABLE):
+    process_breakages.install(what)
 server = sys.argv.pop(1)
 main = (
     import_module(f"{server}.__main__").main

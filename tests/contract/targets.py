@@ -96,7 +96,7 @@ class Target:
             powers -= {Power.FORGE, Power.PREFIX}
         if self.store == "json":
             powers -= {Power.DATABASE}
-            if self.mount.prefix and self.server != "gateway":
+            if self.mount.prefix:
                 # That an app can be started again does not depend on its mount, and takes its time.
                 powers -= {Power.PROCESS}
         return powers
@@ -200,6 +200,8 @@ class Servers:
 
     target: Target
     database: Database | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Put over that of every process."""
     _stack: ExitStack = field(default_factory=ExitStack)
     _served: dict[tuple[str, bool], Served] = field(default_factory=dict)
     _logs_read: dict[Path, int] = field(default_factory=dict)
@@ -218,7 +220,7 @@ class Servers:
         self, mount: Mount, trust: bool, changes: Mapping[str, str | None], name: str
     ) -> Served:
         environment = environment_of(trust=trust, database=self.database)
-        changed = {**environment, **changes}
+        changed = {**environment, **self.environment, **changes}
         return Served(
             self.target,
             mount,
@@ -273,7 +275,7 @@ class Hosts:
             return InProcessClient(target.framework, host, target.mount, waived=waived)
         if self._servers is None or self._servers.target.group != target.group:
             self.stop_servers()
-            database = self._database(target) if target.store == "postgresql" else None
+            database = self.database(target) if target.store == "postgresql" else None
             self._servers = Servers(target, database)
         return SocketClient(self._servers, target.mount, target.powers, waived)
 
@@ -282,7 +284,7 @@ class Hosts:
             self._in_process[framework.name] = Host(load(framework))
         return self._in_process[framework.name]
 
-    def _database(self, target: Target) -> Database:
+    def database(self, target: Target) -> Database:
         """A database of the target's own, prepared as a user would."""
         if self._cluster is None:
             self._cluster = self._stack.enter_context(Cluster())

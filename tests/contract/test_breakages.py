@@ -10,6 +10,7 @@ from rehearsal.frameworks import Framework, find_frameworks
 from tests.contract.breakages import BREAKAGES, Breakage
 from tests.contract.in_process import InProcessClient
 from tests.contract.model import CASES, Level
+from tests.contract.process_breakages import PROCESS_BREAKAGES
 from tests.contract.targets import Hosts, Target, mounts
 
 MOUNT = next(mount for mount in mounts("in process") if mount.id == "content, included")
@@ -36,4 +37,5 @@ def test_a_broken_app_is_caught(breakage: Breakage, framework: Framework, hosts:
 
 def test_every_must_case_is_known_to_be_able_to_fail() -> None:
     proved = Counter(breakage.caught_by for breakage in BREAKAGES)
+    proved.update(breakage.caught_by for breakage in PROCESS_BREAKAGES)
     assert set(proved) == {case.id for case in CASES.values() if case.level is Level.MUST}

@@ -12,7 +12,17 @@ import pytest
 from tests.contract.cases import expect
 from tests.contract.cases.greetings import SEVEN
 from tests.contract.cases.slow import eventually, slowed
-from tests.contract.model import CASES, Client, Power, Request, Timed, must, should
+from tests.contract.model import (
+    CASES,
+    Client,
+    FreshApp,
+    LateError,
+    Power,
+    Request,
+    Timed,
+    must,
+    should,
+)
 
 LIST = Request("GET", "/greetings")
 
@@ -72,6 +82,7 @@ def _(client: Client) -> None:
         everything.sort(key=lambda greeting: greeting["lang"])
         assert expect.json_of(client.request("GET", "/greetings")) == everything
 
+        assert client.request("GET", "/greetings/en").json()["text"] == "Hello"
         database.execute("UPDATE greetings SET text = 'Hi' WHERE lang = 'en'")
         found = expect.json_of(client.request("GET", "/greetings/en"))
         assert found == {"lang": "en", "text": "Hi"}
@@ -114,6 +125,7 @@ def _(client: Client) -> None:
         cluster.stop()
         try:
             app = stack.enter_context(client.process())
+            assert running(app), app.log()
             for target in ("/greetings", "/greetings/en", "/greetings/stream", "/health"):
                 unavailable(app.client, target)
             for target in ("/", "/about", "/docs", "/openapi.json", "/static/styles.css", "/hello"):
@@ -130,6 +142,14 @@ def _(client: Client) -> None:
         assert eventually(lambda: app.client.request("GET", "/greetings").status == 200, 2.0)
         assert expect.json_of(app.client.request("GET", "/greetings")) == SEVEN
         assert "can be used again" in app.log()
+
+
+def running(app: FreshApp) -> bool:
+    try:
+        app.wait(0)
+    except LateError:
+        return True
+    return False
 
 
 def unavailable(client: Client, target: str) -> None:

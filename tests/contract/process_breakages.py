@@ -1,0 +1,231 @@
+"""Ways in which an app could be wrong that show only in a process of its own, with a database behind it."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from shared.greetings import Greeting
+
+VARIABLE = "CONTRACT_BREAKAGE"
+"""The environment variable that names one to a process: its `what`."""
+
+
+@dataclass(frozen=True)
+class ProcessBreakage:
+    """`caught_by`: the ID of the case that must not let it pass; `install` breaks the process that calls it."""
+
+    caught_by: str
+    what: str
+    install: Callable[[], None]
+
+
+PROCESS_BREAKAGES: list[ProcessBreakage] = []
+
+
+def install(what: str) -> None:
+    next(broken for broken in PROCESS_BREAKAGES if broken.what == what).install()
+
+
+def breakage(caught_by: str, what: str) -> Callable[[Callable[[], None]], None]:
+    def register(install: Callable[[], None]) -> None:
+        PROCESS_BREAKAGES.append(ProcessBreakage(caught_by, what, install))
+
+    return register
+
+
+def store() -> Any:
+    """The class, loaded in the process that is to be broken."""
+    from shared.postgresql import PostgreSQLGreetings
+
+    return PostgreSQLGreetings
+
+
+@breakage("STORE-1", "the database sorts by its own rules")
+def _() -> None:
+    everything = store().all
+
+    async def unsorted(self: Any) -> list[Greeting]:
+        greetings: list[Greeting] = await everything(self)
+        return greetings[::-1]
+
+    store().all = unsorted
+
+
+@breakage("STORE-2", "what has been read is kept")
+def _() -> None:
+    get = store().get
+    kept: dict[str, Greeting | None] = {}
+
+    async def cached(self: Any, lang: str) -> Greeting | None:
+        if lang not in kept:
+            kept[lang] = await get(self, lang)
+        return kept[lang]
+
+    store().get = cached
+
+
+@breakage("STORE-2", "text is taken for ASCII")
+def _() -> None:
+    get = store().get
+
+    async def narrowed(self: Any, lang: str) -> Greeting | None:
+        greeting = await get(self, lang)
+        return greeting and Greeting(lang, greeting.text.encode("ascii", "replace").decode())
+
+    store().get = narrowed
+
+
+@breakage("STORE-3", "the loop is blocked while the database is waited for")
+def _() -> None:
+    fetch = store()._fetch
+
+    async def blocking(self: Any, *arguments: Any) -> Any:
+        rows = await fetch(self, *arguments)
+        time.sleep(0.2)  # noqa: ASYNC251
+        return rows
+
+    store()._fetch = blocking
+
+
+@breakage("STORE-3", "there is one connection for all")
+def _() -> None:
+    fetch = store()._fetch
+    connection = asyncio.Lock()
+
+    async def one_by_one(self: Any, *arguments: Any) -> Any:
+        async with connection:
+            return await fetch(self, *arguments)
+
+    store()._fetch = one_by_one
+
+
+@breakage("STORE-4", "the start-up needs the database")
+def _() -> None:
+    opened = store().open.__func__
+
+    async def demanding(cls: Any, *arguments: Any) -> Any:
+        greetings = await opened(cls, *arguments)
+        await greetings.check()
+        return greetings
+
+    store().open = classmethod(demanding)
+
+
+@breakage("STORE-4", "nothing is said of it in the log")
+def _() -> None:
+    store()._say = lambda self, error: None
+
+
+@breakage("STORE-5", "a lost connection is an unexpected error")
+def _() -> None:
+    from shared import postgresql
+
+    postgresql._LOST = ()  # type: ignore[assignment]
+
+
+@breakage("STORE-5", "a query that is late keeps its connection")
+def _() -> None:
+    store()._release_later = lambda self, connection: None
+
+
+@breakage("STORE-5", "a query is waited for without end")
+def _() -> None:
+    init = store().__init__
+
+    def patient(self: Any, *arguments: Any) -> None:
+        init(self, *arguments)
+        self._settings = type(self._settings)(query_timeout=60)
+
+    store().__init__ = patient
+
+
+@breakage("STORE-6", "now and then a connection is not given back")
+def _() -> None:
+    import asyncpg
+
+    release = asyncpg.Pool.release
+    asked = iter(range(sys.maxsize))
+
+    async def forgetful(self: Any, *arguments: Any, **keywords: Any) -> None:
+        if next(asked) % 10 != 9:
+            await release(self, *arguments, **keywords)
+
+    asyncpg.Pool.release = forgetful
+
+
+@breakage("HEALTH-1", "the database is not asked")
+def _() -> None:
+    async def content(self: Any) -> None:
+        pass
+
+    store().check = content
+
+
+@breakage("HEALTH-1", "the database is waited for as long as for any query")
+def _() -> None:
+    from shared import health
+
+    health.SECONDS = 60
+
+
+@breakage("LIFE-1", "the pool is opened twice")
+def _() -> None:
+    opened = store().open.__func__
+
+    async def twice(cls: Any, *arguments: Any) -> Any:
+        await opened(cls, *arguments)
+        return await opened(cls, *arguments)
+
+    store().open = classmethod(twice)
+
+
+@breakage("LIFE-1", "the pool is never closed")
+def _() -> None:
+    async def open_for_ever(self: Any) -> None:
+        pass
+
+    store().close = open_for_ever
+
+
+@breakage("LIFE-1", "requests in flight are dropped")
+def _() -> None:
+    sys.argv += ["--timeout-graceful-shutdown", "0"]
+
+
+@breakage("LIVE-1", "a problem ends the conversation")
+def _() -> None:
+    from shared import live
+
+    encode = live.encode
+
+    def final(document: Any) -> str:
+        if "detail" in (document if isinstance(document, dict) else dir(document)):
+            raise live.Close(live.POLICY_VIOLATION)
+        return encode(document)
+
+    live.encode = final
+
+
+@breakage("STREAM-1", "the last greeting is waited for before the first is sent")
+def _() -> None:
+    async def collected(self: Any) -> AsyncGenerator[Greeting, None]:
+        for greeting in await self.all():
+            yield greeting
+
+    store().each = collected
+
+
+@breakage("STREAM-1", "the cancellation is swallowed")
+def _() -> None:
+    fetch = store()._fetch
+    going_on = set()
+
+    async def shielded(self: Any, *arguments: Any) -> Any:
+        query = asyncio.ensure_future(fetch(self, *arguments))
+        going_on.add(query)
+        return await asyncio.shield(query)
+
+    store()._fetch = shielded
