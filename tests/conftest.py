@@ -1,4 +1,4 @@
-"""How pytest-xdist shares the tests out, `--dist loadscope`: a file, or a part of the contract, to a process."""
+"""How pytest-xdist shares the tests out: a file, or a part of the contract, to a process."""
 
 from typing import Any
 
