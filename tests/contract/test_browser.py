@@ -1,4 +1,4 @@
-"""PAGES-3 and DOCS-1 as a person meets them: in headless Chromium, behind the gateway, under any prefix."""
+"""PAGES-3, DOCS-1 and LIVE-2 as a person meets them: in headless Chromium, under any prefix."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -193,5 +193,19 @@ def test_the_documentation_works(visit: Visit, passes: Pass) -> None:
     expect(answer.locator(".response-col_status")).to_contain_text("200")
     expect(answer.locator(".response-col_description code").first).to_contain_text("你好")
     assert f"{visit.base}/greetings/zh" in [request.url for request in visit.requested]
+    visit.check_requests()
+    passes()
+
+
+@pytest.mark.case("LIVE-2")
+def test_the_index_shows_the_live_greeting(visit: Visit, passes: Pass) -> None:
+    opened: list[str] = []
+    visit.page.on("websocket", lambda websocket: opened.append(websocket.url))
+    visit.open("/")
+    greeting = visit.page.locator("#live output")
+    expect(greeting).to_have_text("Hello, stranger!")
+    visit.page.get_by_label("Live, over a websocket, in").select_option("zh")
+    expect(greeting).to_have_text("你好, stranger!")
+    assert opened == [f"{visit.base.replace('http', 'ws', 1)}/live"]
     visit.check_requests()
     passes()

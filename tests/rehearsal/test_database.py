@@ -1,0 +1,128 @@
+"""Every application with PostgreSQL, deployed by the real rsconnect, behind the rehearsal's proxy."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from rehearsal.bundle import stage
+from rehearsal.bundle_contents import RECORD
+from rehearsal.frameworks import ROOT, Framework, find_frameworks
+from tests.contract.cases.slow import eventually
+from tests.contract.model import CASES, Mount, Power, Request
+from tests.contract.sockets import Connection, FreshServer, SocketClient
+from tests.postgresql import Cluster, Database
+from tests.rehearsal.running import Running, answered
+from tests.rehearsal.test_rsconnect import RSCONNECT
+
+# Those for which nobody has to stop the app, and STORE-1, which is the rest of the contract once more.
+CASE_IDS = ("STORE-1", "STORE-2", "STORE-3", "STORE-6", "HEALTH-1", "LIVE-1", "LIVE-2", "STREAM-1")
+
+each_framework = pytest.mark.parametrize(
+    "framework", find_frameworks(), ids=lambda framework: framework.name
+)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[Database]:
+    database = cluster.create_database("greetings")
+    environment = {"PATH": os.environ["PATH"], "GREETINGS_URL": database.url}
+    command = [sys.executable, "-m", "shared.database"]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    yield database
+    database.drop()
+
+
+@dataclass
+class Deployed:
+    """`Server` of the suite, for content of a rehearsal."""
+
+    connection: Connection
+    database: Database
+
+    def connect(self, mount: Mount, *, trust: bool) -> Connection:
+        return self.connection
+
+    def log(self) -> str:
+        raise NotImplementedError(Power.LOG)
+
+    def process(self, *_: object) -> AbstractContextManager[FreshServer]:
+        raise NotImplementedError(Power.PROCESS)
+
+
+@each_framework
+def test_the_contract_holds_with_a_database_behind_the_proxy(
+    framework: Framework,
+    rehearsed: Running,
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    folder = tmp_path / "build" / "bundles" / framework.name
+    monkeypatch.setattr("rehearsal.bundle.bundle_folder", lambda framework: folder)
+    bundle = stage(framework, "postgres")
+    command = (RSCONNECT, "deploy", "fastapi", "--entrypoint", framework.entrypoint)
+    done = subprocess.run(
+        [*command, "--environment", "GREETINGS_URL", "--new", bundle],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "RSCONNECT_DISABLE_VERSION_CHECK": "1",
+            "CONNECT_SERVER": rehearsed.url,
+            "CONNECT_API_KEY": rehearsed.user("publisher").api_key,
+            "GREETINGS_URL": database.url,
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    (record,) = (bundle / RECORD).glob("*.json")
+    guid = json.loads(record.read_text(encoding="utf-8"))[rehearsed.url]["app_guid"]
+
+    connection = Connection(rehearsed.url)
+    request.addfinalizer(connection.close)
+    client = SocketClient(
+        Deployed(connection, database),
+        Mount("deployed", f"/content/{guid}", path="included"),
+        frozenset({Power.DATABASE, Power.ANONYMOUS}),
+        frozenset(framework.contract["waivers"]),
+    )
+    for case_id in CASE_IDS:
+        CASES[case_id].check(client)
+
+    # Several processes share the table, and a change reaches all of them at once.
+    answered(rehearsed.api().patch(f"/v1/content/{guid}", json={"min_processes": 2}))
+    current = rehearsed.rehearsal.state.content(guid)
+    assert current is not None
+    hosting = rehearsed.rehearsal.hosting
+    assert eventually(lambda: len(hosting.processes_of(current)) == 2)
+    for text in ("Hi", "Ahoy", "Hello"):
+        database.execute(f"UPDATE greetings SET text = '{text}' WHERE lang = 'en'")
+        asked = client.together([Request("GET", "/greetings/en")] * 8)
+        assert [timed.answer.json()["text"] for timed in asked] == [text] * 8
+
+    said = [done.stdout, *(log.read_text(errors="replace") for log in logs(rehearsed))]
+    for secret in (database.password, quote(database.password, safe="")):
+        assert not any(secret in text for text in said)
+    rehearsed.api().delete(f"/v1/content/{guid}")
+
+
+def logs(it: Running) -> list[Path]:
+    """What the rehearsal keeps of the output of apps and deployments."""
+    return [*it.rehearsal.settings.directory.rglob("*.log")]
