@@ -63,7 +63,7 @@ test-all: setup chromium ## every check: format, lint, types, contract, machiner
 	@$(BIN)/ruff format --check --quiet . || { echo "make: format with '$(BIN)/ruff format'" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadscope
+	@$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder
 
 test-%: setup %_app/app.py ## the contract for one framework, the in-process half first
 	@$(BIN)/python -m pytest -q -x tests/contract/test_contract.py --app $* --server "in process"

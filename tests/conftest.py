@@ -20,3 +20,8 @@ class ByFileAndTarget(LoadScopeScheduling):  # type: ignore[misc]
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFileAndTarget | None:
     return ByFileAndTarget(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with what waits most, so that no process is left with it at the end."""
+    items.sort(key=lambda item: "-postgresql-" not in item.nodeid)

@@ -89,7 +89,7 @@ def test_the_report_says_what_was_run_and_found(tmp_path: Path) -> None:
     found = report.result("HTTP-4", target, "waived", observed=["405"], reason="so it is")
     report.write(file, [found], [target])
     document = json.loads(file.read_text(encoding="utf-8"))
-    assert document["contract_version"] == 1
+    assert document["contract_version"] == 2
     assert document["apps"][FRAMEWORK.name]["versions"][FRAMEWORK.name] == FRAMEWORK.version
     assert [case["id"] for case in document["cases"]] == list(CASES)
     assert document["results"] == [
@@ -98,6 +98,7 @@ def test_the_report_says_what_was_run_and_found(tmp_path: Path) -> None:
             "app": FRAMEWORK.name,
             "server": "in process",
             "mount": "bare",
+            "store": "json",
             "outcome": "waived",
             "observed": ["405"],
             "reason": "so it is",

@@ -1,13 +1,11 @@
 """The data layer: what it reads, and what it says of a file that it cannot use."""
 
-import asyncio
 import re
 from pathlib import Path
 
 import pytest
 
 from shared.greetings import GreetingsError, read_greetings
-from shared.stores import open_greetings
 
 
 @pytest.mark.parametrize(
@@ -42,10 +40,3 @@ def test_a_malformed_file_is_told_by_file_line_and_key(
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(GreetingsError, match=r"none\.json: cannot be read"):
         read_greetings(tmp_path / "none.json")
-
-
-def test_a_store_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GREETINGS_URL", "mysql://user:secret@host/db")
-    with pytest.raises(GreetingsError, match="GREETINGS_URL: mysql") as refused:
-        asyncio.run(open_greetings())
-    assert "secret" not in str(refused.value)

@@ -51,7 +51,7 @@ def test_a_store_that_cannot_be_opened_stops_the_start_and_says_why(
     with pytest.raises(AppDidNotStartError):
         process.wait_until_ready()
     log = process.log.read_text()
-    assert "GREETINGS_URL: mysql stores are not supported yet" in log
+    assert "GREETINGS_URL must begin with postgresql://" in log
     assert "secret" not in log
     assert process.stop() != 0
 

@@ -251,7 +251,7 @@ def _(client: Client) -> None:
     with slowed(client.database, 0.03), ExitStack() as stack:
         for _ in range(1000 // 100):
             begun = [stack.enter_context(client.begin("GET", "/greetings")) for _ in range(100)]
-            asked += client.database.active()
+            asked += eventually(lambda: client.database.active() > 0, 1.0)
             for request in begun:
                 request.hang_up()
         assert asked
