@@ -49,7 +49,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("command", nargs="?", default="run", choices=("run", "rehearse", "logs"))
     parser.add_argument("name", nargs="?", help="of content: its name, vanity path or GUID")
     parser.add_argument("--host", default=os.environ.get("HOST") or "127.0.0.1")
-    parser.add_argument("--port", default=os.environ.get("PORT", "3939"))
+    parser.add_argument("--port", default=os.environ.get("PORT") or "3939")
     parser.add_argument("--profile", default=os.environ.get("PROFILE") or "included")
     parser.add_argument(
         "--state",
