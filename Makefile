@@ -6,6 +6,8 @@ SHELL := /bin/bash
 # Everything made lands in the checkout: packages in the environment, downloads and results in build/.
 export UV_CACHE_DIR ?= $(CURDIR)/build/uv-cache
 export UV_PYTHON_DOWNLOADS ?= never
+# As pip does: a company's certificate authority is in the system's store only.
+export UV_SYSTEM_CERTS ?= 1
 export PLAYWRIGHT_BROWSERS_PATH ?= $(CURDIR)/build/browsers
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/build/pycache
 export API_KEY HOST PORT PROFILE NAME SERVER STORE CONNECT_SERVER CONNECT_API_KEY RSCONNECT_FLAGS
