@@ -17,7 +17,7 @@ from pathlib import Path
 from rsconnect.environment import fake_module_file_from_directory
 from rsconnect.metadata import AppStore, ServerStore, config_dirname
 
-from rehearsal.bundle import bundle_lock, explain, make
+from rehearsal.bundle import bundle_folder, bundle_lock, explain, make
 from rehearsal.bundle_contents import BundleError
 from rehearsal.bundle_environment import locked
 from rehearsal.frameworks import Framework, UnknownFrameworkError, find_framework
@@ -228,8 +228,11 @@ def deploy(
     Raises `BundleError` before anything is sent, and `DeployError`.
     """
     # Until the upload is over, nobody stages another bundle in its place.
+    store = environ.get("STORE") or None
     with locked(bundle_lock(framework)):
-        bundle = make(framework, environ.get("STORE") or None)
+        if store and makes_new_content(bundle_folder(framework), target, flags):
+            _check_variable(store, flags)
+        bundle = make(framework, store)
         print(f"Deploying to {target.url} ...", flush=True)
         if makes_new_content(bundle, target, flags) and not _has(flags, "new", "N"):
             print(
@@ -244,6 +247,15 @@ def deploy(
         return deployed_url(bundle, target, output)
 
 
+def _check_variable(store: str, flags: Sequence[str]) -> None:
+    """New content has no variables yet. Raises `DeployError` where the app would not find its database."""
+    if not any("GREETINGS_URL" in flag for flag in flags):
+        raise DeployError(
+            f"STORE={store} brings the driver, but the app also needs the address of the database:"
+            ' export GREETINGS_URL=postgresql://..., and add RSCONNECT_FLAGS="-E GREETINGS_URL".'
+        )
+
+
 def _failure(framework: Framework, code: int, output: str) -> str:
     if "Try setting the --new flag" in output:
         return (
@@ -254,6 +266,9 @@ def _failure(framework: Framework, code: int, output: str) -> str:
 
 
 # --- The check that rsconnect lacks
+
+_STORES = {"postgres": "postgresql"}
+"""What `GET /health` calls the store for which `STORE` brings the driver."""
 
 
 def check_contract(
@@ -269,13 +284,23 @@ def check_contract(
         environment["API_KEY"] = target.api_key
     else:
         print("Without an API key, as an anonymous visitor.", flush=True)
-    suite = "tests/contract/test_contract.py"
-    code, _ = run(
-        [sys.executable, "-m", "pytest", "-q", "-rs", suite, "--url", url, "--app", framework.name],
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "tests/contract/test_contract.py"]
+    store = environ.get("STORE")
+    code, output = run(
+        [
+            *command,
+            *("--url", url, "--app", framework.name),
+            *(("--store", _STORES.get(store, store)) if store else ()),
+        ],
         {**environment, "PYTHONUNBUFFERED": "1"},
         target.api_key,
         framework.folder.parent,
     )
+    if store and "HEALTH-1 fails" in output:
+        raise DeployError(
+            f"The app at {url} does not answer from its database: GET /health says why. It takes the address"
+            ' from the content\'s variable GREETINGS_URL: RSCONNECT_FLAGS="-E GREETINGS_URL" sets it.'
+        )
     if code == 1:
         hint = " (With RSCONNECT_FLAGS=--draft the check comes before anybody sees it.)"
         raise DeployError(

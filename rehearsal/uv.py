@@ -28,7 +28,11 @@ def uv_environment(home: Path, cache: Path) -> dict[str, str]:
     - `cache`: where downloads are kept unless `UV_CACHE_DIR` says otherwise.
     """
     ours = {name: value for name, value in os.environ.items() if _HANDED_ON.fullmatch(name)}
-    defaults = {"UV_CACHE_DIR": str(cache), "UV_PYTHON_DOWNLOADS": "never"}
+    defaults = {
+        "UV_CACHE_DIR": str(cache),
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_SYSTEM_CERTS": "1",  # As pip does: a company's authority is in the system's store only.
+    }
     return {**defaults, **ours, "HOME": str(home), "NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
 
 

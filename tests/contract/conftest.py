@@ -1,7 +1,8 @@
 """Parametrizes the suite over what it finds, and keeps the report.
 
 `--app NAME` limits it to one framework, `--server KIND` to one way of serving; `--url URL` sends it to a
-deployed app, with the API key in the environment variable `API_KEY`, and then `--app` says whose waivers hold.
+deployed app, with the API key in the environment variable `API_KEY`, and then `--app` says whose waivers hold,
+and `--store` what it was deployed with.
 """
 
 import os
@@ -40,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--server", choices=SERVERS, help="the one way of serving; every one without it"
     )
     group.addoption("--url", help="the address of a deployed app, instead of those here")
+    group.addoption(
+        "--store",
+        choices=("json", "postgresql"),
+        help="what the app at that address was deployed with",
+    )
     group.addoption("--report", type=Path, default=ROOT / "build" / "contract.json")
 
 
@@ -49,14 +55,21 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         frameworks = [find_framework(app)] if app else find_frameworks()
         config.stash[targets] = (
-            [deployed_target(url, find_framework(app) if app else None)]
+            [
+                deployed_target(
+                    url, find_framework(app) if app else None, config.getoption("--store")
+                )
+            ]
             if url
             else [
                 target
                 for kind in SERVERS
                 if server in (None, kind)
                 for framework in frameworks
-                for target in sorted(targets_of(framework, kind), key=lambda target: target.store)
+                for target in sorted(
+                    targets_of(framework, kind),
+                    key=lambda target: target.id.endswith("-postgresql"),
+                )
             ]
         )
     except (ValueError, UnknownFrameworkError) as error:

@@ -29,6 +29,7 @@ from tests.contract.model import (
     Power,
     RefusedError,
     Request,
+    StoreName,
     Timed,
     WebSocket,
 )
@@ -338,6 +339,10 @@ class InProcessClient(Client):
     trust: bool = True
     exchanges: list[Exchange] = field(default_factory=list)
     observations: list[str] = field(default_factory=list)
+
+    @property
+    def store(self) -> StoreName:
+        return "json"
 
     def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
         request = Request(method, target, headers)

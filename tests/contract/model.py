@@ -35,6 +35,9 @@ class Power(StrEnum):
     PROCESS = "starts and stops the app"
 
 
+StoreName = Literal["json", "postgresql"]
+"""As `/health` names them."""
+
 Headers = Sequence[tuple[str, str | bytes]]
 
 
@@ -259,6 +262,10 @@ class Client(Protocol):
     powers: frozenset[Power]
     waived: frozenset[str]
     """The IDs of the SHOULD cases in which the app goes its own way, as it admits."""
+
+    @property
+    def store(self) -> StoreName | None:
+        """Where the app has its greetings from; None where that is not known."""
 
     def request(self, method: str, target: str, headers: Headers = ()) -> Answer: ...
 

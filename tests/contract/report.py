@@ -25,7 +25,7 @@ class Result:
     app: str
     server: str
     mount: str
-    store: str
+    store: str | None
     outcome: Outcome
     observed: list[str] = field(default_factory=list)
     reason: str | None = None

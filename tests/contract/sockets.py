@@ -26,6 +26,7 @@ from tests.contract.model import (
     Mount,
     Power,
     Request,
+    StoreName,
     Timed,
     WebSocket,
 )
@@ -279,6 +280,10 @@ class SocketClient(Client):
     exchanges: list[Exchange] = field(default_factory=list)
     observations: list[str] = field(default_factory=list)
 
+    @property
+    def store(self) -> StoreName:
+        return "postgresql" if Power.DATABASE in self.powers else "json"
+
     def _connection(self) -> Connection:
         return self.server.connect(self.mount, trust=self.trust)
 
@@ -390,6 +395,7 @@ class DeployedClient(Client):
     mount: Mount
     powers: frozenset[Power]
     waived: frozenset[str] = frozenset()
+    store: StoreName | None = None
     exchanges: list[Exchange] = field(default_factory=list)
     observations: list[str] = field(default_factory=list)
 

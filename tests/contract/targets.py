@@ -18,7 +18,7 @@ from rehearsal.gateway import Gateway, Route, RoutingTable
 from rehearsal.processes import AppProcess, ServerKind
 from rehearsal.serving import serving
 from tests.contract.in_process import IN_PROCESS, Host, InProcessClient, load
-from tests.contract.model import Case, Mount, Power
+from tests.contract.model import Case, Mount, Power, StoreName
 from tests.contract.sockets import Connection, DeployedClient, SocketClient
 from tests.postgresql import Cluster, Database
 
@@ -34,8 +34,6 @@ PREFIXES = {
 
 ServerName = Literal["in process", "uvicorn", "hypercorn", "gateway", "deployed"]
 """`gateway`: uvicorn behind the gateway of the rehearsal."""
-
-StoreName = Literal["json", "postgresql"]
 
 # The gateway takes the prefix away, and tells it in the header alone; the client sees neither.
 GATEWAY = Mount("content, header, stripped", PREFIXES["content"], path="included")
@@ -72,12 +70,13 @@ class Target:
     server: ServerName
     mount: Mount
     framework: Framework | None = None
-    store: StoreName = "json"
+    store: StoreName | None = "json"
+    """None where that is not known, as of a deployed app."""
 
     @property
     def id(self) -> str:
         app = self.framework.name if self.framework else "app"
-        store = "" if self.store == "json" else f"-{self.store}"
+        store = f"-{self.store}" if self.store == "postgresql" else ""
         return f"{app}-{self.server}-{self.mount.id}{store}"
 
     @property
@@ -313,10 +312,12 @@ class Hosts:
         self._stack.close()
 
 
-def deployed_target(url: str, framework: Framework | None) -> Target:
+def deployed_target(
+    url: str, framework: Framework | None, store: StoreName | None = None
+) -> Target:
     """The target for `make test-url`; `url` is the content's address, with or without a final slash.
 
-    `framework`: whose app it is, where that is known.
+    `framework`: whose app it is, where that is known. `store`: what it was deployed with, likewise.
 
     Raises `ValueError` for what is not an absolute http(s) URL.
     """
@@ -326,7 +327,7 @@ def deployed_target(url: str, framework: Framework | None) -> Target:
             f"{url!r} is not the address of an app, such as https://connect.example.org/content/1b2c/"
         )
     return Target(
-        "deployed", Mount("as deployed", parts.path.rstrip("/"), path="included"), framework
+        "deployed", Mount("as deployed", parts.path.rstrip("/"), path="included"), framework, store
     )
 
 
@@ -336,7 +337,7 @@ def deployed_client(url: str, target: Target, api_key: str | None) -> Iterator[D
     connection = Connection(url, f"Key {api_key}" if api_key else "")
     powers = frozenset() if api_key else frozenset({Power.ANONYMOUS})
     try:
-        yield DeployedClient(connection, target.mount, powers)
+        yield DeployedClient(connection, target.mount, powers, store=target.store)
     finally:
         connection.close()
 

@@ -5,8 +5,8 @@ import time
 from contextlib import ExitStack
 
 from tests.contract.cases import expect
-from tests.contract.cases.greetings import SEVEN
-from tests.contract.cases.hello import CREDENTIALS
+from tests.contract.cases.greetings import SEVEN, vocabulary, without_greeting
+from tests.contract.cases.hello import CREDENTIALS, STRANGER, welcome
 from tests.contract.model import Client, Closed, Power, RefusedError, WebSocket, must, should
 
 UNSUPPORTED_DATA, POLICY_VIOLATION, MESSAGE_TOO_BIG = 1003, 1008, 1009
@@ -46,11 +46,13 @@ def refused(websocket: WebSocket, status: int, detail: str) -> None:
     version=2,
 )
 def _(client: Client) -> None:
+    greetings = vocabulary(client)
+    known, unknown = greetings[-1], without_greeting(client)
     with client.websocket("/live") as websocket:
-        for greeting in SEVEN:
+        for greeting in greetings:
             assert ask(websocket, lang=greeting["lang"]) == greeting
             assert ask(websocket, lang=greeting["lang"], greet=False, more=[1, 2]) == greeting
-        for lang in ("fr", "x-klingon", "zh-Hant-TW"):
+        for lang in unknown:
             websocket.send(json.dumps({"lang": lang}))
             refused(websocket, 404, f"There is no greeting in {lang}.")
         for lang in ("", "e", "en_US", "en\n", "..", "é", "😀", "a" * 300):
@@ -60,21 +62,21 @@ def _(client: Client) -> None:
             websocket.send(message)
             refused(websocket, 400, 'A message must be a JSON object such as {"lang": "en"}.')
         # Several at once are answered in their order, and one in several frames as one.
-        for greeting in SEVEN:
+        for greeting in greetings:
             websocket.send(json.dumps({"lang": greeting["lang"]}))
-        assert [answer(websocket) for _ in SEVEN] == SEVEN
-        websocket.send('{"lang"', ":", '"es"}')
-        assert answer(websocket) == {"lang": "es", "text": "Hola"}
+        assert [answer(websocket) for _ in greetings] == greetings
+        websocket.send('{"lang"', ":", f'"{known["lang"]}"}}')
+        assert answer(websocket) == known
         websocket.close()
 
     for data, code in (
-        (b'{"lang":"es"}', UNSUPPORTED_DATA),
+        (json.dumps({"lang": known["lang"]}).encode(), UNSUPPORTED_DATA),
         ("x" * (LIMIT + 1), MESSAGE_TOO_BIG),
         ("é" * (LIMIT // 2) + "x", MESSAGE_TOO_BIG),
-        ('{"lang":"es"}' + " " * 1_000_000, MESSAGE_TOO_BIG),
+        (json.dumps({"lang": known["lang"]}) + " " * 1_000_000, MESSAGE_TOO_BIG),
     ):
         with client.websocket("/live") as websocket:
-            assert ask(websocket, lang="es") == {"lang": "es", "text": "Hola"}
+            assert ask(websocket, lang=known["lang"]) == known
             websocket.send(data)
             assert closing(websocket) == code
 
@@ -103,8 +105,12 @@ def closing(websocket: WebSocket) -> int:
     version=2,
 )
 def _(client: Client) -> None:
+    greeting, name = vocabulary(client)[0], known_as(client)
     with client.websocket("/live") as websocket:
-        assert ask(websocket, lang="en", greet=True) == {"lang": "en", "text": "Hello, stranger!"}
+        assert ask(websocket, lang=greeting["lang"], greet=True) == {
+            "lang": greeting["lang"],
+            "text": f"{greeting['text']}, {name}!",
+        }
     if Power.FORGE in client.powers:
         for user in ("ada", "José Ünï 你好"):
             credentials = json.dumps({"user": user, "groups": ["x"]}, ensure_ascii=False)
@@ -129,6 +135,24 @@ def _(client: Client) -> None:
             for websocket in websockets[::2]:
                 websocket.hang_up()
             broadcast(websockets[1::2])
+
+
+def known_as(client: Client) -> str:
+    """How the app has to address the client over the websocket: by the name that /hello calls it.
+
+    Whoever visits without signing in is a stranger. An API key makes the client somebody, but which user
+    that is only the server knows.
+    """
+    hello = expect.json_of(client.request("GET", "/hello"))
+    if Power.ANONYMOUS in client.powers or hello == STRANGER:
+        assert hello == STRANGER
+        return "stranger"
+    assert isinstance(hello, dict)
+    before, after = welcome("\n")["message"].split("\n")
+    name: str = hello["message"].removeprefix(before).removesuffix(after)
+    assert name
+    assert hello == welcome(name)
+    return name
 
 
 def broadcast(websockets: list[WebSocket]) -> None:

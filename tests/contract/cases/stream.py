@@ -4,7 +4,7 @@ import json
 import time
 
 from tests.contract.cases import expect
-from tests.contract.cases.greetings import SEVEN
+from tests.contract.cases.greetings import SEVEN, vocabulary
 from tests.contract.cases.http import NOT_ALLOWED
 from tests.contract.cases.slow import eventually, slowed
 from tests.contract.model import Client, InFlight, Power, must
@@ -39,7 +39,8 @@ def _(client: Client) -> None:
     assert answer.status == 200
     assert (answer.header("content-type") or "").split(";")[0] == EVENT_STREAM
     assert answer.header("cache-control") == "no-cache"
-    assert events_of(answer.body)[:-1] == [("message", greeting) for greeting in SEVEN]
+    events: list[tuple[str, object]] = [("message", each) for each in vocabulary(client)]
+    assert events_of(answer.body)[:-1] == events
     assert events_of(answer.body)[-1][0] == "end"
     head = client.request("HEAD", "/greetings/stream")
     assert (head.status, head.body) == (200, b"")
