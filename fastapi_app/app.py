@@ -169,7 +169,7 @@ Name = Annotated[
 
 
 def page(request: Request, template: str, **context: object) -> HTMLResponse:
-    context |= {"framework": "FastAPI", "mount": request.scope["root_path"]}
+    context |= {"framework": "FastAPI", **pages.links(request.scope)}
     return templates.TemplateResponse(request, template, context, headers=pages.HEADERS)
 
 
