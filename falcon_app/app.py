@@ -181,7 +181,7 @@ def page(req: Request, resp: Response, template: str, **context: object) -> None
     resp.content_type = falcon.MEDIA_HTML
     resp.set_headers(pages.HEADERS)
     resp.text = templates.get_template(template).render(
-        framework="Falcon", mount=req.root_path, **context
+        framework="Falcon", **pages.links(req.scope), **context
     )
 
 

@@ -66,7 +66,7 @@ Lang = Annotated[
 
 
 def refusal(description: str) -> dict[str, Any]:
-    schema = TypeAdapter(ProblemDetails).json_schema()
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
     return {"description": description, "content": {problems.MEDIA_TYPE: {"schema": schema}}}
 
 
@@ -75,23 +75,29 @@ UNKNOWN = refusal("There is no greeting in that language.")
 UNAVAILABLE = refusal("The store does not answer.")
 
 
-@api.get("/greetings", responses={503: UNAVAILABLE})
+@api.get("/greetings", summary="Every greeting, sorted by language", responses={503: UNAVAILABLE})
 async def get_greetings(store: Store) -> list[Greeting]:
-    """Every greeting, sorted by language."""
     return await store.all()
 
 
-@api.get("/greetings/stream", response_class=EventSourceResponse, responses={503: UNAVAILABLE})
+@api.get(
+    "/greetings/stream",
+    summary="Every greeting as an event of its own, then the event end",
+    response_class=EventSourceResponse,
+    responses={503: UNAVAILABLE},
+)
 async def stream_greetings(events: Events) -> AsyncIterator[ServerSentEvent]:
-    """Every greeting as an event of its own, then the event end."""
     async with aclosing(events):
         async for event in events:
             yield ServerSentEvent(event=event.name, raw_data=event.json())
 
 
-@api.get("/greetings/{lang}", responses={404: UNKNOWN, 422: INVALID, 503: UNAVAILABLE})
+@api.get(
+    "/greetings/{lang}",
+    summary="The greeting in one language",
+    responses={404: UNKNOWN, 422: INVALID, 503: UNAVAILABLE},
+)
 async def get_greeting(lang: Lang, store: Store) -> Greeting:
-    """The greeting in one language."""
     greeting = await store.get(lang)
     if greeting is None:
         raise Problem(404, f"There is no greeting in {lang}.")
@@ -115,9 +121,12 @@ async def get_user(connection: HTTPConnection) -> connect.Credentials | None:
 User = Annotated[connect.Credentials | None, Depends(get_user)]
 
 
-@api.get("/hello", responses={400: refusal("The credentials are malformed.")})
+@api.get(
+    "/hello",
+    summary="A greeting for the user that Connect names",
+    responses={400: refusal("The credentials are malformed.")},
+)
 async def get_hello(user: User) -> Hello:
-    """A greeting for the user that Connect names."""
     if user is None:
         return Hello(message="Howdy stranger!")
     return Hello(message=f"So nice to see you, {user.user}!")
@@ -154,9 +163,10 @@ async def talk(socket: WebSocket, store: Store) -> None:
 # --- Health
 
 
-@api.get("/health", responses={503: UNAVAILABLE})
+@api.get(
+    "/health", summary="Whether the store answers, within a second", responses={503: UNAVAILABLE}
+)
 async def get_health(store: Store) -> Health:
-    """Whether the store answers, within a second."""
     return await check_health(store)
 
 
@@ -169,19 +179,17 @@ Name = Annotated[
 
 
 def page(request: Request, template: str, **context: object) -> HTMLResponse:
-    context |= {"framework": "FastAPI", "mount": request.scope["root_path"]}
+    context |= {"framework": "FastAPI", **pages.links(request.scope)}
     return templates.TemplateResponse(request, template, context, headers=pages.HEADERS)
 
 
-@api.get("/", response_class=HTMLResponse)
+@api.get("/", summary="The index page", response_class=HTMLResponse)
 async def get_index(request: Request) -> HTMLResponse:
-    """The index page."""
     return page(request, "index.html")
 
 
-@api.get("/about", response_class=HTMLResponse, responses={422: INVALID})
+@api.get("/about", summary="The about page", response_class=HTMLResponse, responses={422: INVALID})
 async def get_about(request: Request, name: Name = "") -> HTMLResponse:
-    """The about page."""
     base_url = request.headers.get(connect.BASE_URL)
     return page(request, "about.html", name=name or pages.DEFAULT_NAME, base_url=base_url)
 
@@ -202,6 +210,8 @@ api.mount("/static", RevalidatedFiles(directory=pages.STATIC))
 
 # --- Documentation
 
+PROBLEM = TypeAdapter(ProblemDetails).json_schema()
+
 
 @api.get("/docs", include_in_schema=False)
 async def get_docs(request: Request) -> HTMLResponse:
@@ -210,8 +220,10 @@ async def get_docs(request: Request) -> HTMLResponse:
 
 @api.get("/openapi.json", include_in_schema=False)
 async def get_openapi(request: Request) -> JSONResponse:
-    servers = [{"url": request.scope["root_path"] or "/"}]
-    return JSONResponse({**api.openapi(), "servers": servers})
+    document = api.openapi()
+    # By hand, since FastAPI documents a model as application/json only.
+    document["components"]["schemas"]["ProblemDetails"] = PROBLEM
+    return JSONResponse({**document, "servers": [{"url": request.scope["root_path"] or "/"}]})
 
 
 # --- Refusals

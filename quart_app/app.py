@@ -132,8 +132,8 @@ async def get_health() -> Response:
 
 
 async def page(template: str, **context: object) -> tuple[str, dict[str, str]]:
-    html = await render_template(template, framework="Quart", mount=request.root_path, **context)
-    return html, pages.HEADERS
+    links = pages.links(request.scope)
+    return await render_template(template, framework="Quart", **links, **context), pages.HEADERS
 
 
 @api.get("/")

@@ -137,8 +137,8 @@ templates = Environment(loader=FileSystemLoader(pages.TEMPLATES), autoescape=sel
 
 
 def page(request: Request, template: str, **context: object) -> HTTPResponse:
-    mount = request.scope["root_path"]
-    text = templates.get_template(template).render(framework="Sanic", mount=mount, **context)
+    links = pages.links(request.scope)
+    text = templates.get_template(template).render(framework="Sanic", **links, **context)
     return html(text, headers=pages.HEADERS)
 
 

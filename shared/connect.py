@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 import msgspec
 
 from shared.asgi import ASGIApp, Receive, Scope, Send
+from shared.pages import BARE_MOUNT
 from shared.problems import Problem
 
 BASE_URL = "RStudio-Connect-App-Base-URL"
@@ -125,13 +126,16 @@ class Mount:
             raw_route = _raw_without(prefix, raw_path)
         else:
             raw_route = quote(route).encode()
-        return {
+        mounted = {
             **scope,
             "headers": headers,
             "root_path": prefix,
             "path": mounted_path,
             "raw_path": prefix.encode() + raw_route if self.included else raw_route,
         }
+        if prefix and path in (prefix, ""):
+            mounted[BARE_MOUNT] = True
+        return mounted
 
 
 Headers = Sequence[tuple[bytes, bytes]]

@@ -1,4 +1,4 @@
-// The live greeting: asks over a websocket, and asks anew when the connection was lost.
+// The live greeting: asks over a websocket. Whatever fails is tried again, at longer and longer intervals.
 const live = document.getElementById("live");
 const select = live.querySelector("select");
 const output = live.querySelector("output");
@@ -7,45 +7,83 @@ const output = live.querySelector("output");
 const address = new URL(live.dataset.address, location.href);
 address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
 
-const LONGEST_WAIT = 30_000;
-let wait = 500;
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 10_000;
+const UNAVAILABLE = 503;
+
+let wait = FIRST_WAIT;
+let retry;
 let socket;
 
+function later(action) {
+  clearTimeout(retry);
+  retry = setTimeout(action, wait);
+  wait = Math.min(2 * wait, LONGEST_WAIT);
+}
+
+function show(text, lang = "en") {
+  output.lang = lang;
+  output.dir = "auto";
+  output.textContent = text;
+}
+
 function ask() {
-  if (socket?.readyState === WebSocket.OPEN) {
+  clearTimeout(retry);
+  if (socket.readyState === WebSocket.OPEN) {
     socket.send(JSON.stringify({ lang: select.value, greet: true }));
   }
 }
 
 function connect() {
   socket = new WebSocket(address);
-  socket.onopen = () => {
-    wait = 500;
-    ask();
-  };
+  socket.onopen = ask;
   socket.onmessage = (message) => {
     const answer = JSON.parse(message.data);
-    output.lang = answer.lang ?? "en";
-    output.dir = "auto";
-    output.textContent = answer.text ?? answer.detail;
+    show(answer.text ?? answer.detail, answer.lang);
+    if (answer.status === UNAVAILABLE) {
+      later(ask);
+    } else {
+      wait = FIRST_WAIT;
+    }
   };
   socket.onclose = (event) => {
     // 1008: the server refuses who we are, and would again.
     if (event.code === 1008) return;
-    output.textContent = "The connection was lost; trying again ...";
-    setTimeout(connect, wait);
-    wait = Math.min(2 * wait, LONGEST_WAIT);
+    show("The connection was lost; trying again ...");
+    later(connect);
   };
 }
 
-async function start() {
-  const answer = await fetch(live.dataset.greetings);
-  const greetings = answer.ok ? await answer.json() : [{ lang: "en" }];
-  for (const { lang } of greetings) {
-    select.add(new Option(lang, lang, false, lang === "en"));
+const languages = new Intl.DisplayNames(["en"], { type: "language" });
+
+function nameOf(lang) {
+  try {
+    return languages.of(lang);
+  } catch {
+    return lang; // A tag for private use, such as x-klingon.
   }
-  select.onchange = ask;
+}
+
+async function greetings() {
+  const answer = await fetch(live.dataset.greetings);
+  const document = await answer.json();
+  if (!answer.ok) throw new Error(document.detail);
+  return document;
+}
+
+async function start() {
   live.hidden = false;
+  try {
+    for (const { lang } of await greetings()) {
+      select.add(new Option(nameOf(lang), lang, false, lang === "en"));
+    }
+  } catch {
+    show("The greetings cannot be had just now; trying again ...");
+    later(start);
+    return;
+  }
+  wait = FIRST_WAIT;
+  select.onchange = ask;
   connect();
 }
 

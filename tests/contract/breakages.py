@@ -307,8 +307,11 @@ BREAKAGES = [
         "a long name is cut",
         changing_requests(lambda s: {**s, "query_string": s["query_string"][:105]}),
     ),
+    Breakage("PAGES-3", "links lose the prefix", body('(href|src|action)="[^"]*?/', r'\1="/')),
     Breakage(
-        "PAGES-3", "links lose the prefix", body('(href|src|action)="/content/[^/]*/', r'\1="/')
+        "PAGES-3",
+        "links lose the prefix at the mount without its slash",
+        body('(href|src|action)="[^."/]+/', r'\1="./'),
     ),
     Breakage("PAGES-3", "a link leads nowhere", body('/about"', '/abuot"')),
     Breakage("PAGES-4", "files outside static/ are served", changing_answers(open_traversal)),
@@ -387,7 +390,10 @@ BREAKAGES = [
         "the prefix in front of the path is not understood",
         changing_requests(lambda s: {**s, "root_path": ""}),
     ),
-    Breakage("MOUNT-1", "pages do not know the prefix", body('/content/[^/"]*', "")),
+    Breakage(
+        "MOUNT-1", "pages do not know the prefix", body('"[^"]*?/(about|greetings|docs)"', r'"/\1"')
+    ),
+    Breakage("MOUNT-1", "the address is not told", body("https://[^<]*", "")),
     Breakage("MOUNT-2", "any prefix is believed", under(unvalidated)),
     Breakage(
         "HEALTH-1",

@@ -218,9 +218,13 @@ class Page:
         return element
 
     def links(self) -> list[str]:
-        """Every address that a browser would fetch or go to."""
+        """Every address of the app that a browser would fetch or go to.
+
+        Not among them is the way up, to the page that the server in front of the app has told it.
+        """
         names = ("href", "src", "action", "data-document")
-        return [e.attributes[name] for e in self.elements for name in names if name in e.attributes]
+        own = [e.attributes for e in self.elements if e.attributes.get("rel") != "up"]
+        return [attributes[name] for attributes in own for name in names if name in attributes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """What several capabilities expect of an answer."""
 
-from tests.contract.model import Answer
+from urllib.parse import urljoin
+
+from tests.contract.model import Answer, Client
 
 TITLES = {
     400: "Bad Request",
@@ -35,3 +37,11 @@ def problem(answer: Answer, status: int, detail: str) -> None:
 def problem_details(status: int, detail: str) -> dict[str, object]:
     """The members of a problem."""
     return {"type": "about:blank", "title": TITLES[status], "status": status, "detail": detail}
+
+
+ORIGIN = "http://host.example"
+
+
+def address(client: Client, page: str, link: str) -> str:
+    """Where a link on a page leads, as a browser works it out that reached the app under its prefix."""
+    return urljoin(f"{ORIGIN}{client.mount.prefix}{page}", link)

@@ -1,0 +1,69 @@
+"""The OpenAPI documents of all applications read the same: DOCS-3 leaves out the prose and the references."""
+
+from typing import Any
+
+import pytest
+
+from rehearsal.frameworks import Framework, find_frameworks
+from shared.openapi import load_openapi
+from tests.contract.canonical import METHODS
+from tests.contract.targets import Hosts, Target, mounts
+
+CONTRACT = load_openapi()
+MOUNT = next(mounts("in process"))
+
+
+@pytest.fixture(params=find_frameworks(), ids=lambda framework: framework.name)
+def document(request: pytest.FixtureRequest, hosts: Hosts) -> dict[str, Any]:
+    framework: Framework = request.param
+    client = hosts.client(Target("in process", MOUNT, framework))
+    served: dict[str, Any] = client.request("GET", "/openapi.json").json()
+    return served
+
+
+def summaries(document: dict[str, Any]) -> dict[str, tuple[str | None, str | None]]:
+    return {
+        f"{method} {path}": (operation.get("summary"), operation.get("description"))
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
+def references(node: Any) -> list[str]:
+    match node:
+        case {"$ref": str(pointer)}:
+            return [pointer]
+        case dict():
+            return [pointer for value in node.values() for pointer in references(value)]
+        case list():
+            return [pointer for item in node for pointer in references(item)]
+    return []
+
+
+def without_titles(schema: dict[str, Any]) -> dict[str, Any]:
+    """Pydantic gives a title to every schema, made of its name."""
+    properties = {
+        name: {key: value for key, value in member.items() if key != "title"}
+        for name, member in schema["properties"].items()
+    }
+    return {k: v for k, v in schema.items() if k != "title"} | {"properties": properties}
+
+
+def test_every_operation_has_the_summary_of_the_contract(document: dict[str, Any]) -> None:
+    assert summaries(document) == summaries(CONTRACT)
+
+
+def test_a_problem_is_one_schema_that_every_refusal_refers_to(document: dict[str, Any]) -> None:
+    problem = without_titles(document["components"]["schemas"]["ProblemDetails"])
+    assert problem == CONTRACT["components"]["schemas"]["ProblemDetails"]
+    inlined = [
+        response
+        for item in document["paths"].values()
+        for operation in item.values()
+        for status, response in operation["responses"].items()
+        if status >= "400"
+        and "$ref" not in response
+        and references(response) != ["#/components/schemas/ProblemDetails"]
+    ]
+    assert inlined == []
