@@ -5,23 +5,31 @@
 - `logs NAME` (`make rehearse-logs`): what its active version printed, or its newest if none is active.
 """
 
+import signal
+
+# Before the other imports, which take half a second: Ctrl-C shows no traceback of them.
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import asyncio
 import contextlib
 import os
-import signal
+import re
+import socket
 import sqlite3
 import sys
-import time
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rehearsal.frameworks import ROOT, Framework, find_frameworks
+from rehearsal.progress import Progress
 
 if TYPE_CHECKING:
     from rehearsal.server import Rehearsal
+    from rehearsal.state import State
 
 _NEEDED = ("h11", "jinja2", "packaging", "rsconnect", "starlette", "uv", "uvicorn", "wsproto")
 
@@ -82,115 +90,174 @@ def _unusable(state: Path, error: OSError | sqlite3.Error) -> CannotRunError:
     )
 
 
-async def _serve(options: argparse.Namespace) -> None:
-    from rehearsal.profiles import UnknownProfileError, find_profile
-    from rehearsal.publishing import NotPublishedError, publish, reserve
-    from rehearsal.server import Rehearsal, Settings
-    from rehearsal.serving import AddressInUseError, Server, listen
-    from rehearsal.state import StateInUseError
-
-    host, port = options.host, _port(options.port)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+def _open_state(directory: Path) -> "State":
+    """Raises `CannotRunError` where another rehearsal has it, and where it cannot be used."""
+    from rehearsal.state import State, StateInUseError
 
     try:
-        profile = find_profile(options.profile)
-        sock = listen(host, port)
-    except UnknownProfileError as error:
-        raise CannotRunError(f"{error.args[0]} Set PROFILE.") from None
+        return State(directory)
+    except StateInUseError as error:
+        raise CannotRunError(str(error)) from None
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(directory, error) from None
+
+
+def _listen(host: str, port: int, command: str) -> socket.socket:
+    """Raises `CannotRunError`; for a port in use it names one that is free."""
+    from rehearsal.serving import AddressInUseError, listen
+
+    try:
+        return listen(host, port)
     except AddressInUseError:
         raise CannotRunError(
             f"Port {port} on {host} is in use: stop what listens there, or choose another one"
-            f" (make {options.command} PORT={port + 1})."
+            f" (make {command} PORT={_free_port(host, port)})."
         ) from None
     except OSError as error:
         raise CannotRunError(f"Cannot listen on {host}: {error.strerror}; set HOST.") from None
-    if not ip_address(sock.getsockname()[0]).is_loopback:
-        _say(
-            f"Listening on {host}: whoever reaches this machine can be any user here and read logs."
-        )
-    url = f"http://{_reachable(host)}:{sock.getsockname()[1]}"
 
-    deploys = options.command == "run"
-    settings = Settings(
-        options.state,
-        url,
-        profile,
-        environments=ROOT / "build" / "rehearsal" / "environments",
-        resume=not deploys,
-    )
+
+def _free_port(host: str, taken: int) -> int:
+    """The next port after `taken` that is free now, else 0, which stands for any."""
+    from rehearsal.serving import listen
+
+    for port in range(taken + 1, min(taken + 100, 65536)):
+        with contextlib.suppress(OSError):
+            listen(host, port).close()
+            return port
+    return 0
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    """Serves until a signal comes; nothing that was started runs after it returns or raises."""
+    from rehearsal.profiles import UnknownProfileError, find_profile
+    from rehearsal.server import Rehearsal, Settings
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # nohup has SIGHUP ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, stop.set)
+
+    host, port = options.host, _port(options.port)
     try:
-        rehearsal = Rehearsal(settings)
-    except StateInUseError as error:
-        sock.close()
-        raise CannotRunError(f"{error} Stop it, or set REHEARSAL_STATE.") from None
-    except (OSError, sqlite3.Error) as error:
-        sock.close()
-        raise _unusable(options.state, error) from None
+        profile = find_profile(options.profile)
+    except UnknownProfileError as error:
+        raise CannotRunError(f"{error.args[0]} Set PROFILE.") from None
+    # The state comes before the port: where this checkout's rehearsal runs already, it can say where.
+    with (
+        contextlib.closing(_open_state(options.state)) as state,
+        _listen(host, port, options.command) as sock,
+    ):
+        if not ip_address(sock.getsockname()[0]).is_loopback:
+            _say(
+                f"Listening on {host}: whoever reaches this machine can be any user here and read logs."
+            )
+        url = f"http://{_reachable(host)}:{sock.getsockname()[1]}"
+        state.announce(url)
+        settings = Settings(
+            options.state,
+            url,
+            profile,
+            environments=ROOT / "build" / "rehearsal" / "environments",
+            resume=options.command != "run",
+        )
+        await _run(Rehearsal(settings, state), options.command, sock, stop)
+
+
+async def _run(
+    rehearsal: "Rehearsal", command: str, sock: socket.socket, stop: asyncio.Event
+) -> None:
+    """Serves and deploys until `stop` is set. Raises `CannotRunError` where an app is not deployed."""
+    from rehearsal.publishing import NotPublishedError
+    from rehearsal.serving import Server
 
     server = Server(rehearsal)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
-    stopping: asyncio.Future[Literal[True]] = asyncio.create_task(stop.wait())
-
-    async def deploy_all() -> None:
-        frameworks = find_frameworks()
-        _say(f"Deploying {', '.join(framework.name for framework in frameworks)} with rsconnect")
-        guids = [reserve(rehearsal, framework) for framework in frameworks]
-        begun = time.monotonic()
-
-        async def deploy(framework: Framework, guid: str) -> None:
-            def say(step: str) -> None:
-                _say(f"  {time.monotonic() - begun:5.1f} s  {framework.name:<8} {step}")
-
-            await publish(framework, guid, rehearsal, say)
-            say(f"{url}/{framework.name}/")
-
-        await asyncio.gather(*map(deploy, frameworks, guids))
-
-    deploying = asyncio.create_task(deploy_all() if deploys else _announce(rehearsal))
+    stopping = asyncio.create_task(stop.wait())
+    starting = asyncio.create_task(
+        _deploy_all(rehearsal) if command == "run" else _announce(rehearsal)
+    )
     try:
-        await asyncio.wait((deploying, stopping, serving), return_when=asyncio.FIRST_COMPLETED)
-        if deploying.done():
-            deploying.result()
+        await asyncio.wait((starting, stopping, serving), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            settings = rehearsal.settings
             _say(
-                f"Ready: {url}/  (a rehearsal, not Connect; profile {profile.name}; Ctrl-C stops all)"
+                f"Ready: {settings.url}/  (a rehearsal, not Connect; profile {settings.profile.name};"
+                " Ctrl-C stops all)"
             )
             await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
     except NotPublishedError as error:
         raise CannotRunError(str(error)) from None
     finally:
-        deploying.cancel()
+        if stop.is_set():
+            # A terminal that was closed takes no more output.
+            with contextlib.suppress(OSError):
+                _say("Stopping.")
+        starting.cancel()
         stopping.cancel()
         server.should_exit = True
-        await asyncio.gather(deploying, return_exceptions=True)
+        await asyncio.gather(starting, return_exceptions=True)
         await serving
-        rehearsal.state.close()
-        sock.close()
+
+
+async def _deploy_all(rehearsal: "Rehearsal") -> None:
+    """Deploys every framework's app at the same time. Raises `NotPublishedError`."""
+    from rehearsal.publishing import publish, reserve
+
+    frameworks = find_frameworks()
+    _say(f"Deploying {', '.join(framework.name for framework in frameworks)} with rsconnect")
+    guids = [reserve(rehearsal, framework) for framework in frameworks]
+    progress = Progress(_say)
+
+    async def deploy(framework: Framework, guid: str) -> None:
+        await publish(framework, guid, rehearsal, lambda step: progress.begin(framework.name, step))
+        progress.end(framework.name, f"{rehearsal.settings.url}/{framework.name}/")
+
+    reminding = asyncio.create_task(progress.remind())
+    try:
+        await asyncio.gather(*map(deploy, frameworks, guids))
+    finally:
+        reminding.cancel()
 
 
 async def _announce(rehearsal: "Rehearsal") -> None:
-    _say("To deploy to it:")
-    _say(f"  export CONNECT_SERVER={rehearsal.settings.url}")
+    """What a user pastes into another terminal: the publisher's key, since only that user deploys."""
+    url, publisher = rehearsal.settings.url, rehearsal.publisher
+    _say("To deploy to it, paste these two lines into another terminal:")
+    _say(f"\n  export CONNECT_SERVER={url}\n  export CONNECT_API_KEY={publisher.api_key}\n")
     for user in rehearsal.state.users():
-        _say(f"  export CONNECT_API_KEY={user.api_key}  # {user.username}, {user.role}")
+        if user.guid != publisher.guid:
+            _say(f"The API key of the {user.role} {user.username} is {user.api_key}")
 
 
-_Row = tuple[str, int | None, str, str | None]
+_Row = tuple[str, int | None, str, str | None, str | None]
 _LAST_VERSIONS = """
-    SELECT guid, ifnull(bundle_id, (SELECT max(id) FROM bundles WHERE content_guid = guid)), name, vanity
-    FROM content ORDER BY name"""
+    SELECT guid, ifnull(bundle_id, (SELECT max(id) FROM bundles WHERE content_guid = guid)),
+    name, vanity, title FROM content ORDER BY last_deployed_time DESC, id"""
 
 
-def _named(name: str, rows: list[_Row]) -> _Row | None:
-    """The content that has that name, or the only one whose name ends with it: greetings_in_quart."""
+def _named(text: str, rows: list[_Row]) -> _Row | None:
+    """The content that is meant: by GUID, name or vanity path, else by its title, else by a name's end.
+
+    Case and punctuation do not count: rsconnect makes the name `greetings_in_quart` of the title
+    "Greetings in Quart". Of several with that title, the one that was deployed last.
+    """
+    name = _plain(text)
+    for guid, bundle_id, own_name, vanity, title in rows:
+        if name in map(_plain, (guid, own_name, vanity or "")):
+            return guid, bundle_id, own_name, vanity, title
     for row in rows:
-        guid, _, own_name, vanity = row
-        if name in (guid, own_name, (vanity or "").strip("/")):
+        if name == _plain(row[4] or ""):
             return row
-    ending = [row for row in rows if row[2].endswith(f"_{name}")]
+    ending = [row for row in rows if _plain(row[2]).endswith(f"_{name}")]
     return ending[0] if len(ending) == 1 else None
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]+", "_", text.lower()).strip("_")
 
 
 def _show_log(state: Path, name: str | None) -> None:
@@ -205,14 +272,14 @@ def _show_log(state: Path, name: str | None) -> None:
             rows = connection.execute(_LAST_VERSIONS).fetchall()
     except sqlite3.Error as error:
         raise _unusable(state, error) from None
-    if name and (found := _named(name.strip("/"), rows)):
-        guid, bundle_id, own_name, _ = found
+    if name and (found := _named(name, rows)):
+        guid, bundle_id, own_name = found[:3]
         log = state / "logs" / guid / f"{bundle_id}.log"
         if not log.is_file():
             raise CannotRunError(f"{own_name} has no log: no process of it was started yet.")
         sys.stdout.write(log.read_text("utf-8", "replace"))
         return
-    names = ", ".join(row[2] for row in rows) or "none"
+    names = ", ".join(sorted(row[2] for row in rows)) or "none"
     raise CannotRunError(f"Name content: make rehearse-logs NAME=...; there are: {names}.")
 
 

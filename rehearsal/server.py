@@ -65,10 +65,10 @@ class Settings:
 
 
 class Rehearsal:
-    """ASGI application. Processes start and end with its lifespan."""
+    """ASGI application. Processes start and end with its lifespan; the caller closes the state."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.state = State(settings.directory)
+    def __init__(self, settings: Settings, state: State) -> None:
+        self.state = state
         self.settings = settings
         self._gateway: Gateway | None = None
         self._hosting: Hosting | None = None

@@ -26,7 +26,9 @@ class Server(uvicorn.Server):
                 # h11 hands over the request target as it came; httptools parses it first.
                 http="h11",
                 h11_max_incomplete_event_size=256 * 1024,
-                ws="websockets-sansio",
+                # websockets-sansio reports each refused handshake as an error of the application:
+                # https://github.com/Kludex/uvicorn/pull/3138. Headers above 8 KiB make it hang.
+                ws="wsproto",
                 ws_max_size=2**31,
                 lifespan="auto",
                 log_level="warning",

@@ -5,16 +5,18 @@ is killed, what is found at the next start is the state before or after a step, 
 """
 
 import fcntl
+import os
 import secrets
 import shutil
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from rehearsal.archive import Manifest
 
@@ -122,6 +124,8 @@ SETTABLE = frozenset(field.name for field in fields(Content)) - {
 # The viewer's name is there to find apps that take header bytes for latin-1.
 _USERS = (("publisher", "publisher"), ("José Ünï 你好", "viewer"))
 
+_ANNOUNCED_SECONDS = 2.0
+
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -134,6 +138,28 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _lock(file: Path) -> TextIO:
+    """The file, empty and locked. Raises `StateInUseError`, which says where the other rehearsal is."""
+    lock = file.open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise StateInUseError(
+            f"A rehearsal runs here already: {_holder(file)}. Use that one, or stop it first."
+        ) from None
+    lock.truncate(0)
+    return lock
+
+
+def _holder(file: Path) -> str:
+    """What the process that has the lock wrote into it; soon after its start that is not there yet."""
+    deadline = time.monotonic() + _ANNOUNCED_SECONDS
+    while not (holder := file.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return holder or f"on {file.parent}"
+
+
 class State:
     """The database and files under `directory`, made where they are missing.
 
@@ -143,12 +169,7 @@ class State:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o700)  # API keys and environment variables lie here.
-        self._lock = (directory / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            raise StateInUseError(f"Another rehearsal runs on {directory}.") from None
+        self._lock = _lock(directory / "lock")
         self._bundles = directory / "bundles"
         self._bundles.mkdir(exist_ok=True)
         self._database = sqlite3.connect(
@@ -167,6 +188,11 @@ class State:
                     (str(uuid.uuid4()), username, role, *secret),
                 )
         self.sweep(incoming=True)
+
+    def announce(self, url: str) -> None:
+        """Lets a second rehearsal on the same directory tell its user where this one is."""
+        self._lock.write(f"{url}/ (process {os.getpid()})")
+        self._lock.flush()
 
     def close(self) -> None:
         self._database.close()

@@ -13,7 +13,7 @@ import httpx
 from rehearsal.frameworks import ROOT
 from rehearsal.server import Rehearsal, Settings
 from rehearsal.serving import listen, serving
-from rehearsal.state import User
+from rehearsal.state import State, User
 from tests.rehearsal.bundles import FILES, bundle_of
 from tests.rehearsal.wire import TIMEOUT_SECONDS
 
@@ -133,7 +133,7 @@ def running(directory: Path, **changes: Any) -> Iterator[Running]:
     with listen("127.0.0.1", 0) as sock:
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         settings = replace(Settings(directory, url, environments=ENVIRONMENTS), **changes)
-        rehearsal = Rehearsal(settings)
+        rehearsal = Rehearsal(settings, State(directory))
         try:
             with serving(rehearsal, sock), ExitStack() as clients:
                 yield Running(url, rehearsal, clients)

@@ -28,9 +28,7 @@ closed = threading.Event()
 
 
 async def echo(websocket: WebSocket) -> None:
-    await websocket.accept(
-        websocket.scope["subprotocols"][-1:] and websocket.scope["subprotocols"][-1]
-    )
+    await websocket.accept(next(reversed(websocket.scope["subprotocols"]), None))
     try:
         while True:
             message = await websocket.receive()
@@ -137,7 +135,7 @@ def test_a_client_that_vanishes_frees_the_app(echoing: ClientConnection) -> None
 
 
 def test_the_client_learns_the_apps_close_code_and_headers(url: str) -> None:
-    forged = {"RStudio-Connect-Credentials": '{"user":"eve"}', "X-Kept": "kept"}
+    forged = {"RStudio-Connect-Credentials": '{"user":"eve"}', "X-Kept": "kept" * 5000}
     with connect(f"{url}/tell/..//%2F?q", additional_headers=forged) as websocket:
         told = json.loads(websocket.recv(TIMEOUT_SECONDS))
         with pytest.raises(ConnectionClosed) as caught:
@@ -151,7 +149,7 @@ def test_the_client_learns_the_apps_close_code_and_headers(url: str) -> None:
     assert headers["rstudio-connect-credentials"] == '{"user":"José 你好","groups":[]}'
     assert headers["rstudio-connect-app-base-url"] == url.replace("ws://", "http://")
     assert headers["x-rsc-request"].endswith("/app/tell/..//%2F?q")
-    assert headers["x-kept"] == "kept"
+    assert headers["x-kept"] == "kept" * 5000
 
 
 def test_the_subprotocol_is_agreed_with_the_app(url: str) -> None:
@@ -160,11 +158,14 @@ def test_the_subprotocol_is_agreed_with_the_app(url: str) -> None:
         assert websocket.subprotocol == "two"
 
 
-def test_a_refused_handshake_keeps_its_status_and_body(url: str) -> None:
+def test_a_refused_handshake_keeps_its_status_and_body_and_logs_no_error(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(InvalidStatus) as caught:
         connect(f"{url}/reject")
     assert caught.value.response.status_code == 418
     assert caught.value.response.body == b"not today"
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_no_app_at_the_path_is_404_and_none_at_the_port_is_502(url: str) -> None:

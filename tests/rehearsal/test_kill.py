@@ -33,7 +33,7 @@ class Server:
             if line.startswith("Ready: "):
                 break
         url = re.search(r"Ready: (http\S+)/ ", output)
-        key = re.search(r"CONNECT_API_KEY=(\S+)  # publisher, ", output)
+        key = re.search(r"CONNECT_API_KEY=(\S+)", output)
         assert url, output
         assert key, output
         self.url = url[1]
