@@ -1,73 +1,77 @@
 # One contract, four frameworks. `make` alone lists the targets.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
 
+# What the shell has set for other Pythons is not for ours: PYTHONPATH, PYTHONHOME, PYTHONWARNINGS ...
+unexport $(filter-out PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED,$(filter PYTHON%,$(.VARIABLES)))
 # Everything made lands in the checkout: packages in the environment, downloads and results in build/.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export UV_CACHE_DIR ?= $(CURDIR)/build/uv-cache
 export UV_PYTHON_DOWNLOADS ?= never
 # As pip does: a company's certificate authority is in the system's store only.
 export UV_SYSTEM_CERTS ?= 1
 export PLAYWRIGHT_BROWSERS_PATH ?= $(CURDIR)/build/browsers
-export PYTHONPYCACHEPREFIX ?= $(CURDIR)/build/pycache
-export API_KEY HOST PORT PROFILE NAME SERVER STORE CONNECT_SERVER CONNECT_API_KEY RSCONNECT_FLAGS
+
+# A variable that is given to make, as a word of a shell command; nothing where only the environment has one
+# of that name: conda exports HOST, and others NAME.
+given = $(if $(filter command override,$(origin $(1))),$(if $($(1)),'$(subst ','\'',$($(1)))'))
+# The same as an option of a command: $(call option,PORT,--port).
+option = $(if $(call given,$(1)),$(2) $(call given,$(1)))
 
 # PYTHON=3.13 chooses another interpreter, with an environment of its own beside the default one.
-VENV := $(if $(PYTHON),build/venv-$(subst /,_,$(PYTHON)),.venv)
+CHOSEN := $(if $(call given,PYTHON),$(PYTHON))
+VENV := $(if $(CHOSEN),build/venv-$(subst /,_,$(CHOSEN)),.venv)
 BIN := $(VENV)/bin
-LOCKS := tests/requirements.txt $(wildcard *_app/requirements.txt)
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-strip-extras \
-	--custom-compile-command "make lock" $(LOCK_FLAGS)
+LOCK := $(BIN)/python -m rehearsal.uv pip compile --quiet --universal --python-version 3.11 \
+	--no-strip-extras --custom-compile-command "make lock" $(LOCK_FLAGS)
+
+# Any Python that will do, where the environment has none; a loop, since some names on PATH do not work.
+PYENV := "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions
+PYTHONS := $(if $(CHOSEN),"$(CHOSEN)" "python$(CHOSEN)" $(PYENV)/$(CHOSEN)/bin/python $(PYENV)/$(CHOSEN).*/bin/python,python3.11 python3 python3.14 python3.13 python3.12)
+# The program that makes the environment must not depend on compiled modules in build/.
+SETUP := env -u PYTHONPYCACHEPREFIX PYTHONDONTWRITEBYTECODE=1
 
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/%/<name>/' \
 		| awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
-	@echo "  <name> is one of: $(patsubst %_app/,%,$(sort $(wildcard *_app/)))"
+	@echo "  <name> is one of: $(NAMES)"
 
 .PHONY: setup
-setup: $(VENV)/.ready ## create .venv with everything that the other targets need
-
-$(VENV)/.ready: $(LOCKS)
-	@python=""; \
-	for candidate in $(if $(PYTHON),"$(PYTHON)" "python$(PYTHON)",python3.11 python3 python3.14 python3.13 python3.12); do \
-		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python="$$candidate"; break; fi; \
+setup: ## create .venv with everything that the other targets need
+	@set -e; found=""; \
+	if $(SETUP) $(BIN)/python -s -m tooling.setup --check "$(VENV)" 2>/dev/null; then exit 0; fi; \
+	for python in $(PYTHONS); do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
-	if [ -z "$$python" ]; then \
-		echo "make: no $(if $(PYTHON),Python $(PYTHON),Python 3.11 or newer) on PATH: install one, or name it with PYTHON=/path/to/python3" >&2; exit 1; \
+	if [ -z "$$found" ]; then \
+		echo "make: no $(if $(CHOSEN),Python $(CHOSEN),Python 3.11 or newer) on PATH: install one, or name it with PYTHON=/path/to/python3" >&2; exit 1; \
 	fi; \
-	if [ ! -x $(BIN)/uv ]; then \
-		echo "Creating $(VENV) with $$("$$python" --version)"; \
-		if command -v uv >/dev/null; then uv venv --quiet --clear --python "$$(command -v "$$python")" $(VENV); bootstrap=uv; \
-		elif "$$python" -m venv --clear $(VENV); then $(BIN)/python -m pip install --quiet --no-cache-dir --disable-pip-version-check uv; bootstrap=$(BIN)/uv; \
-		else echo "make: $$python has no working venv module: install it (Debian: apt install python3-venv), or install uv" >&2; exit 1; fi; \
-	else bootstrap=$(BIN)/uv; fi; \
-	cp "$$(command -v $$bootstrap)" $(VENV)/uv-bootstrap; \
-	echo "Installing $(LOCKS)"; \
-	$(VENV)/uv-bootstrap pip sync --quiet --python $(BIN)/python $(LOCKS); \
-	rm $(VENV)/uv-bootstrap; touch $@
+	exec $(SETUP) "$$found" -s -m tooling.setup "$(VENV)"
 
 .PHONY: run
 run: setup ## deploy all four to a stand-in for Connect on http://127.0.0.1:3939/ (PORT=, HOST=, PROFILE=)
-	@exec $(BIN)/python -m rehearsal
+	@exec $(BIN)/python -m rehearsal $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile)
 
-run-%: setup %_app/app.py ## start one app with auto-reload on http://127.0.0.1:8000/ (PORT=)
-	@exec $(BIN)/python -m uvicorn $*_app.app:app --reload --reload-dir $*_app --reload-dir shared \
-		--reload-include '*.json' --reload-include '*.html' --reload-include '*.yaml' \
-		--host 127.0.0.1 --port $(or $(PORT),8000)
+run-%: %_app/app.py setup ## start one app with auto-reload on http://127.0.0.1:8000/ (PORT=)
+	@exec $(BIN)/python -m rehearsal.development $* $(call option,PORT,--port)
 
-# A name without a folder gets the list of those that have one.
+# A name without a folder, and no name at all, get the list of those that have one.
+NAMES := $(patsubst %_app/,%,$(sort $(wildcard *_app/)))
 %_app/app.py:
-	@echo "make: there is no $*_app/ here; there are: $(patsubst %_app/,%,$(sort $(wildcard *_app/)))" >&2; exit 1
+	@echo "make: there is no $*_app/ here; there are: $(NAMES)" >&2; exit 1
+.PHONY: run- test- bundle- deploy-
+run- test- bundle- deploy-:
+	@echo "make: which app? make $@<name>, and <name> is one of: $(NAMES)" >&2; exit 1
 
 .PHONY: test-all
-test-all: setup chromium ## every check: format, lint, types, contract, machinery, browser (PYTHON=3.13 for another one)
+test-all: setup ## every check: format, lint, types, contract, machinery, browser (PYTHON=3.13 for another one)
 	@$(BIN)/ruff format --check --quiet . || { echo "make: format with '$(BIN)/ruff format'" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder
 
-test-%: setup %_app/app.py ## the contract for one framework, the in-process half first
+test-%: %_app/app.py setup ## the contract for one framework, the in-process half first
 	@$(BIN)/python -m pytest -q -x tests/contract/test_contract.py --app $* --server "in process"
 	@$(BIN)/python -m pytest -q tests/contract --app $*
 
@@ -77,11 +81,11 @@ test-in-process: setup ## the contract for all, without servers and browser
 
 .PHONY: test-url
 test-url: setup ## the contract for a deployed app: URL=https://... [API_KEY=...]
-	@test -n "$(URL)" || { echo "make: which app? make test-url URL=https://connect.example.org/content/.../ [API_KEY=...]" >&2; exit 1; }
-	@$(BIN)/python -m pytest -q -rs tests/contract/test_contract.py --url "$(URL)"
+	@$(if $(call given,URL),,echo "make: which app? make test-url URL=https://connect.example.org/content/.../ [API_KEY=...]" >&2; exit 1)
+	@$(BIN)/python -m pytest -q -rs tests/contract/test_contract.py $(call option,URL,--url)
 
 .PHONY: chromium
-chromium: setup
+chromium: setup ## install a Chromium for the browser tests, where there is none
 	@$(BIN)/python -m tests.chromium
 
 .PHONY: db
@@ -90,26 +94,26 @@ db: setup ## prepare the database that GREETINGS_URL names: the table, and the g
 
 .PHONY: rehearse
 rehearse: setup ## the stand-in for Connect as it was left, with URL and API keys (PROFILE=, PORT=)
-	@exec $(BIN)/python -m rehearsal rehearse
+	@exec $(BIN)/python -m rehearsal rehearse $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile)
 
 .PHONY: rehearse-logs
 rehearse-logs: setup ## what deployed content printed: NAME=<name, vanity path or GUID>
-	@$(BIN)/python -m rehearsal logs "$(NAME)"
+	@$(BIN)/python -m rehearsal logs $(call given,NAME)
 
 .PHONY: test-rehearsal
 test-rehearsal: setup ## deploy all with rsconnect, the whole contract through the proxy under every profile (PROFILE=)
-	@$(BIN)/python -m tests.rehearsal.through_proxy $(PROFILE)
+	@$(BIN)/python -m tests.rehearsal.through_proxy $(call given,PROFILE)
 
-bundle-%: setup %_app/app.py ## stage build/bundles/<name>/, ready for rsconnect, and try it (STORE=postgres)
-	@$(BIN)/python -m rehearsal.bundle $*
+bundle-%: %_app/app.py setup ## stage build/bundles/<name>/, ready for rsconnect, and try it (STORE=postgres)
+	@$(BIN)/python -m rehearsal.bundle $* $(call option,STORE,--store)
 
-deploy-%: setup %_app/app.py ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY (STORE=postgres)
-	@$(BIN)/python -m rehearsal.deploy $*
+deploy-%: %_app/app.py setup ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY (STORE=postgres)
+	@$(BIN)/python -m rehearsal.deploy $* $(call option,SERVER,--server) $(call option,STORE,--store)
 
 .PHONY: lock
-lock: $(VENV)/.ready ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)
+lock: setup ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)
 	@$(LOCK) --group dev --all-extras $(wildcard *_app/pyproject.toml) -o tests/requirements.txt
-	@for app in *_app; do \
+	@set -e; for app in *_app; do \
 		$(LOCK) -c tests/requirements.txt $$app/pyproject.toml -o $$app/requirements.txt; \
 		$(LOCK) -c tests/requirements.txt --extra postgres $$app/pyproject.toml -o $$app/requirements-postgres.txt; \
 	done

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from rehearsal.progress import Progress
+from tooling.options import port_of
 
 if TYPE_CHECKING:
     from rehearsal.server import Rehearsal
@@ -56,9 +57,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("command", nargs="?", default="run", choices=("run", "rehearse", "logs"))
     parser.add_argument("name", nargs="?", help="of content: its name, vanity path or GUID")
-    parser.add_argument("--host", default=os.environ.get("HOST") or "127.0.0.1")
-    parser.add_argument("--port", default=os.environ.get("PORT") or "3939")
-    parser.add_argument("--profile", default=os.environ.get("PROFILE") or "included")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", default=f"{port_of(os.environ, 3939)}")
+    parser.add_argument("--profile", default="included")
     parser.add_argument(
         "--state",
         default=os.environ.get("REHEARSAL_STATE") or ROOT / "build" / "rehearsal",

@@ -3,6 +3,7 @@
 `make bundle-<name>` calls it. What it leaves in `build/bundles/<name>/` is what rsconnect uploads.
 """
 
+import argparse
 import ctypes
 import errno
 import hashlib
@@ -217,13 +218,14 @@ def explain(error: OSError) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Gives the exit code: 0, or 1 after having said what is wrong."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="python -m rehearsal.bundle", description=__doc__)
+    parser.add_argument("name", help="of the framework")
+    parser.add_argument("--store", help="the database whose driver the bundle brings: postgres")
+    options = parser.parse_args(arguments)
     try:
-        if len(arguments) != 1:
-            raise BundleError("Name one framework: python -m rehearsal.bundle <name>.")
-        framework = find_framework(arguments[0])
+        framework = find_framework(options.name)
         with locked(bundle_lock(framework)):
-            make(framework, os.environ.get("STORE") or None)
+            make(framework, options.store)
     except (BundleError, UnknownFrameworkError) as error:
         print(f"bundle: {error}", file=sys.stderr)
         return 1

@@ -2,9 +2,11 @@
 
 `make deploy-<name>` calls it. Everything that goes over the wire to deploy is rsconnect's own doing; what
 rsconnect's check lets through (it takes a 404 for an answer) the contract finds at the deployed address.
-Settings come from the environment: `SERVER`, or `CONNECT_SERVER` and `CONNECT_API_KEY`; `RSCONNECT_FLAGS`.
+The server is a saved one (`--server`), or what `CONNECT_SERVER` and `CONNECT_API_KEY` name; `RSCONNECT_FLAGS`
+are further flags for rsconnect.
 """
 
+import argparse
 import os
 import re
 import shlex
@@ -61,12 +63,12 @@ or put both into the environment:
 A publisher makes keys on the server itself: https://docs.posit.co/connect/user/api-keys/"""
 
 
-def find_target(environ: Mapping[str, str], name: str) -> Target:
-    """The server that `SERVER` or `CONNECT_SERVER` and `CONNECT_API_KEY` name; the first wins.
+def find_target(environ: Mapping[str, str], name: str, saved_as: str | None = None) -> Target:
+    """The saved server of that name, else the one that `CONNECT_SERVER` and `CONNECT_API_KEY` name.
 
     Raises `DeployError` saying what is missing and how to get it.
     """
-    if saved_as := environ.get("SERVER"):
+    if saved_as:
         return _saved_target(saved_as)
     url, api_key = (environ.get(key, "").strip() for key in _CONNECTION)
     if not url or not api_key:
@@ -221,14 +223,17 @@ def deployed_url(bundle: Path, target: Target, output: str) -> str:
 
 
 def deploy(
-    framework: Framework, target: Target, flags: Sequence[str], environ: Mapping[str, str]
+    framework: Framework,
+    target: Target,
+    flags: Sequence[str],
+    environ: Mapping[str, str],
+    store: str | None = None,
 ) -> str:
     """Bundles, verifies and deploys; gives the address of the deployed app.
 
     Raises `BundleError` before anything is sent, and `DeployError`.
     """
     # Until the upload is over, nobody stages another bundle in its place.
-    store = environ.get("STORE") or None
     with locked(bundle_lock(framework)):
         if store and makes_new_content(bundle_folder(framework), target, flags):
             _check_variable(store, flags)
@@ -272,7 +277,11 @@ _STORES = {"postgres": "postgresql"}
 
 
 def check_contract(
-    framework: Framework, url: str, target: Target, environ: Mapping[str, str]
+    framework: Framework,
+    url: str,
+    target: Target,
+    environ: Mapping[str, str],
+    store: str | None = None,
 ) -> None:
     """Runs the contract against a deployed app; raises `DeployError` where it is not kept."""
     dropped = (*_CONNECTION, "API_KEY")
@@ -285,7 +294,6 @@ def check_contract(
     else:
         print("Without an API key, as an anonymous visitor.", flush=True)
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "tests/contract/test_contract.py"]
-    store = environ.get("STORE")
     code, output = run(
         [
             *command,
@@ -318,16 +326,18 @@ def check_contract(
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Gives the exit code: 0, or 1 after having said what is wrong."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="python -m rehearsal.deploy", description=__doc__)
+    parser.add_argument("name", help="of the framework")
+    parser.add_argument("--server", help="a server that `rsconnect add` saved under this name")
+    parser.add_argument("--store", help="the database whose driver the bundle brings: postgres")
+    options = parser.parse_args(arguments)
     try:
-        if len(arguments) != 1:
-            raise DeployError("Name one framework: python -m rehearsal.deploy <name>.")
-        framework = find_framework(arguments[0])
-        target = find_target(environ, framework.name)
+        framework = find_framework(options.name)
+        target = find_target(environ, framework.name, options.server)
         flags = find_flags(environ)
-        url = deploy(framework, target, flags, environ)
+        url = deploy(framework, target, flags, environ, options.store)
         print(f"Checking the contract at {url} ...", flush=True)
-        check_contract(framework, url, target, environ)
+        check_contract(framework, url, target, environ, options.store)
         print(f"{framework.title} is deployed and keeps the contract: {url}", flush=True)
     except (BundleError, DeployError, UnknownFrameworkError) as error:
         print(f"deploy: {error}", file=sys.stderr)

@@ -1,18 +1,21 @@
-"""How uv is called: with nothing of ours in its environment, and nobody's configuration.
+"""How uv is called: with nothing of ours in its environment, and no configuration but that of the index.
 
 Building a distribution runs code of whoever uploaded it, and a configuration that is found beside it would
-decide what other content gets from the same cache.
+decide what other content gets from the same cache. `python -m rehearsal.uv ...` calls it in this way.
 """
 
 import errno
 import os
 import re
+import sys
 from pathlib import Path
 
 from uv import find_uv_bin
 
-# HOME is not among them: credentials lie there.
-_HANDED_ON = re.compile(r"PATH|LANG|LC_.*|TMPDIR|(UV|PIP|SSL)_.*|(?i:.*_proxy)")
+from tooling.package_index import index_variables
+
+# HOME is not among them: credentials lie there. Those for an index are handed on one by one.
+_HANDED_ON = re.compile(r"PATH|LANG|LC_.*|TMPDIR|(UV|PIP|SSL)_.*|NETRC|(?i:.*_proxy)")
 _NO_SPACE = re.compile(r"No space left|Disk quota exceeded|os error (?:28|122)\b")
 
 
@@ -28,6 +31,7 @@ def uv_environment(home: Path, cache: Path) -> dict[str, str]:
     - `cache`: where downloads are kept unless `UV_CACHE_DIR` says otherwise.
     """
     ours = {name: value for name, value in os.environ.items() if _HANDED_ON.fullmatch(name)}
+    ours |= index_variables(os.environ)
     defaults = {
         "UV_CACHE_DIR": str(cache),
         "UV_PYTHON_DOWNLOADS": "never",
@@ -40,3 +44,13 @@ def check_disk(said: str) -> None:
     """Raises `OSError` (ENOSPC) where uv, having failed, said that the disk is full."""
     if _NO_SPACE.search(said):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def main() -> None:
+    """Becomes uv, with the arguments of this command; does not return."""
+    command = uv_command(*sys.argv[1:])
+    os.execve(command[0], command, {**os.environ, **index_variables(os.environ)})
+
+
+if __name__ == "__main__":
+    main()

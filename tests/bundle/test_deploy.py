@@ -64,7 +64,7 @@ def checked(unverified: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """For tests of what comes before the contract: the addresses that it would have been run against."""
     urls: list[str] = []
 
-    def record(framework: Framework, url: str, target: deploy.Target, environ: object) -> None:
+    def record(framework: Framework, url: str, target: deploy.Target, *_: object) -> None:
         urls.append(url)
 
     monkeypatch.setattr(deploy, "check_contract", record)
@@ -85,10 +85,12 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
     return started
 
 
-def run(connect: FakeConnect, flags: str = "", **environ: str) -> int:
+def run(
+    connect: FakeConnect, flags: str = "", *, options: Sequence[str] = (), **environ: str
+) -> int:
     """`make deploy-tiny` with a server and its key in the environment."""
     settings = {"CONNECT_SERVER": connect.url, "CONNECT_API_KEY": KEY, "RSCONNECT_FLAGS": flags}
-    return deploy.main(["tiny"], {**os.environ, **settings, **environ})
+    return deploy.main(["tiny", *options], {**os.environ, **settings, **environ})
 
 
 def told(tree: Path) -> dict[str, Any]:
@@ -191,7 +193,13 @@ def test_a_saved_server_is_named_and_its_key_goes_to_the_contract_alone(
     ServerStore(config_dirname()).set("work", connect.url, KEY)
     # A key for another server must not go to this one.
     assert (
-        run(connect, SERVER="work", CONNECT_SERVER="http://x.example", CONNECT_API_KEY="other") == 0
+        run(
+            connect,
+            options=("--server", "work"),
+            CONNECT_SERVER="http://x.example",
+            CONNECT_API_KEY="other",
+        )
+        == 0
     )
     assert told(tree)["environment"]["API_KEY"] == KEY
     (rsconnect,) = (command for command in commands if "deploy" in command)
@@ -368,7 +376,7 @@ def test_an_unknown_server_is_told_which_there_are(
     tiny: Framework, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ServerStore(config_dirname()).set("work", "http://x.example", KEY)
-    message = refusal(["tiny"], {"SERVER": "wrok"}, capsys)
+    message = refusal(["tiny", "--server", "wrok"], {}, capsys)
     assert message.startswith("deploy: rsconnect has no server saved as wrok; there are: work.")
 
 
@@ -377,7 +385,7 @@ def test_a_saved_account_elsewhere_is_not_a_connect_server(
 ) -> None:
     store = ServerStore(config_dirname())
     store.set("cloud", "https://x.example", account_name="ada", token="t", secret="s")
-    message = refusal(["tiny"], {"SERVER": "cloud"}, capsys)
+    message = refusal(["tiny", "--server", "cloud"], {}, capsys)
     assert message == "deploy: What rsconnect has saved as cloud is not a Connect server.\n"
 
 
@@ -385,7 +393,7 @@ def test_an_unreadable_list_of_servers_is_said_so(
     tiny: Framework, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(Path(config_dirname()) / "servers.json", "{")
-    message = refusal(["tiny"], {"SERVER": "work"}, capsys)
+    message = refusal(["tiny", "--server", "work"], {}, capsys)
     assert message.startswith("deploy: rsconnect's list of servers, in ")
 
 

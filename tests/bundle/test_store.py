@@ -43,10 +43,9 @@ def test_the_bundle_starts_with_the_driver_and_without_its_database(
 
 
 def test_a_store_is_refused_where_there_is_none(
-    tiny: Framework, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny: Framework, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("STORE", "mysql")
-    assert main(["tiny"]) == 1
+    assert main(["tiny", "--store", "mysql"]) == 1
     assert capsys.readouterr().err == (
         "bundle: tiny has no requirements for STORE=mysql; there are: none.\n"
     )

@@ -237,11 +237,9 @@ def test_an_unknown_framework_is_told_which_there_are(
 
 
 def test_no_framework_is_told_how_to_name_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 1
-    assert (
-        capsys.readouterr().err
-        == "bundle: Name one framework: python -m rehearsal.bundle <name>.\n"
-    )
+    with pytest.raises(SystemExit):
+        main([])
+    assert "the following arguments are required: name" in capsys.readouterr().err
 
 
 def test_a_refusal_is_one_line_and_an_exit_code(

@@ -48,9 +48,9 @@ def tracked() -> list[str]:
 def deploy(rehearsed: Running, checkout: Path, tmp_path: Path) -> Deploy:
     """Runs what `make deploy-<name>` runs, as the publisher."""
 
-    def run(name: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    def run(name: str, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "rehearsal.deploy", name],
+            [sys.executable, "-m", "rehearsal.deploy", name, *options],
             cwd=checkout,
             env={
                 "PATH": os.environ["PATH"],
@@ -107,14 +107,14 @@ def edited(cluster: Cluster) -> Iterator[Database]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_database_may_be_edited(deploy: Deploy, edited: Database, name: str) -> None:
-    with_database = {"STORE": "postgres", "GREETINGS_URL": edited.url}
-    done = deploy(name, **with_database, RSCONNECT_FLAGS="--new -E GREETINGS_URL")
+    flags = "--new -E GREETINGS_URL"
+    done = deploy(name, "--store", "postgres", GREETINGS_URL=edited.url, RSCONNECT_FLAGS=flags)
     assert done.returncode == 0, done.stdout
     assert edited.password not in done.stdout
 
 
 def test_new_content_without_the_address_of_its_database_is_refused(deploy: Deploy) -> None:
-    done = deploy(NAMES[0], STORE="postgres", RSCONNECT_FLAGS="--new")
+    done = deploy(NAMES[0], "--store", "postgres", RSCONNECT_FLAGS="--new")
     assert done.returncode == 1
     (line,) = done.stdout.splitlines()
     assert line.startswith("deploy: STORE=postgres brings the driver, but")
@@ -124,7 +124,7 @@ def test_new_content_without_the_address_of_its_database_is_refused(deploy: Depl
 def test_an_app_that_does_not_read_its_database_is_told_of(deploy: Deploy) -> None:
     """Content that was deployed before may have the variable or not; only the deployed app can tell."""
     assert deploy(NAMES[0], RSCONNECT_FLAGS="--new").returncode == 0
-    done = deploy(NAMES[0], STORE="postgres")
+    done = deploy(NAMES[0], "--store", "postgres")
     assert done.returncode == 1
     assert "does not answer from its database" in done.stdout.splitlines()[-1]
     assert "-E GREETINGS_URL" in done.stdout.splitlines()[-1]

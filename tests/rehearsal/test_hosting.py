@@ -465,7 +465,7 @@ def test_what_is_deployed_is_there_after_a_restart(tmp_path: Path) -> None:
 def test_one_rehearsal_at_a_time_has_the_state(tmp_path: Path) -> None:
     with (
         running(tmp_path),
-        pytest.raises(RuntimeError, match="Another rehearsal runs"),
+        pytest.raises(RuntimeError, match="A rehearsal runs here already"),
         running(tmp_path),
     ):
         pass

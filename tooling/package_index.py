@@ -1,0 +1,108 @@
+"""Where packages come from: what the user has told uv or pip of indexes, as environment variables of uv.
+
+uv reads no configuration of the user's here (`rehearsal/uv.py` says why), and so would not find a company's
+mirror that a file names. Uses the standard library only: the environment is set up with it.
+"""
+
+import configparser
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_NAMED_FOR_UV = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
+
+
+def index_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables to add to `environ` before uv is called without configuration files.
+
+    An index that uv is told of counts; where there is none, pip's counts. Passwords are found where `NETRC`
+    says, else in `~/.netrc`. Raises `ValueError` for a file that is no TOML, or no configuration of pip's.
+    """
+    home = Path(environ.get("HOME") or os.path.expanduser("~"))
+    found = {} if environ.get("UV_CONFIG_FILE") else _of_uv(home, environ)
+    if not any(environ.get(name) or name in found for name in _NAMED_FOR_UV):
+        found |= _of_pip(home, environ)
+    if (home / ".netrc").is_file():
+        found["NETRC"] = str(home / ".netrc")
+    return {name: value for name, value in found.items() if not environ.get(name)}
+
+
+def pip_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """The same index for pip, which installs uv where there is none."""
+    index = variables.get("UV_DEFAULT_INDEX") or variables.get("UV_INDEX_URL")
+    named, _, url = (index or "").partition("=")
+    return {"PIP_INDEX_URL": named if "://" in named else url} if index else {}
+
+
+def _of_uv(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """https://docs.astral.sh/uv/concepts/configuration-files/: the system's file, then the user's."""
+    settings: dict[str, Any] = {}
+    system = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
+    user = environ.get("XDG_CONFIG_HOME") or home / ".config"
+    for folder in ("/etc", *reversed(system), user):
+        file = Path(folder) / "uv" / "uv.toml"
+        if file.is_file():
+            read = tomllib.loads(file.read_text(encoding="utf-8"))
+            settings |= read | read.get("pip", {})
+    indexes = [index for index in settings.get("index", []) if not index.get("explicit")]
+    default = [_named(index) for index in indexes if index.get("default")]
+    others = [_named(index) for index in indexes if not index.get("default")]
+    return _present(
+        UV_DEFAULT_INDEX=default[0] if default else settings.get("index-url"),
+        UV_INDEX=" ".join(others + settings.get("extra-index-url", [])),
+        UV_INDEX_STRATEGY=settings.get("index-strategy"),
+        UV_KEYRING_PROVIDER=settings.get("keyring-provider"),
+        UV_INSECURE_HOST=" ".join(settings.get("allow-insecure-host", [])),
+    )
+
+
+def _named(index: Mapping[str, Any]) -> str:
+    # The name leads to the variables with its password: UV_INDEX_<NAME>_USERNAME, UV_INDEX_<NAME>_PASSWORD.
+    return f"{index['name']}={index['url']}" if "name" in index else f"{index['url']}"
+
+
+def _of_pip(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """https://pip.pypa.io/en/stable/topics/configuration/: the files, then `PIP_*`."""
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(_files_of_pip(home, environ), encoding="utf-8")
+    except configparser.Error as error:
+        raise ValueError(f"{error}".replace("\n", " ")) from None
+
+    def setting(name: str) -> str:
+        variable = environ.get(f"PIP_{name.upper().replace('-', '_')}")
+        of_command = parser.get("install", name, fallback=None)
+        return variable or of_command or parser.get("global", name, fallback=None) or ""
+
+    others = " ".join(setting("extra-index-url").split())
+    return _present(
+        UV_DEFAULT_INDEX=setting("index-url"),
+        UV_INDEX=others,
+        # pip takes the best version that any of its indexes has.
+        UV_INDEX_STRATEGY="unsafe-best-match" if others else "",
+        SSL_CERT_FILE=setting("cert"),
+    )
+
+
+def _files_of_pip(home: Path, environ: Mapping[str, str]) -> list[Path]:
+    """Those that pip reads if they are there; the last one wins."""
+    named = environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return []
+    user = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip"
+    if sys.platform == "darwin":
+        system = [Path("/Library/Application Support/pip")]
+        library = home / "Library" / "Application Support" / "pip"
+        user = library if library.is_dir() else user
+    else:
+        folders = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
+        system = [*(Path(folder) / "pip" for folder in folders), Path("/etc")]
+    files = [folder / "pip.conf" for folder in (*system, home / ".pip", user)]
+    return [*files, Path(named)] if named else files
+
+
+def _present(**variables: str | None) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if value}

@@ -1,0 +1,315 @@
+"""`python -m tooling.setup VENV`: makes the environment of every other command, or brings it up to date.
+
+`make setup` calls it, with any Python from 3.11 on; it uses the standard library only. With `--check` it only
+says by its exit code whether there is nothing to do.
+"""
+
+import argparse
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tooling.bytecode import remove_cut_files
+from tooling.package_index import index_variables, pip_variables
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+_SILENCE_SECONDS = 2.0
+# What a run with everything installed writes: logs, a database, bundles.
+_NEEDED_BYTES = 20_000_000
+_NO_SPACE = re.compile(r"No space left|Disk quota exceeded|os error (?:28|122)\b")
+
+
+class SetupError(Exception):
+    """One line that says why there is no environment, and what to do."""
+
+
+def locks() -> list[Path]:
+    return [ROOT / "tests" / "requirements.txt", *sorted(ROOT.glob("*_app/requirements.txt"))]
+
+
+def facts(venv: Path) -> dict[str, str]:
+    """What a complete environment was made from: where it lies, its Python, the machine, and the locks.
+
+    Without the locks, the environment can be used only where these facts are still true.
+    """
+    digest = hashlib.sha256(b"\0".join(lock.read_bytes() for lock in locks()))
+    return {
+        "place": str(venv),
+        "python": "{}.{}".format(*sys.version_info),
+        "machine": f"{sys.platform} {platform.machine()}",
+        "locks": digest.hexdigest(),
+    }
+
+
+def stamp(venv: Path) -> dict[str, str]:
+    """The facts that were written when it was complete; empty where it is not."""
+    try:
+        written: dict[str, str] = json.loads((venv / ".ready").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return written
+
+
+# --- Why it cannot be used
+
+
+def unusable(venv: Path, recorded: Mapping[str, str]) -> str | None:
+    """Why an environment has to be made anew; None where it only has to be brought up to date."""
+    python = venv / "bin" / "python"
+    if not python.exists():
+        return f"its Python is gone ({os.path.realpath(python)})"
+    if not recorded:
+        return "it was not completed"
+    if recorded["place"] != str(venv):
+        return f"it was made for {recorded['place']}"
+    asked = "import platform, sys; print(*sys.version_info[:2], sys.platform, platform.machine())"
+    try:
+        told = subprocess.run([python, "-I", "-c", asked], capture_output=True, text=True)
+    except OSError as error:
+        return f"its Python does not start here ({error.strerror})"
+    major, minor, *machine = told.stdout.split() or ("?", "?", "?")
+    if told.returncode:
+        return "its Python does not start here"
+    if recorded["machine"] != " ".join(machine):
+        return f"it was made for {recorded['machine']}, and this is {' '.join(machine)}"
+    if recorded["python"] != f"{major}.{minor}":
+        return (
+            f"it was made with Python {recorded['python']}, and its Python is {major}.{minor} now"
+        )
+    return None
+
+
+# --- Making it
+
+
+def set_up(venv: Path) -> None:
+    """Raises `SetupError`, `OSError`, `ValueError` (a configuration of uv or pip that is not readable)."""
+    recorded = stamp(venv)
+    if recorded == facts_of_its_python(venv):
+        return
+    environment = {**os.environ, **index_variables(os.environ)}
+    exists = venv.is_dir() and any(venv.iterdir())
+    reason = unusable(venv, recorded) if exists else None
+    (venv / ".ready").unlink(missing_ok=True)
+    if reason or not exists:
+        begun = f"Rebuilding {shown(venv)}: {reason}" if reason else f"Creating {shown(venv)}"
+        say(f"{begun}, with Python {platform.python_version()}")
+        create(venv, environment)
+    install(venv, environment)
+    written = facts_of_its_python(venv)
+    if not written:
+        raise SetupError(f"the Python in {shown(venv)} does not start.")
+    # By a rename: a full disk leaves no half of it.
+    partial = venv / ".ready.partial"
+    partial.write_text(json.dumps(written), encoding="utf-8")
+    partial.rename(venv / ".ready")
+
+
+def facts_of_its_python(venv: Path) -> dict[str, str]:
+    """The facts as the environment's own Python finds them; empty where it does not start."""
+    command = [str(venv / "bin" / "python"), "-m", "tooling.setup", "--facts", str(venv)]
+    try:
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        found: dict[str, str] = json.loads(told.stdout)
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def create(venv: Path, environment: Mapping[str, str]) -> None:
+    """An empty environment, made by uv where there is one, else by `venv`, which brings pip."""
+    venv.mkdir(parents=True, exist_ok=True)
+    # The folder itself stays: it may be one that the system has mounted there.
+    for entry in venv.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    if uv := shutil.which("uv"):
+        make = [
+            uv,
+            "venv",
+            "--quiet",
+            "--no-config",
+            "--allow-existing",
+            "--python",
+            sys.executable,
+        ]
+        run([*make, str(venv)], environment, "Creating it")
+        return
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True, env=environment
+    )
+    if made.returncode:
+        check_space(made.stdout + made.stderr)
+        raise SetupError(
+            f"{sys.executable} has no working venv module: install it (Debian: apt install python3-venv),"
+            f" or install uv.\n{made.stdout}{made.stderr}".rstrip()
+        )
+
+
+def install(venv: Path, environment: Mapping[str, str]) -> None:
+    """Exactly what the locks list, by the environment's own uv, else the user's, else one that pip gets."""
+    python = str(venv / "bin" / "python")
+    own = venv / "bin" / "uv"
+    uv = str(own) if own.exists() else shutil.which("uv")
+    if uv is None:
+        pip = [python, "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check"]
+        run([*pip, "uv"], {**environment, **pip_variables(environment)}, "Installing uv")
+        uv = str(own)
+    say("Installing what is listed in " + " ".join(shown(lock) for lock in locks()))
+    # uv replaces itself on the way, and so runs from a copy.
+    with copied(Path(uv), venv / "uv-bootstrap") as bootstrap:
+        sync = [str(bootstrap), "pip", "sync", "--no-config", "--python", python]
+        run([*sync, *map(str, locks())], environment, "Installing")
+
+
+@contextlib.contextmanager
+def copied(file: Path, place: Path) -> Iterator[Path]:
+    shutil.copy2(file, place)
+    try:
+        yield place
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def run(command: Sequence[str], environment: Mapping[str, str], doing: str) -> None:
+    """Runs to the end. From the third second on its output is shown, and the time when there is none.
+
+    Raises `SetupError` with the output where it fails.
+    """
+    begun = time.monotonic()
+    with subprocess.Popen(
+        command,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        output: list[str] = []
+        for line in _lines(process):
+            seconds = time.monotonic() - begun
+            if line is not None:
+                output.append(line)
+            if seconds >= _SILENCE_SECONDS and (line is None or not line.startswith((" +", " -"))):
+                say(f"  {seconds:3.0f} s  {line.strip() if line else f'{doing} ...'}")
+    if process.returncode:
+        check_space("".join(output))
+        raise SetupError(
+            f"{doing} failed; {Path(command[0]).name} says:\n{''.join(output)}".rstrip()
+        )
+
+
+def _lines(process: "subprocess.Popen[str]") -> Iterator[str | None]:
+    """Each line of its output, and None after each two seconds without one."""
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=_SILENCE_SECONDS)
+        except queue.Empty:
+            yield None
+        else:
+            if line is None:
+                return
+            yield line
+
+
+def check_space(output: str) -> None:
+    """Raises `OSError` (ENOSPC) where a program, having failed, said that the disk is full."""
+    if _NO_SPACE.search(output):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+# --- The command
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def check_disk() -> None:
+    """Raises `OSError` where `build/` cannot be written, or has no room."""
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / ".writable").touch()
+    if shutil.disk_usage(BUILD).free < _NEEDED_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(BUILD))
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Waits until no other run makes an environment in this checkout."""
+    with (BUILD / ".setup.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Waiting for another run, which installs packages here ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def explain(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk of {BUILD} is full: make room there, and run this again."
+    return f"cannot write {error.filename or ROOT}: {error.strerror or error}."
+
+
+def main() -> int:
+    """Gives the exit code: 0, or 1 after having said what is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tooling.setup", description=__doc__)
+    parser.add_argument("venv", type=Path)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--facts", action="store_true")
+    options = parser.parse_args()
+    venv = ROOT / options.venv
+    if options.facts:
+        print(json.dumps(facts(venv)))
+        return 0
+    try:
+        check_disk()
+        for folder in ("pycache", "environments", "rehearsal"):
+            remove_cut_files(BUILD / folder)
+        if options.check:
+            return 0 if stamp(venv) == facts(venv) else 3
+        with alone():
+            set_up(venv)
+    except (SetupError, ValueError) as error:
+        print(f"make: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"make: {explain(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
