@@ -99,7 +99,7 @@ def unusable(venv: Path, recorded: Mapping[str, str]) -> str | None:
 def set_up(venv: Path) -> None:
     """Raises `SetupError`, `OSError`, `ValueError` (a configuration of uv or pip that is not readable)."""
     recorded = stamp(venv)
-    if recorded == facts_of_its_python(venv):
+    if recorded and recorded == facts_of_its_python(venv):
         return
     environment = {**os.environ, **index_variables(os.environ)}
     exists = venv.is_dir() and any(venv.iterdir())
