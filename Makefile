@@ -75,6 +75,10 @@ test-%: %_app/app.py setup ## the contract for one framework, the in-process hal
 	@$(BIN)/python -m pytest -q -x tests/contract/test_contract.py --app $* --server "in process"
 	@$(BIN)/python -m pytest -q tests/contract --app $*
 
+.PHONY: test-front-door
+test-front-door: setup ## README's first command in a fresh clone: start, pages, Ctrl-C (needs port 3939)
+	@$(BIN)/python -m pytest -q tests/front_door
+
 .PHONY: test-in-process
 test-in-process: setup ## the contract for all, without servers and browser
 	@$(BIN)/python -m pytest -q tests/contract/test_contract.py tests/contract/test_breakages.py --server "in process"

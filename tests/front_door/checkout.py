@@ -45,6 +45,7 @@ class Run:
             with self._changed:
                 self._lines.append(line.rstrip("\n"))
                 self._changed.notify_all()
+        self._process.stdout.close()
         with self._changed:
             self._ended = True
             self._changed.notify_all()
