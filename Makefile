@@ -69,6 +69,7 @@ test-all: setup ## every check: format, lint, types, contract, machinery, browse
 	@$(BIN)/ruff format --check --quiet . || { echo "make: format with '$(BIN)/ruff format'" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/python -m tests.chromium || true # The tests that need it say that they were not run.
 	@$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder
 
 test-%: %_app/app.py setup ## the contract for one framework, the in-process half first
@@ -90,7 +91,7 @@ test-url: setup ## the contract for a deployed app: URL=https://... [API_KEY=...
 
 .PHONY: chromium
 chromium: setup ## install a Chromium for the browser tests, where there is none
-	@$(BIN)/python -m tests.chromium
+	@$(BIN)/python -m tests.chromium --system
 
 .PHONY: db
 db: setup ## prepare the database that GREETINGS_URL names: the table, and the greetings that it lacks

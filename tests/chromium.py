@@ -1,17 +1,21 @@
 """The browser of the browser tests: the system's Chromium, else what `python -m tests.chromium` installs."""
 
+import argparse
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 MISSING = """\
 No Chromium for the browser tests. Any of these mends it:
+  - `make chromium`, which as root on Debian installs the system's package,
   - install your system's package (Debian: apt install chromium; macOS: brew install --cask chromium),
   - set CHROMIUM=/path/to/a/chromium,
   - let Playwright download its own into the checkout:
@@ -50,6 +54,15 @@ def launch(playwright: Playwright) -> Browser:
         raise NoChromiumError(f"{executable} does not start: {first}") from error
 
 
+def launch_for_test(playwright: Playwright) -> Browser:
+    """As `launch`; without a Chromium the test is reported as not run, and the run fails."""
+    try:
+        return launch(playwright)
+    except NoChromiumError as error:
+        missing = error
+    pytest.fail(f"Not run: {missing}", pytrace=False)
+
+
 def install_own() -> None:
     """Playwright's own, into the checkout."""
     print("Installing Playwright's Chromium into build/browsers", flush=True)
@@ -76,9 +89,15 @@ def install_package() -> None:
 
 
 def main() -> None:
+    """Installs a Chromium where there is none; exits with a message where there is none afterwards."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chromium", description=__doc__)
+    parser.add_argument("--system", action="store_true", help="a package of the system will do")
+    options = parser.parse_args()
     with sync_playwright() as playwright:
+        ways: list[Callable[[], None] | None] = [None]
         # What CHROMIUM names is taken as it is, or refused.
-        ways = (None,) if os.environ.get("CHROMIUM") else (None, install_own, install_package)
+        if not os.environ.get("CHROMIUM"):
+            ways += [install_own, install_package] if options.system else [install_own]
         for provide in ways:
             if provide is not None:
                 provide()

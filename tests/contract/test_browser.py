@@ -43,7 +43,7 @@ WAYS = (
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = chromium.launch(playwright)
+        browser = chromium.launch_for_test(playwright)
         yield browser
         browser.close()
 

@@ -68,7 +68,7 @@ class TestColdStart:
 
     def test_every_link_of_the_landing_page_leads_somewhere(self, cold: Run) -> None:
         with sync_playwright() as playwright:
-            browser = chromium.launch(playwright)
+            browser = chromium.launch_for_test(playwright)
             page = browser.new_page()
             page.goto(URL)
             found = page.locator("a[href]").evaluate_all(
@@ -88,7 +88,7 @@ class TestColdStart:
         with urllib.request.urlopen(f"{URL}{name}/greetings/en") as answer:
             assert json.load(answer) == {"lang": "en", "text": "Hello"}
         with sync_playwright() as playwright:
-            browser = chromium.launch(playwright)
+            browser = chromium.launch_for_test(playwright)
             page = browser.new_page()
             page.goto(f"{URL}{name}/")
             rules = "[...document.styleSheets].map(sheet => sheet.cssRules.length)"

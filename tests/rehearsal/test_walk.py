@@ -26,7 +26,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def browser(deployed: Running) -> Iterator[Browser]:
     """Begun when all is deployed: Playwright keeps an event loop, beside which there can be no other."""
     with sync_playwright() as playwright:
-        browser = chromium.launch(playwright)
+        browser = chromium.launch_for_test(playwright)
         yield browser
         browser.close()
 
