@@ -1,0 +1,256 @@
+"""Whatever the shell has set, the commands of README work as without it, or one line says what to change.
+
+One clone has everything installed; each row runs the cheapest real command that shows it.
+"""
+
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import urllib.request
+import urllib.response
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from rehearsal.frameworks import ROOT
+from tests.front_door.checkout import Checkout, Run
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A clone with everything installed; downloads are taken from the checkout under test."""
+    made = Checkout(ROOT, tmp_path_factory.mktemp("environment"))
+    (made.folder / "build").mkdir()
+    shared_cache(made.folder)
+    succeed(made.start("make setup"))
+    succeed(made.start("make bundle-falcon"))
+    return made
+
+
+def shared_cache(folder: Path) -> None:
+    cache = ROOT / "build" / "uv-cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    (folder / "build" / "uv-cache").symlink_to(cache)
+
+
+def succeed(run: Run) -> str:
+    assert run.wait() == 0, run
+    return str(run)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the shell has set, and what makes that a trap."""
+
+    name: str
+    variables: dict[str, str] = field(default_factory=dict)
+    before: str = ""
+    """A command of the shell that comes first."""
+
+
+NAMES = ("PORT", "HOST", "NAME", "STORE", "PROFILE", "SERVER", "API_KEY")
+FOREIGN = [
+    Row("nothing"),
+    Row("every name of ours empty", dict.fromkeys(NAMES, "")),
+    Row("conda's HOST", {"HOST": "x86_64-conda-linux-gnu"}),
+    Row("the machine's name", {"HOST": platform.node(), "NAME": platform.node()}),
+    Row("other meanings", {"STORE": "/nix/store", "PROFILE": "default", "SERVER": "mail"}),
+    Row("a port that is none", {"PORT": "tcp://10.0.0.1:80"}),
+    Row("Python's variables", {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "error"}),
+    Row("another Python's home", {"PYTHONHOME": "/nonexistent"}),
+    Row("a plain locale", {"LC_ALL": "C"}),
+    Row("a plain locale and no UTF-8", {"LC_ALL": "C", "PYTHONUTF8": "0"}),
+    Row("a strict umask", before="umask 077; "),
+    Row("few open files", before="ulimit -Sn 256; "),
+    Row("no HOME", before="unset HOME; "),
+    Row("a HOME that is not there", {"HOME": "/nonexistent"}),
+    Row(
+        "a proxy that leads nowhere",
+        dict.fromkeys(
+            ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"), "http://127.0.0.1:1"
+        ),
+    ),
+    Row(
+        "a real server",
+        {
+            "CONNECT_SERVER": "http://127.0.0.1:1",
+            "CONNECT_API_KEY": "of-the-real-server",
+            "CONNECT_INSECURE": "1",
+            "CONNECT_CA_CERTIFICATE": "/nonexistent.pem",
+            "CONNECT_IDENTITY_TOKEN": "of-the-real-server",
+        },
+    ),
+    Row("Workbench", {"UVICORN_ROOT_PATH": "/s/0c5f/p/7e1a", "UVICORN_WORKERS": "3"}),
+]
+
+
+@pytest.mark.parametrize("row", FOREIGN, ids=lambda row: row.name)
+def test_the_start_is_as_without_it(checkout: Checkout, row: Row) -> None:
+    # The test's own port has to be given: 3939 belongs to another test.
+    run = checkout.start(f"{row.before}make run PORT={free_port()}", **row.variables)
+    try:
+        url = run.wait_for("Ready:").split()[1]
+        with direct(f"{url}quart/greetings/en") as answer:
+            assert answer.status == 200
+        with direct(f"{url}quart/") as answer:
+            assert b"/s/0c5f" not in answer.read()
+        run.send(signal.SIGINT)
+        run.wait()
+        assert "of-the-real-server" not in everything_written(checkout)
+    finally:
+        run.kill()
+
+
+def direct(url: str) -> "urllib.response.addinfourl":
+    """Loopback, whatever proxies this test's own shell has set."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    answer: urllib.response.addinfourl = opener.open(url)
+    return answer
+
+
+def everything_written(checkout: Checkout) -> str:
+    logs = (checkout.folder / "build").glob("**/*.log")
+    return "".join(log.read_text(encoding="utf-8", errors="replace") for log in logs)
+
+
+def test_a_module_on_the_python_path_is_not_ours(checkout: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise SystemExit('This click is broken.')")
+    succeed(checkout.start("make setup bundle-falcon", PYTHONPATH=str(tmp_path)))
+
+
+def test_a_port_of_the_environment_counts_where_it_is_one(checkout: Checkout) -> None:
+    port = free_port()
+    run = checkout.start("make run-falcon", PORT=f"{port}")
+    try:
+        assert f"http://127.0.0.1:{port}/" in run.wait_for("http://")
+    finally:
+        run.send(signal.SIGINT)
+        run.wait()
+
+
+def test_a_taken_port_is_one_line_whose_advice_works(checkout: Checkout) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = checkout.start(f"make run-falcon PORT={port}")
+        assert run.wait() != 0
+    (line,) = (line for line in run.lines if not line.startswith("make: ***"))
+    advice = line.partition("(")[2].partition(")")[0]
+    advised = checkout.start(advice)
+    try:
+        advised.wait_for("http://127.0.0.1:")
+    finally:
+        advised.send(signal.SIGINT)
+        advised.wait()
+
+
+def test_workbench_finds_its_prefix_in_the_links_of_a_single_app(checkout: Checkout) -> None:
+    run = checkout.start(f"make run-quart PORT={free_port()}", UVICORN_ROOT_PATH="/s/0c5f/p/7e1a")
+    try:
+        url = next(word for word in run.wait_for("http://").split() if word.startswith("http://"))
+        for _ in range(100):
+            try:
+                with direct(f"{url}openapi.json") as answer:
+                    assert b'"/s/0c5f/p/7e1a"' in answer.read()
+                break
+            except OSError:
+                pass
+        else:
+            pytest.fail("The app did not answer.")
+    finally:
+        run.send(signal.SIGINT)
+        run.wait()
+
+
+# --- The environment that is there is of no use
+
+
+@pytest.fixture
+def clone(checkout: Checkout, tmp_path: Path) -> Checkout:
+    """A clone of its own, with an environment copied from the other."""
+    made = Checkout(ROOT, tmp_path)
+    (made.folder / "build").mkdir()
+    shared_cache(made.folder)
+    return made
+
+
+def test_a_python_that_is_gone_is_told_of_and_replaced(clone: Checkout) -> None:
+    succeed(clone.start("make setup"))
+    python = clone.folder / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nonexistent/python3.11")
+    told = succeed(clone.start("make setup"))
+    assert "Rebuilding .venv: its Python is gone" in told
+    succeed(clone.start(".venv/bin/python -c 'import uvicorn'"))
+
+
+def test_a_checkout_that_was_renamed_gets_another_environment(clone: Checkout) -> None:
+    succeed(clone.start("make setup"))
+    clone.folder = clone.folder.rename(clone.folder.with_name("elsewhere"))
+    assert "Rebuilding .venv: it was made for" in succeed(clone.start("make setup"))
+    assert succeed(clone.start("make setup")) == ""
+
+
+def test_an_install_that_fails_under_an_old_make_leaves_no_stamp(clone: Checkout) -> None:
+    refusing = {"UV_DEFAULT_INDEX": "http://127.0.0.1:1/", "UV_CACHE_DIR": str(clone.folder / "c")}
+    run = clone.start("make .SHELLFLAGS=-c setup", **refusing)
+    assert run.wait() != 0
+    assert not (clone.folder / ".venv" / ".ready").exists()
+    assert "Traceback" not in str(run)
+
+
+@pytest.mark.parametrize("folder", ["with a space", "Grüße", "l" * 150])
+def test_an_awkward_path_works(checkout: Checkout, tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    made = Checkout(ROOT, tmp_path / folder)
+    (made.folder / "build").mkdir()
+    shared_cache(made.folder)
+    succeed(made.start("make bundle-falcon"))
+
+
+def test_a_clone_with_carriage_returns_has_the_same_bundle(
+    checkout: Checkout, clone: Checkout
+) -> None:
+    shutil.rmtree(clone.folder)
+    subprocess.run(
+        ["git", "clone", "--quiet", "--config", "core.autocrlf=true", ROOT, clone.folder],
+        check=True,
+    )
+    (clone.folder / "build").mkdir()
+    shared_cache(clone.folder)
+    (clone.folder / ".venv").symlink_to(checkout.folder / ".venv")
+    subprocess.run(
+        [checkout.folder / ".venv/bin/python", "-m", "rehearsal.bundle", "falcon"],
+        cwd=clone.folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={"PATH": os.environ["PATH"]},
+    )
+    assert bundle(clone) == bundle(checkout)
+
+
+def bundle(checkout: Checkout) -> dict[str, bytes]:
+    folder = checkout.folder / "build" / "bundles" / "falcon"
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+# --- A name that was typed wrong
+
+
+@pytest.mark.parametrize(
+    "target", ["test-", "run-", "bundle-", "deploy-", "run-nosuch", "test-nosuch"]
+)
+def test_a_name_without_a_folder_gets_the_list(checkout: Checkout, target: str) -> None:
+    run = checkout.start(f"make {target}")
+    assert run.wait() != 0
+    assert "falcon fastapi quart sanic" in run.lines[0]
