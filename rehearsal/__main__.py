@@ -105,28 +105,17 @@ def _open_state(directory: Path) -> "State":
 
 def _listen(host: str, port: int, command: str) -> socket.socket:
     """Raises `CannotRunError`; for a port in use it names one that is free."""
-    from rehearsal.serving import AddressInUseError, listen
+    from rehearsal.serving import AddressInUseError, free_port_after, listen
 
     try:
         return listen(host, port)
     except AddressInUseError:
         raise CannotRunError(
             f"Port {port} on {host} is in use: stop what listens there, or choose another one"
-            f" (make {command} PORT={_free_port(host, port)})."
+            f" (make {command} PORT={free_port_after(port, host)})."
         ) from None
     except OSError as error:
         raise CannotRunError(f"Cannot listen on {host}: {error.strerror}; set HOST.") from None
-
-
-def _free_port(host: str, taken: int) -> int:
-    """The next port after `taken` that is free now, else 0, which stands for any."""
-    from rehearsal.serving import listen
-
-    for port in range(taken + 1, min(taken + 100, 65536)):
-        with contextlib.suppress(OSError):
-            listen(host, port).close()
-            return port
-    return 0
 
 
 async def _serve(options: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from uvicorn.config import LOGGING_CONFIG
 from uvicorn.supervisors import ChangeReload
 
 from rehearsal.frameworks import ROOT, Framework, UnknownFrameworkError, find_framework
-from rehearsal.serving import AddressInUseError, listen
+from rehearsal.serving import AddressInUseError, free_port_after, listen
 from tooling.options import port, port_of
 
 
@@ -56,7 +56,7 @@ def main() -> int:
     except AddressInUseError:
         print(
             f"make: port {options.port} is in use: stop what listens there, or choose another one"
-            f" (make run-{options.name} PORT={options.port + 1 if options.port < 65535 else 8000}).",
+            f" (make run-{options.name} PORT={free_port_after(options.port)}).",
             file=sys.stderr,
         )
         return 1

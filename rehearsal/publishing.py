@@ -80,7 +80,9 @@ async def publish(
         await _finished(asyncio.to_thread(_copy_bundle, framework, copy))
         target = Target(rehearsal.settings.url, rehearsal.publisher.api_key, None)
         command = rsconnect_command(framework, copy, target, ["--app-id", guid])
-        code = await _run(command, target.environment(os.environ), log, say)
+        # Whatever is set for a real server (its key, its certificates) has nothing to do with this one.
+        ours = {k: v for k, v in os.environ.items() if not k.startswith("CONNECT_")}
+        code = await _run(command, target.environment(ours), log, say)
     finally:
         shutil.rmtree(copy, ignore_errors=True)
     if code != 0:

@@ -78,6 +78,15 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
+def free_port_after(taken: int, host: str = "127.0.0.1") -> int:
+    """The next port after `taken` that is free now, else 0, which stands for any."""
+    for port in range(taken + 1, min(taken + 100, 65536)):
+        with contextlib.suppress(OSError):
+            listen(host, port).close()
+            return port
+    return 0
+
+
 @contextlib.contextmanager
 def serving(app: ASGIApp, sock: socket.socket | None = None) -> Iterator[str]:
     """Serve `app` on a free loopback port, or on a socket that listens, in a thread, while the context lasts.
