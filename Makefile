@@ -73,8 +73,14 @@ test-all: setup ## every check: format, lint, types, contract, machinery, browse
 	@$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder
 
 test-%: %_app/app.py setup ## the contract for one framework, the in-process half first
-	@$(BIN)/python -m pytest -q -x tests/contract/test_contract.py --app $* --server "in process"
-	@$(BIN)/python -m pytest -q tests/contract --app $*
+	@$(BIN)/python -m pytest -q tests/contract/test_contract.py --app $* --server "in process"
+	@$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder tests/contract --app $* \
+		--ignore tests/contract/test_browser.py
+
+.PHONY: soak
+soak: setup ## what takes long: restarts, hang-ups and kills in large numbers; figures in build/soak.json
+	@$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder --soak -k "LIFE-1 or STORE-6 or kill" \
+		tests/contract/test_contract.py tests/rehearsal/test_kill.py
 
 .PHONY: test-front-door
 test-front-door: setup ## README's first command in a fresh clone: start, pages, Ctrl-C (needs port 3939)

@@ -208,7 +208,12 @@ async def _deploy_all(rehearsal: "Rehearsal") -> None:
 
     reminding = asyncio.create_task(progress.remind())
     try:
-        await asyncio.gather(*map(deploy, frameworks, guids))
+        # Unlike gather, it waits for all of them when it is cancelled: each removes its copy of a bundle.
+        async with asyncio.TaskGroup() as group:
+            for framework, guid in zip(frameworks, guids, strict=True):
+                group.create_task(deploy(framework, guid))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     finally:
         reminding.cancel()
 

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rehearsal.headers import Credentials, for_client, for_upstream, target_of
@@ -113,6 +114,8 @@ class Gateway:
             async with self._resolve(scope) as route:
                 if route is None:
                     await self._fallback(scope, receive, send)
+                elif scope.get("method") in ("GET", "HEAD") and _is_bare(route, scope):
+                    await _with_slash(scope)(scope, receive, send)
                 else:
                     await self._proxy(route, scope, receive, send)
         except Refusal as refusal:
@@ -157,3 +160,19 @@ class Gateway:
             rewrite=partial(for_client, prefix=route.prefix),
             response_seconds=self._response_seconds,
         )
+
+
+def _is_bare(route: Route, scope: Scope) -> bool:
+    """Whether the prefix alone is asked for: relative links on the page there would lead one level up."""
+    raw_path: bytes = scope["raw_path"]
+    return raw_path == route.prefix.encode()
+
+
+def _with_slash(scope: Scope) -> Response:
+    """A redirect to the same address with a final slash, as a relative reference (RFC 9110, 10.2.2).
+
+    So it also holds behind a further proxy that takes a prefix off. That Connect redirects is inferred.
+    """
+    path, _, query = target_of(scope).decode("ascii").partition("?")
+    location = path.rpartition("/")[2] + "/" + ("?" + query if query else "")
+    return Response(status_code=307, headers={"Location": location})

@@ -28,7 +28,7 @@ from rehearsal.archive import DEFAULT_LIMITS, Limits
 from rehearsal.dashboard import Dashboard
 from rehearsal.environments import EnvironmentFailedError, Environments
 from rehearsal.gateway import Gateway, Refusal, Route, is_under
-from rehearsal.headers import Credentials, target_of
+from rehearsal.headers import Credentials
 from rehearsal.hosting import Hosting
 from rehearsal.problem import problem_response
 from rehearsal.processes import AppDidNotStartError
@@ -85,9 +85,6 @@ class Rehearsal:
         return next(user for user in self.state.users() if user.role == "publisher")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope.get("method") in ("GET", "HEAD") and self._lacks_slash(scope["raw_path"]):
-            await _with_slash(scope)(scope, receive, send)
-            return
         if self._gateway is None:
             self._gateway = self._assemble()
         await self._gateway(scope, receive, send)
@@ -156,11 +153,6 @@ class Rehearsal:
         except EnvironmentFailedError as error:
             raise Refusal(502, str(error)) from None
 
-    def _lacks_slash(self, raw_path: bytes) -> bool:
-        """Whether it is a bare prefix: relative links on the page there would lead one level up."""
-        found = self._find(raw_path)
-        return found is not None and raw_path == found[0].encode()
-
     def _find(self, raw_path: bytes) -> tuple[str, Content, int | None] | None:
         """The prefix, content and draft that a path leads to."""
         if match := _CONTENT.match(raw_path):
@@ -207,13 +199,3 @@ class Rehearsal:
             drop_cookies=frozenset({SESSION_COOKIE.encode()}),
             add=((MOUNT_HEADER, prefix.encode()),),
         )
-
-
-def _with_slash(scope: Scope) -> Response:
-    """A redirect to the same address with a final slash, as a relative reference (RFC 9110, 10.2.2).
-
-    So it also holds behind a further proxy that takes a prefix off. That Connect redirects is inferred.
-    """
-    path, _, query = target_of(scope).decode("ascii").partition("?")
-    location = path.rpartition("/")[2] + "/" + ("?" + query if query else "")
-    return Response(status_code=307, headers={"Location": location})

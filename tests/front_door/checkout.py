@@ -77,9 +77,9 @@ class Run:
         """Sends a signal to the whole group, as a terminal does for Ctrl-C."""
         os.killpg(self._process.pid, number)
 
-    def wait(self) -> int:
+    def wait(self, seconds: float = START_SECONDS) -> int:
         """The exit code, when every process that had the output has ended; negative: a signal's number."""
-        self._reader.join(STOP_SECONDS)
+        self._reader.join(seconds)
         assert not self._reader.is_alive(), f"It does not end:\n{self}"
         return self._process.wait(STOP_SECONDS)
 

@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 
 from rehearsal.frameworks import ROOT, find_frameworks
 from tests import chromium
-from tests.front_door.checkout import PORT, Checkout, Run, is_taken
+from tests.front_door.checkout import PORT, STOP_SECONDS, Checkout, Run, is_taken
 
 NAMES = [framework.name for framework in find_frameworks()]
 URL = f"http://127.0.0.1:{PORT}/"
@@ -45,7 +45,7 @@ def start(checkout: Checkout, make_run: str) -> Iterator[Run]:
 def stop(run: Run, number: signal.Signals, checkout: Checkout) -> None:
     """Sends a signal to the group, as a terminal does, and looks at what is left."""
     run.send(number)
-    run.wait()
+    run.wait(STOP_SECONDS)
     assert "Traceback" not in str(run), run
     assert checkout.left() == []
 

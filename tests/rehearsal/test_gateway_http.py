@@ -41,7 +41,7 @@ def mounted(app: ASGIApp, response_seconds: float = 60.0) -> Iterator[str]:
 def behind_gateway(port: int, response_seconds: float = 60.0) -> Iterator[str]:
     table = RoutingTable.of(Route("/app", port))
     with serving(Gateway(table.resolve, response_seconds=response_seconds)) as url:
-        yield f"{url}/app"
+        yield f"{url}/app/"
 
 
 def app_of(handler: Callable[[Request], object], *methods: str) -> Starlette:
@@ -104,7 +104,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 def test_an_answer_may_begin_before_the_body_has_ended() -> None:
     with mounted(echo) as url, dial(url) as connection:
         connection.sendall(
-            b"POST /app HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nping\r\n"
+            b"POST /app/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nping\r\n"
         )
         assert b"ping" in read_until(connection, b"ping")
         connection.sendall(b"4\r\npong\r\n0\r\n\r\n")
@@ -177,7 +177,7 @@ def test_a_client_that_hangs_up_frees_the_app(sent_first: bytes) -> None:
 
     with mounted(app_of(handler)) as url:
         connection = dial(url)
-        connection.sendall(b"GET /app HTTP/1.1\r\nHost: a\r\n\r\n")
+        connection.sendall(b"GET /app/ HTTP/1.1\r\nHost: a\r\n\r\n")
         assert begun.wait(TIMEOUT_SECONDS)
         if sent_first:
             read_until(connection, sent_first)
@@ -199,7 +199,7 @@ def test_a_client_that_hangs_up_during_its_upload_frees_the_app() -> None:
 
     with mounted(app_of(handler, "POST")) as url:
         connection = dial(url)
-        connection.sendall(b"POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\nsome")
+        connection.sendall(b"POST /app/ HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\nsome")
         assert begun.wait(TIMEOUT_SECONDS)
         connection.close()
         assert freed.wait(TIMEOUT_SECONDS)
@@ -240,7 +240,7 @@ def test_head_has_the_headers_of_get_and_no_body(tmp_path: Path) -> None:
         return FileResponse(tmp_path / "file")
 
     with mounted(app_of(handler)) as url:
-        answer = exchange(url, b"HEAD /app HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        answer = exchange(url, b"HEAD /app/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         head, _, body = answer.partition(b"\r\n\r\n")
         assert b"content-length: 1000" in head.lower()
         assert body == b""
@@ -271,7 +271,9 @@ def test_an_early_refusal_of_a_large_body_reaches_the_client() -> None:
 
 def test_a_client_that_asks_first_is_told_to_go_on() -> None:
     with mounted(echo) as url, dial(url) as connection:
-        head = b"POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+        head = (
+            b"POST /app/ HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+        )
         connection.sendall(head)
         assert read_until(connection, b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
         connection.sendall(b"body")
@@ -281,7 +283,7 @@ def test_a_client_that_asks_first_is_told_to_go_on() -> None:
 def test_a_connection_serves_one_request_after_another() -> None:
     with mounted(echo) as url, dial(url) as connection:
         for body in (b"one", b"two"):
-            head = b"POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
+            head = b"POST /app/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
             connection.sendall(head + body)
             assert body in read_until(connection, b"0\r\n\r\n")
 
@@ -326,7 +328,7 @@ def test_an_app_that_is_slow_is_a_504_problem_but_a_slow_client_is_not() -> None
         return Response()
 
     with mounted(app_of(handler, "POST"), response_seconds=0.5) as url, dial(url) as connection:
-        connection.sendall(b"POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1")
+        connection.sendall(b"POST /app/ HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1")
         # Longer than an app may take: by then another request has been given up.
         assert_problem(httpx.post(url, content=b"hang"), 504)
         connection.sendall(b"2")

@@ -5,9 +5,7 @@ from contextlib import ExitStack, nullcontext
 from tests.contract.cases.http import SLEEPY
 from tests.contract.cases.slow import eventually, slowed
 from tests.contract.model import Client, Power, must
-
-RESTARTS = 10
-"""On each of five ways to serve an app: 50."""
+from tests.endurance import COUNTS
 
 OPENED, CLOSED, ASLEEP = (
     "contract: a store was opened",
@@ -34,7 +32,7 @@ STOPPED = (0, -15)
 )
 def _(client: Client) -> None:
     with slowed(client.database, 0.1) if Power.DATABASE in client.powers else nullcontext():
-        for _ in range(RESTARTS):
+        for _ in range(COUNTS.restarts):
             restart(client)
 
     if Power.DATABASE in client.powers:

@@ -1,0 +1,20 @@
+"""How often the tests of endurance repeat what they do: seldom in `make test-all`, often in `make soak`."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Counts:
+    """`--soak` replaces the small numbers by the large ones, before any test runs."""
+
+    restarts: int = 1
+    """LIFE-1: of one app on each of the five ways to serve it."""
+    hang_ups: int = 200
+    """STORE-6: clients that leave during their query, for each way with a database."""
+
+    def soak(self) -> None:
+        self.restarts = 10
+        self.hang_ups = 1000
+
+
+COUNTS = Counts()
