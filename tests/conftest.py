@@ -26,8 +26,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def part_of(nodeid: str) -> str:
-    """A file; of the contract, which is one file, a group of targets that shares its servers."""
+    """A file; of the contract, which is one file, a group of targets that shares its servers.
+
+    Tests that type README's commands share port 3939, and so a part.
+    """
     file, _, test = nodeid.partition("::")
+    if file.endswith(("test_make_run.py", "test_readme_commands.py")):
+        return "README's commands"
     if not file.endswith("test_contract.py"):
         return file
     app, server, rest = test.partition("[")[2].split("-", 2)
@@ -48,7 +53,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begins with what takes longest, so that no process is left with it at the end."""
 
     def order(item: pytest.Item) -> int:
-        longest = ("test_environment.py", "test_make_run.py", "test_browser.py", "-postgresql-")
+        longest = (
+            "test_make_run.py",
+            "test_readme_commands.py",
+            "test_environment.py",
+            "test_browser.py",
+            "-postgresql-",
+        )
         return next((i for i, part in enumerate(longest) if part in item.nodeid), len(longest))
 
     items.sort(key=order)

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from rehearsal.frameworks import ROOT
+
 PORT = 3939
 # A cold start downloads every package, and other tests may have the processor.
 START_SECONDS = 240.0
@@ -90,7 +92,7 @@ class Run:
             self._reader.join(STOP_SECONDS)
         self._process.wait(STOP_SECONDS)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(self.lines)
 
 
@@ -103,6 +105,13 @@ class Checkout:
         self._home = directory / "home"
         self._home.mkdir()
         subprocess.run(["git", "clone", "--quiet", repository, self.folder], check=True)
+
+    def share_downloads(self) -> None:
+        """Takes packages that were downloaded for the checkout under test from there."""
+        cache = ROOT / "build" / "uv-cache"
+        cache.mkdir(parents=True, exist_ok=True)
+        (self.folder / "build").mkdir()
+        (self.folder / "build" / "uv-cache").symlink_to(cache)
 
     def commands(self) -> list[str]:
         """The commands of README's first fence, without their comments."""

@@ -24,17 +24,10 @@ from tests.front_door.checkout import Checkout, Run
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A clone with everything installed; downloads are taken from the checkout under test."""
     made = Checkout(ROOT, tmp_path_factory.mktemp("environment"))
-    (made.folder / "build").mkdir()
-    shared_cache(made.folder)
+    made.share_downloads()
     succeed(made.start("make setup"))
     succeed(made.start("make bundle-falcon"))
     return made
-
-
-def shared_cache(folder: Path) -> None:
-    cache = ROOT / "build" / "uv-cache"
-    cache.mkdir(parents=True, exist_ok=True)
-    (folder / "build" / "uv-cache").symlink_to(cache)
 
 
 def succeed(run: Run) -> str:
@@ -179,8 +172,7 @@ def test_workbench_finds_its_prefix_in_the_links_of_a_single_app(checkout: Check
 def clone(checkout: Checkout, tmp_path: Path) -> Checkout:
     """A clone of its own, with an environment copied from the other."""
     made = Checkout(ROOT, tmp_path)
-    (made.folder / "build").mkdir()
-    shared_cache(made.folder)
+    made.share_downloads()
     return made
 
 
@@ -213,8 +205,7 @@ def test_an_install_that_fails_under_an_old_make_leaves_no_stamp(clone: Checkout
 def test_an_awkward_path_works(checkout: Checkout, tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir()
     made = Checkout(ROOT, tmp_path / folder)
-    (made.folder / "build").mkdir()
-    shared_cache(made.folder)
+    made.share_downloads()
     succeed(made.start("make bundle-falcon"))
 
 
@@ -226,8 +217,7 @@ def test_a_clone_with_carriage_returns_has_the_same_bundle(
         ["git", "clone", "--quiet", "--config", "core.autocrlf=true", ROOT, clone.folder],
         check=True,
     )
-    (clone.folder / "build").mkdir()
-    shared_cache(clone.folder)
+    clone.share_downloads()
     (clone.folder / ".venv").symlink_to(checkout.folder / ".venv")
     subprocess.run(
         [checkout.folder / ".venv/bin/python", "-m", "rehearsal.bundle", "falcon"],

@@ -68,19 +68,6 @@ def deploy(rehearsed: Running, checkout: Path, tmp_path: Path) -> Deploy:
     return run
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_deployment_with_a_key_keeps_the_contract(deploy: Deploy, name: str) -> None:
-    done = deploy(name)
-    assert done.returncode == 0, done.stdout
-    assert "is deployed and keeps the contract" in done.stdout
-
-
-def test_so_does_a_draft(deploy: Deploy) -> None:
-    done = deploy(NAMES[0], RSCONNECT_FLAGS="--draft")
-    assert done.returncode == 0, done.stdout
-    assert "/_bundle" in done.stdout.splitlines()[-1]
-
-
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     with Cluster() as cluster:
