@@ -35,7 +35,7 @@ _MAX_WAIT_SECONDS = 30
 _VANITY = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]{1,100}){1,8}")
 _RESERVED = (
     *("/__api__", "/content", "/dashboard", "/favicon.ico"),
-    *("/rehearsal.css", "/source", "/user"),
+    *("/profile", "/rehearsal.css", "/rehearsal.js", "/source", "/user"),
 )
 _NAME = re.compile(r"[A-Za-z0-9_.-]{3,64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
@@ -245,6 +245,7 @@ class Api:
             "version": platform.python_version(),
             "cluster_name": "Local",
             "image_name": "Local",
+            "publishable": True,
         }
         return JSONResponse({"installations": [installation], "api_enabled": True})
 
@@ -543,11 +544,13 @@ def _by_method(
     return endpoint
 
 
-async def api_problem(_: Request, error: HTTPException) -> Response:
-    """Starlette's own refusals, 404 and 405, in the API's form."""
-    refusal = missing() if error.status_code == 404 else malformed(error.detail)
-    response = refusal.response
-    response.status_code = error.status_code
+async def api_problem(request: Request, error: HTTPException) -> Response:
+    """Starlette's own refusals, in the API's form: calls that a Connect server may have, and we have not."""
+    sentence = (
+        f"The rehearsal has no {request.method} {request.url.path[:200]}:"
+        " it answers what deployments need."
+    )
+    response = ApiError(error.status_code, NOT_FOUND, sentence).response
     response.headers.update(error.headers or {})
     return response
 

@@ -214,10 +214,10 @@ def read_manifest(directory: Path) -> Manifest:
         raise BundleRefusedError(
             f"The entry point {entrypoint[:40]!r} is not of the form 'module:app'."
         )
-    _verify(directory, _member(manifest, "files", dict))
     python = _member(manifest, "python", dict)
     package_manager = _member(python, "package_manager", dict)
     requirements = _member(package_manager, "package_file", str)
+    _verify(directory, _member(manifest, "files", dict), requirements)
     if not _is_listed_file(directory, requirements):
         raise BundleRefusedError(f"The bundle has no requirements file {requirements[:80]!r}.")
     environment = manifest.get("environment") or {}
@@ -247,14 +247,35 @@ def _is_listed_file(directory: Path, name: str) -> bool:
         return False
 
 
-def _verify(directory: Path, files: dict[str, Any]) -> None:
+def _verify(directory: Path, files: dict[str, Any], requirements: str) -> None:
     for name, entry in files.items():
         if not _is_listed_file(directory, name):
             raise BundleRefusedError(
                 f"The manifest lists {name[:80]!r}, which is not in the bundle."
             )
-        # MD5 is what the format has: it guards against a broken upload, not against anybody.
-        with (directory / name).open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-        if digest.hexdigest() != _member(entry, "checksum", str):
-            raise BundleRefusedError(f"The checksum of {name[:80]!r} is not the manifest's.")
+        checksum = _member(entry, "checksum", str)
+        if checksum == _checksum(directory / name):
+            continue
+        if name == requirements and checksum == _checksum_of_rsconnect(directory / name):
+            continue
+        raise BundleRefusedError(f"The checksum of {name[:80]!r} is not the manifest's.")
+
+
+def _checksum(file: Path) -> str:
+    """MD5 is what the format has: it guards against a broken upload, not against anybody."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _checksum_of_rsconnect(file: Path) -> str:
+    """Of requirements as `rsconnect write-manifest` has read them, which it does not write back.
+
+    It drops lines that name rsconnect, what follows ` @ file:`, and the spaces around each line
+    (rsconnect-python 1.32, rsconnect/subprocesses/inspect_environment.py, output_file and strip_ref).
+    """
+    read = [line for line in file.read_bytes().split(b"\n") if b"rsconnect" not in line]
+    kept = [
+        line.partition(b" @ file:")[0].strip() + (b"\r" if line.endswith(b"\r") else b"")
+        for line in read
+    ]
+    return hashlib.md5(b"\n".join(kept), usedforsecurity=False).hexdigest()

@@ -65,6 +65,15 @@ def test_the_server_tells_its_version_and_its_python(api: httpx.Client) -> None:
     assert len(settings["installations"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/v1/nothing"), ("POST", "/v1/user"), ("GET", "/v1/audit_logs")]
+)
+def test_a_call_that_is_not_stood_in_for_says_so(api: httpx.Client, method: str, path: str) -> None:
+    response = api.request(method, path)
+    refused(response, response.status_code, f"The rehearsal has no {method} /__api__{path}")
+    assert response.status_code in (404, 405)
+
+
 # Content
 
 

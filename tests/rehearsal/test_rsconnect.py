@@ -149,6 +149,23 @@ def test_a_manifest_is_deployed(cli: Cli) -> None:
     assert answered(cli.it.get(f"/content/{listed[0].guid}/told"))["version"] == "one"
 
 
+def test_a_manifest_is_deployed_whose_checksum_is_of_requirements_without_indentation(
+    cli: Cli,
+) -> None:
+    """`uv pip compile` indents its comments, and `write-manifest` takes the checksum without that."""
+    (cli.app / "requirements.txt").write_text("# of a lock\n    # via -r in\n    #   rsconnect\n")
+    cli("write-manifest", "fastapi", "--entrypoint", "main:app", str(cli.app))
+    cli("deploy", "manifest", str(cli.app / "manifest.json"))
+
+
+def test_preflight_has_nothing_to_warn_of(cli: Cli) -> None:
+    output = cli("preflight", str(cli.app))
+    report = json.loads(output[output.index("{") :])
+    # Quarto is looked for on this machine.
+    warnings = [warning for warning in report["warnings"] if "Quarto" not in warning]
+    assert (report["status"], warnings) == ("ok", [])
+
+
 def test_a_draft_is_not_activated(cli: Cli) -> None:
     cli.deploy()
     cli.change("two")
