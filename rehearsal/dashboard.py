@@ -1,6 +1,10 @@
-"""The dashboard: what is deployed, who looks at it, and what it prints. Its index is the landing page."""
+"""The dashboard: what is deployed, who looks at it, and what it prints. Its index is the landing page.
+
+Every link and redirect is relative, so that it also holds behind a proxy that takes a further prefix off.
+"""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,16 +22,17 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from rehearsal.access import SESSION_COOKIE, may_publish, may_view, user_by_cookie
-from rehearsal.frameworks import Framework, find_frameworks
+from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from rehearsal.headers import origin_of
 from rehearsal.hosting import Hosting
-from rehearsal.profiles import Profile
+from rehearsal.problem import problem_response
+from rehearsal.profiles import PROFILES, Profile
 from rehearsal.state import Content, State, User
 
 _PAGES = Path(__file__).with_name("pages")
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-cache",
@@ -35,6 +40,7 @@ _HEADERS = {
 _TEMPLATES = Environment(
     loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
+_OWN_PAGE = re.compile(r"/(dashboard/[0-9a-f-]{36}(/logs|/draft/[0-9]{1,15})?|profile)$")
 _LOG_BYTES = 256 * 1024
 
 
@@ -45,8 +51,8 @@ class Card:
     title: str
     framework: Framework | None
     content: Content | None
-    mount: str | None
-    """The prefix under which links lead to it, without a final slash; `None` before it is deployed."""
+    path: str | None
+    """Where it is, relative to the index, with a final slash; `None` before a version is active."""
 
 
 @dataclass(frozen=True)
@@ -60,24 +66,43 @@ class Dashboard:
     def routes(self) -> list[Route]:
         return [
             Route("/", self.index),
+            Route("/profile", self.profile_page),
             Route("/rehearsal.css", self.stylesheet),
+            Route("/rehearsal.js", self.script),
             Route("/favicon.ico", self.no_icon),
             Route("/user", self.switch_user, methods=["POST"]),
             Route("/source/{name}", self.source),
             Route("/dashboard/{guid}", self.content),
             Route("/dashboard/{guid}/logs", self.logs),
+            Route("/dashboard/{guid}/delete", self.delete, methods=["POST"]),
             Route("/dashboard/{guid}/draft/{bundle_id:int}", self.draft),
         ]
 
-    def _page(self, request: Request, template: str, **context: object) -> Response:
+    def _page(
+        self, request: Request, template: str, status: int = 200, **context: object
+    ) -> Response:
         html = _TEMPLATES.get_template(template).render(
             profile=self.profile,
             users=self.state.users(),
             user=user_by_cookie(self.state, request.scope),
-            here=request.url.path,
+            root=_root(request),
             **context,
         )
-        return HTMLResponse(html, headers=_HEADERS)
+        return HTMLResponse(html, status, headers=_HEADERS)
+
+    async def problem(self, request: Request, error: HTTPException) -> Response:
+        """A refusal: a page for a browser, which asks for one, and problem details for others."""
+        if "text/html" not in request.headers.get("accept", ""):
+            return problem_response(error)
+        publisher = next(user for user in self.state.users() if user.role == "publisher")
+        response = self._page(
+            request, "problem.html", error.status_code, error=error, publisher=publisher
+        )
+        response.headers.update(error.headers or {})
+        return response
+
+    async def profile_page(self, request: Request) -> Response:
+        return self._page(request, "profile.html", profiles=PROFILES.values())
 
     async def index(self, request: Request) -> Response:
         user = user_by_cookie(self.state, request.scope)
@@ -89,38 +114,37 @@ class Dashboard:
         frameworks = find_frameworks()
         cards = [self._card(framework, at.get(f"/{framework.name}")) for framework in frameworks]
         shown = {card.content.guid for card in cards if card.content}
-        others = [content for content in contents if content.guid not in shown]
+        # A refused bundle leaves content without any version, which rsconnect made before.
+        others = [c for c in contents if c.guid not in shown and self.state.bundles(c.guid)]
         return cards + [self._card(None, content) for content in others]
 
     def _card(self, framework: Framework | None, content: Content | None) -> Card:
-        runs = content is not None and content.bundle_id is not None
-        mount = None
-        if content is not None and runs:
-            mount = content.vanity or f"/content/{content.guid}"
+        path = None
+        if content is not None and content.bundle_id is not None:
+            path = (content.vanity or f"/content/{content.guid}")[1:] + "/"
         title = framework.title if framework else (content.title or content.name if content else "")
-        return Card(title, framework, content, mount)
+        return Card(title, framework, content, path)
 
     async def stylesheet(self, _: Request) -> Response:
         return FileResponse(_PAGES / "rehearsal.css", headers=_HEADERS)
+
+    async def script(self, _: Request) -> Response:
+        return FileResponse(_PAGES / "rehearsal.js", headers=_HEADERS)
 
     async def no_icon(self, _: Request) -> Response:
         """Browsers ask for one whatever a page says; JSON says nothing."""
         return Response(status_code=204, headers={"Cache-Control": "max-age=86400"})
 
     async def source(self, request: Request) -> Response:
-        for framework in find_frameworks():
-            file = framework.folder / "app.py"
-            if framework.name == request.path_params["name"] and file.is_file():
-                return PlainTextResponse(file.read_text(encoding="utf-8"), headers=_HEADERS)
+        files = {framework.name: framework.folder / "app.py" for framework in find_frameworks()}
+        file = {**files, "readme": ROOT / "README.md"}.get(request.path_params["name"])
+        if file is not None and file.is_file():
+            return PlainTextResponse(file.read_text(encoding="utf-8"), headers=_HEADERS)
         raise HTTPException(404, "There is no such source here.")
 
     async def switch_user(self, request: Request) -> Response:
         """Be another user in this browser; asked for by a form of our own pages only."""
-        origin = request.headers.get("origin")
-        if origin is None or origin.encode() != origin_of(request.scope):
-            raise HTTPException(403, "The user is switched on the dashboard.")
-        if not _is_plain_address(urlsplit(origin).hostname):
-            raise HTTPException(403, "The user is switched at localhost or an IP address.")
+        _check_form(request)
         body = await request.body()
         wanted = body.decode("ascii", "replace").partition("guid=")[2].partition("&")[0]
         answer = RedirectResponse(_back(request), 303)
@@ -135,9 +159,7 @@ class Dashboard:
         user = user_by_cookie(self.state, request.scope)
         content = self.state.content(request.path_params["guid"])
         if content is None or user is None or not may_publish(self.state, user, content):
-            raise HTTPException(
-                404, "There is nothing here for this user: switch on the dashboard."
-            )
+            raise HTTPException(404, "There is nothing here for this user.")
         return content
 
     async def content(self, request: Request) -> Response:
@@ -161,9 +183,35 @@ class Dashboard:
 
     async def draft(self, request: Request) -> Response:
         content = self._managed(request)
-        return RedirectResponse(
-            f"/content/{content.guid}/_bundle{request.path_params['bundle_id']}/", 307
-        )
+        bundle_id = request.path_params["bundle_id"]
+        return RedirectResponse(f"../../../content/{content.guid}/_bundle{bundle_id}/", 307)
+
+    async def delete(self, request: Request) -> Response:
+        """Remove the content with all of its versions."""
+        _check_form(request)
+        content = self._managed(request)
+        self.state.delete_content(content.guid)
+        self.hosting.forget(content.guid)
+        return RedirectResponse("../../", 303)
+
+
+def _root(request: Request) -> str:
+    """The index, relative to the page."""
+    return "../" * (request.url.path.count("/") - 1) or "./"
+
+
+def _check_form(request: Request) -> None:
+    """Raises `HTTPException` where the form may be of another site.
+
+    A proxy may hide its own host from us: then the browser's `Sec-Fetch-Site`, which no script can set,
+    says whose form it is (W3C, Fetch Metadata Request Headers).
+    """
+    origin = request.headers.get("origin", "")
+    same = request.headers.get("sec-fetch-site") == "same-origin"
+    if not same and origin.encode() != origin_of(request.scope):
+        raise HTTPException(403, "That is done on the dashboard's own pages.")
+    if not _is_plain_address(request.url.hostname):
+        raise HTTPException(403, "That is done at localhost or an IP address.")
 
 
 def _is_plain_address(host: str | None) -> bool:
@@ -177,7 +225,7 @@ def _is_plain_address(host: str | None) -> bool:
 def _back(request: Request) -> str:
     """The page that the form was on, without anything that would lead elsewhere."""
     path = urlsplit(request.headers.get("referer", "")).path
-    return path if path.startswith("/dashboard/") else "/"
+    return path[found.start() + 1 :] if (found := _OWN_PAGE.search(path)) else "./"
 
 
 def _tail(log: Path) -> str:

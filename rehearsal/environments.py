@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,10 +48,13 @@ def check_python(requires: str | None) -> None:
         )
 
 
+_UNUSED_SECONDS = 14 * 24 * 3600.0
+
+
 class Environments:
     """Environments under `directory`. One that is there is complete: it is moved there when it is.
 
-    Several rehearsals may share the directory.
+    Several rehearsals may share the directory. What none has asked for in two weeks is removed at a start.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -60,6 +64,12 @@ class Environments:
         for unfinished in directory.glob("*.partial"):
             if not _is_running(int(unfinished.name.partition(".")[0])):
                 shutil.rmtree(unfinished, ignore_errors=True)
+        for environment in directory.iterdir():
+            # Another rehearsal may be faster.
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - environment.stat().st_mtime > _UNUSED_SECONDS:
+                    # Renamed first: one that is half removed must not be taken for complete.
+                    shutil.rmtree(environment.rename(f"{environment}.old"), ignore_errors=True)
 
     async def provide(self, bundle: Path, requirements: str, server: ServerKind, log: Log) -> Path:
         """The interpreter of an environment with these requirements and this server; `log` gets uv's words.
@@ -70,6 +80,7 @@ class Environments:
         async with self._making.setdefault(key, asyncio.Lock()):
             environment = self._directory / key
             if environment.exists():
+                os.utime(environment)
                 log(f"Using the environment that these requirements already have ({key}).")
             else:
                 await self._make(environment, bundle, requirements, server, log)

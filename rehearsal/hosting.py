@@ -1,6 +1,7 @@
 """From a bundle to running processes: builds the environment, launches the version, switches, restarts."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -230,6 +231,18 @@ class Hosting:
         """Remove the files of deleted bundles, when no process that ends can still ask for them."""
         if not self._retiring:
             self._state.sweep()
+            self._sweep_logs()
+
+    def _sweep_logs(self) -> None:
+        """Remove what versions printed that are not there any more."""
+        for log in self._logs.glob("*/*.log"):
+            bundle_id = int(log.stem) if log.stem.isdecimal() else 0
+            if self._state.bundle(log.parent.name, bundle_id) is None:
+                log.unlink(missing_ok=True)
+        for folder in self._logs.glob("*/"):
+            if self._state.content(folder.name) is None:
+                with contextlib.suppress(OSError):  # Something else was put there.
+                    folder.rmdir()
 
     def _keys(self, guid: str) -> list[tuple[str, int]]:
         return [key for key in self._versions if key[0] == guid]

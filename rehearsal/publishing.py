@@ -55,6 +55,8 @@ def reserve(rehearsal: Rehearsal, framework: Framework) -> str:
             raise NotPublishedError(
                 f"Other content has the path /{framework.name}/: take it off there (make rehearse)."
             ) from None
+    # As a publisher sets a variable of the content: the pages lead back to the dashboard's index.
+    state.set_environment(content.guid, {"LANDING_PAGE": "/"})
     return content.guid
 
 

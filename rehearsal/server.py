@@ -30,7 +30,6 @@ from rehearsal.environments import EnvironmentFailedError, Environments
 from rehearsal.gateway import Gateway, Refusal, Route, is_under
 from rehearsal.headers import Credentials
 from rehearsal.hosting import Hosting
-from rehearsal.problem import problem_response
 from rehearsal.processes import AppDidNotStartError
 from rehearsal.profiles import DEFAULT_PROFILE, Profile
 from rehearsal.runtime import MOUNT_HEADER
@@ -119,7 +118,7 @@ class Rehearsal:
             assert isinstance(error, HTTPException)
             if request.url.path.startswith("/__api__"):
                 return await api_problem(request, error)
-            return problem_response(error)
+            return await dashboard.problem(request, error)
 
         fallback = Starlette(
             routes=[*api.routes(), *dashboard.routes()],

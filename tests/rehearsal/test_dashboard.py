@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from tests.rehearsal.running import Running, answered, mirror
+from tests.rehearsal.running import Running, answered, eventually, mirror
 from tests.rehearsal.wire import TIMEOUT_SECONDS
 
 PAGES = {"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff"}
@@ -30,26 +30,41 @@ def page(rehearsed: Running, path: str, role: str | None = "publisher") -> httpx
     if role:
         user = next(user for user in rehearsed.rehearsal.state.users() if user.role == role)
         cookies = {"rehearsal-session": user.session}
-    return httpx.get(rehearsed.url + path, cookies=cookies, timeout=TIMEOUT_SECONDS)
+    return httpx.get(
+        rehearsed.url + path,
+        cookies=cookies,
+        headers={"Accept": "text/html"},
+        timeout=TIMEOUT_SECONDS,
+    )
 
 
-@pytest.mark.parametrize("path", ["/", "/dashboard/{guid}", "/dashboard/{guid}/logs"])
+def leads_to(response: httpx.Response) -> str:
+    """The path that a redirect leads to; its reference is relative."""
+    location = response.headers["Location"]
+    assert not location.startswith(("/", "http"))
+    return response.url.join(location).path
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/profile", "/dashboard/{guid}", "/dashboard/{guid}/logs", "/nothing/here"]
+)
 def test_every_page_is_guarded_and_says_that_it_is_a_rehearsal(
     rehearsed: Running, guid: str, path: str
 ) -> None:
     response = page(rehearsed, path.format(guid=guid))
-    assert response.status_code == 200
+    assert response.status_code == (404 if "nothing" in path else 200)
     for name, value in PAGES.items():
         assert value in response.headers[name]
     assert "not Posit Connect" in response.text
     assert len(re.findall("<h1>", response.text)) == 1
-    assert "<script" not in response.text
-    assert 'src="http' not in response.text
+    # Nothing inline, and nothing that a proxy's further prefix would break.
+    assert re.findall("<script>|style=|onclick", response.text) == []
+    assert re.findall(r'(?:href|src|action)="(?:/|http)', response.text) == []
 
 
 def test_the_index_shows_all_content_and_escapes_its_title(rehearsed: Running, guid: str) -> None:
     text = page(rehearsed, "/", None).text
-    assert f'href="/content/{guid}/"' in text
+    assert f'href="content/{guid}/"' in text
     assert "Shown &lt;b&gt;&amp; told&lt;/b&gt;" in text
 
 
@@ -58,8 +73,8 @@ def test_the_page_of_content_leads_to_its_versions_and_logs(rehearsed: Running, 
     bundles = rehearsed.api().get(f"/v1/content/{guid}/bundles").json()
     (draft,) = [bundle["id"] for bundle in bundles if not bundle["active"]]
     response = page(rehearsed, f"/dashboard/{guid}/draft/{draft}")
-    assert f"/dashboard/{guid}/draft/{draft}" in text
-    assert response.headers["Location"] == f"/content/{guid}/_bundle{draft}/"
+    assert f'"../dashboard/{guid}/draft/{draft}"' in text
+    assert leads_to(response) == f"/content/{guid}/_bundle{draft}/"
     assert "The mirror starts." in page(rehearsed, f"/dashboard/{guid}/logs").text
     assert "The mirror starts." not in page(rehearsed, f"/dashboard/{guid}/logs?bundle=../1").text
 
@@ -69,7 +84,55 @@ def test_the_page_of_content_leads_to_its_versions_and_logs(rehearsed: Running, 
 def test_others_than_the_publisher_see_nothing_of_it(
     rehearsed: Running, guid: str, path: str, role: str | None
 ) -> None:
-    assert page(rehearsed, f"/dashboard/{guid}{path}", role).status_code == 404
+    response = page(rehearsed, f"/dashboard/{guid}{path}", role)
+    assert response.status_code == 404
+    assert "There is nothing here for this user." in response.text
+    assert "Shown" not in response.text
+
+
+@pytest.mark.parametrize("path", ["", "/logs", "/draft/1"])
+def test_who_is_not_signed_in_can_look_as_the_publisher(
+    rehearsed: Running, guid: str, path: str
+) -> None:
+    """rsconnect prints these addresses."""
+    address = f"/dashboard/{guid}{path}"
+    button = f'value="{rehearsed.user("publisher").guid}">look as publisher</button>'
+    assert button in page(rehearsed, address, None).text
+    headers = {"Origin": rehearsed.url, "Referer": rehearsed.url + address}
+    data = {"guid": rehearsed.user("publisher").guid}
+    response = httpx.post(f"{rehearsed.url}/user", data=data, headers=headers)
+    assert leads_to(response) == address
+
+
+def test_a_client_that_is_no_browser_gets_problem_details(rehearsed: Running, guid: str) -> None:
+    for path in (f"/dashboard/{guid}", "/nothing/here"):
+        response = httpx.get(rehearsed.url + path)
+        assert response.status_code == 404
+        assert response.headers["Content-Type"] == "application/problem+json"
+
+
+def test_content_is_deleted_by_its_publisher_alone(rehearsed: Running) -> None:
+    guid = rehearsed.deployed("unwanted", mirror())
+    log = rehearsed.rehearsal.settings.directory / "logs" / guid
+    url = f"{rehearsed.url}/dashboard/{guid}/delete"
+    own = {"Origin": rehearsed.url}
+    publisher = {"rehearsal-session": rehearsed.user("publisher").session}
+    assert log.is_dir()
+    assert httpx.post(url, headers=own).status_code == 404
+    assert httpx.post(url, cookies=publisher).status_code == 403
+    assert guid in page(rehearsed, "/").text
+    assert leads_to(httpx.post(url, headers=own, cookies=publisher)) == "/"
+    assert guid not in page(rehearsed, "/").text
+    assert page(rehearsed, f"/content/{guid}/told").status_code == 404
+    assert eventually(lambda: not log.exists())
+
+
+def test_content_without_a_version_is_no_card(rehearsed: Running) -> None:
+    """rsconnect makes the content before it sends the bundle, which may be refused."""
+    created = answered(rehearsed.api().post("/v1/content", json={"name": "refused-bundle"}))
+    assert "refused-bundle" not in page(rehearsed, "/").text
+    rehearsed.upload(created["guid"], mirror())
+    assert "refused-bundle" in page(rehearsed, "/").text
 
 
 def test_content_for_listed_users_is_not_on_the_index_of_others(
@@ -87,7 +150,7 @@ def test_content_for_listed_users_is_not_on_the_index_of_others(
 def test_the_switch_makes_a_session_and_ends_it(rehearsed: Running) -> None:
     viewer = rehearsed.user("viewer")
     response = switch(rehearsed, viewer.guid)
-    assert (response.status_code, response.headers["Location"]) == (303, "/")
+    assert (response.status_code, leads_to(response)) == (303, "/")
     cookie = response.headers["Set-Cookie"]
     assert f"rehearsal-session={viewer.session}; HttpOnly; Path=/; SameSite=lax" in cookie
     assert 'rehearsal-session=""' in switch(rehearsed, "").headers["Set-Cookie"]
@@ -100,6 +163,18 @@ def test_a_name_that_was_made_to_lead_here_cannot_switch_the_user(rehearsed: Run
     response = httpx.post(f"{rehearsed.url}/user", data=data, headers=headers)
     assert response.status_code == 403
     assert "set-cookie" not in response.headers
+
+
+def test_behind_a_proxy_that_hides_its_host_the_browser_says_whose_form_it_is(
+    rehearsed: Running,
+) -> None:
+    data = {"guid": rehearsed.user("publisher").guid}
+    headers = {"Origin": "https://workbench.example"}
+    for site, status in (("same-origin", 303), ("same-site", 403), ("cross-site", 403)):
+        response = httpx.post(
+            f"{rehearsed.url}/user", data=data, headers=headers | {"Sec-Fetch-Site": site}
+        )
+        assert response.status_code == status
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])

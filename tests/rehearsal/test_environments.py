@@ -6,7 +6,9 @@ The distributions are made here, and provide a module `uvicorn`, so that nothing
 import asyncio
 import errno
 import json
+import os
 import subprocess
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -225,3 +227,13 @@ def test_a_disk_that_is_full_when_a_bundle_is_tried_is_said_to_be_full(tmp_path:
     with pytest.raises(OSError, match="No space left") as caught:
         install(bundle(tmp_path / "bundle", "") / "requirements.txt", tmp_path / "environments")
     assert caught.value.errno == errno.ENOSPC
+
+
+def test_what_was_not_asked_for_in_two_weeks_is_removed_at_a_start(tmp_path: Path) -> None:
+    for name, days in (("used", 13), ("unused", 15)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyvenv.cfg").touch()
+        then = time.time() - days * 24 * 3600
+        os.utime(tmp_path / name, (then, then))
+    Environments(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["used"]

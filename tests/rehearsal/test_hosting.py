@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 from rehearsal.profiles import PROFILES, Profile
 from rehearsal.versions import DEFAULT_SCHEDULE, Schedule
 from tests.rehearsal.bundles import FILES, bundle_of
-from tests.rehearsal.running import MIRROR, Running, answered, mirror, running
+from tests.rehearsal.running import MIRROR, Running, answered, eventually, mirror, running
 from tests.rehearsal.wire import TIMEOUT_SECONDS
 
 
@@ -33,15 +33,6 @@ def told(response: httpx.Response) -> dict[str, Any]:
     """What the mirror was given, with its headers by name."""
     body = answered(response)
     return body | {"headers": dict(body["headers"])}
-
-
-def eventually(condition: Callable[[], object]) -> bool:
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        os.sched_yield()
-    return False
 
 
 # What an app is given

@@ -87,8 +87,8 @@ def test_every_app_answers_until_a_signal_stops_them_all(
             for name in NAMES:
                 assert client.get(f"/{name}/hello").json() == {"message": "Howdy stranger!"}
                 assert client.get(f"/{name}?a=1").headers["Location"] == f"{name}/?a=1"
-                for link in ("/", "/about", "/greetings", "/docs", "/openapi.json"):
-                    assert f'href="/{name}{link}"' in page
+                for link in ("/", "/docs"):
+                    assert f'href="{name}{link}"' in page
                     assert client.get(f"/{name}{link}").status_code == 200
                 source = client.get(f"/source/{name}")
                 assert source.headers["Content-Type"] == "text/plain; charset=utf-8"
