@@ -79,15 +79,19 @@ class Database:
         return self._count("true")
 
     def active(self) -> int:
-        """On how many of them a query runs."""
-        return self._count("state = 'active'")
+        """On how many of them a query runs.
+
+        Between preparing a query and executing it the server is active too, but waits for the client; there
+        it stays, when the client gives the query up just then, until it has another one.
+        """
+        return self._count("state = 'active' AND wait_event IS DISTINCT FROM 'ClientRead'")
 
     def _count(self, condition: str) -> int:
         return len(self.fetch(f"SELECT FROM ({self._backends()}) AS backend WHERE {condition}"))
 
     def _backends(self) -> str:
         return (
-            "SELECT pid, state FROM pg_stat_activity"
+            "SELECT pid, state, wait_event FROM pg_stat_activity"
             f" WHERE datname = '{self.name}' AND usename = '{ROLE}'"
         )
 
