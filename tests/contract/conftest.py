@@ -6,7 +6,7 @@ and `--store` what it was deployed with.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,16 @@ from rehearsal.frameworks import ROOT, UnknownFrameworkError, find_framework, fi
 
 pytest.register_assert_rewrite("tests.contract.cases")
 
-from tests.contract import cases, faults, report  # noqa: E402, F401
+from tests.contract import cases, failing, faults, report  # noqa: E402, F401
 from tests.contract.model import CASES, Case, Client  # noqa: E402
 from tests.contract.targets import (  # noqa: E402
     Hosts,
     ServerName,
     Target,
+    check_deployed,
     deployed_client,
     deployed_target,
+    record_of,
     targets_of,
 )
 
@@ -46,34 +48,40 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("json", "postgresql"),
         help="what the app at that address was deployed with",
     )
-    group.addoption("--report", type=Path, default=ROOT / "build" / "contract.json")
+    group.addoption("--report", type=Path, help="the file to write what was found to")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[results] = []
-    url, app, server = (config.getoption(name) for name in ("--url", "--app", "--server"))
+    url = config.getoption("--url")
+    if not config.getoption("--report"):
+        config.option.report = record_of(url) if url else ROOT / "build" / "contract.json"
     try:
-        frameworks = [find_framework(app)] if app else find_frameworks()
-        config.stash[targets] = (
-            [
-                deployed_target(
-                    url, find_framework(app) if app else None, config.getoption("--store")
-                )
-            ]
-            if url
-            else [
-                target
-                for kind in SERVERS
-                if server in (None, kind)
-                for framework in frameworks
-                for target in sorted(
-                    targets_of(framework, kind),
-                    key=lambda target: target.id.endswith("-postgresql"),
-                )
-            ]
-        )
+        config.stash[targets] = [_deployed(config, url)] if url else _here(config)
     except (ValueError, UnknownFrameworkError) as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def _deployed(config: pytest.Config, url: str) -> Target:
+    app = config.getoption("--app")
+    framework = find_framework(app) if app else None
+    target = deployed_target(url, framework, config.getoption("--store"))
+    check_deployed(url, os.environ.get("API_KEY"))
+    return target
+
+
+def _here(config: pytest.Config) -> list[Target]:
+    app, server = config.getoption("--app"), config.getoption("--server")
+    return [
+        target
+        for kind in SERVERS
+        if server in (None, kind)
+        for framework in ([find_framework(app)] if app else find_frameworks())
+        for target in sorted(
+            targets_of(framework, kind),
+            key=lambda target: target.id.endswith("-postgresql"),
+        )
+    ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -105,6 +113,32 @@ def client(request: pytest.FixtureRequest, target: Target, hosts: Hosts) -> Iter
 @pytest.fixture
 def recorded(request: pytest.FixtureRequest) -> list[report.Result]:
     found: list[report.Result] = request.config.stash[results]
+    return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With `-q`, as make calls it, a failed case is told in a few lines, without pytest's own."""
+    found = yield
+    arguments = getattr(item, "funcargs", {})
+    if (
+        found.when == "call"
+        and found.failed
+        and item.config.option.verbose < 0
+        and {"case", "target", "client"} <= set(arguments)
+        and call.excinfo is not None
+        and isinstance(call.excinfo.value, (AssertionError, OSError))
+    ):
+        found.longrepr = failing.told(
+            arguments["case"],
+            arguments["target"].id,
+            call.excinfo.value,
+            arguments["client"].exchanges,
+            item.config.getoption("--report"),
+        )
+        found.sections.clear()
     return found
 
 

@@ -4,13 +4,15 @@ import asyncio
 import io
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from rehearsal.frameworks import Framework
@@ -33,6 +35,7 @@ from tests.contract.model import (
     Timed,
     WebSocket,
 )
+from tests.contract.recording import Recorder
 
 if TYPE_CHECKING:
     from tests.postgresql import Database
@@ -184,7 +187,7 @@ class Conversation:
             raise LateError("the app works on for a client that has gone")
 
 
-class InProcessInFlight:
+class InProcessInFlight(InFlight):
     """`InFlight` of the suite."""
 
     def __init__(self, conversation: Conversation) -> None:
@@ -212,15 +215,11 @@ class InProcessInFlight:
                 return bytes(message["body"])
         return b""
 
-    def answer(self, seconds: float = _SECONDS) -> Answer:
-        body = b"".join(iter(lambda: self.read(seconds), b""))
-        return replace(self.start(), body=body)
-
     def hang_up(self) -> None:
         self._conversation.end({"type": "http.disconnect"})
 
 
-class InProcessWebSocket:
+class InProcessWebSocket(WebSocket):
     """`WebSocket` of the suite. Raises `RefusedError` where the app does not accept."""
 
     def __init__(self, conversation: Conversation) -> None:
@@ -346,35 +345,47 @@ class InProcessClient(Client):
 
     def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
         request = Request(method, target, headers)
-        with environment("CONNECT_HEADERS", "trust" if self.trust else "ignore"):
+        with self._trusting():
             answer = self.host.send(scope_of(request, self.mount))
-        self.exchanges.append(Exchange(request, answer, self.mount, self.trust))
-        assert b"Traceback (most recent call last)" not in answer.body
-        return answer
+        return self._recorder.answered(request, answer)
 
     def together(self, requests: Sequence[Request]) -> list[Timed]:
-        with environment("CONNECT_HEADERS", "trust" if self.trust else "ignore"):
-            return self.host.together([scope_of(request, self.mount) for request in requests])
+        with self._trusting():
+            answers = self.host.together([scope_of(request, self.mount) for request in requests])
+        for request, timed in zip(requests, answers, strict=True):
+            self._recorder.answered(request, timed.answer)
+        return answers
 
     @contextmanager
     def begin(self, method: str, target: str, headers: Headers = ()) -> Iterator[InFlight]:
-        scope = scope_of(Request(method, target, headers), self.mount)
-        with environment("CONNECT_HEADERS", "trust" if self.trust else "ignore"):
-            request = InProcessInFlight(self.host.open(scope))
-            try:
-                yield request
-            finally:
-                request.hang_up()
+        request = Request(method, target, headers)
+        scope = scope_of(request, self.mount)
+        with (
+            self._trusting(),
+            self._recorder.in_flight(
+                request, lambda: InProcessInFlight(self.host.open(scope))
+            ) as sent,
+        ):
+            yield sent
 
     @contextmanager
     def websocket(self, target: str, headers: Headers = ()) -> Iterator[WebSocket]:
-        scope = websocket_scope_of(Request("GET", target, headers), self.mount)
-        with environment("CONNECT_HEADERS", "trust" if self.trust else "ignore"):
-            websocket = InProcessWebSocket(self.host.open(scope))
-            try:
-                yield websocket
-            finally:
-                websocket.hang_up()
+        request = Request("GET", target, headers)
+        scope = websocket_scope_of(request, self.mount)
+        with (
+            self._trusting(),
+            self._recorder.websocket(
+                request, lambda: InProcessWebSocket(self.host.open(scope))
+            ) as websocket,
+        ):
+            yield websocket
+
+    def _trusting(self) -> AbstractContextManager[None]:
+        return environment("CONNECT_HEADERS", "trust" if self.trust else "ignore")
+
+    @property
+    def _recorder(self) -> Recorder:
+        return Recorder(self.exchanges, self.mount, trust=self.trust)
 
     @property
     def database(self) -> "Database":
@@ -413,6 +424,8 @@ def load(framework: Framework) -> ASGIApp:
 @cache
 def minimal_host(framework: Framework) -> Host:
     """Runs the framework's own first example: `minimal` in `[tool.contract]`."""
-    namespace: dict[str, Any] = {"__name__": f"minimal_{framework.name}"}
-    exec(framework.contract["minimal"], namespace)
-    return Host(namespace["app"])
+    # Registered as imported modules are: frameworks look annotations up there.
+    module = ModuleType(f"minimal_{framework.name}")
+    sys.modules[module.__name__] = module
+    exec(framework.contract["minimal"], module.__dict__)
+    return Host(module.__dict__["app"])

@@ -251,12 +251,18 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its answer, and how the app was reached for it."""
+    """A request and its answer, as far as it was read, and how the app was reached for it.
+
+    `messages`: over a websocket, whose answer is 101, what each side then said.
+    """
 
     request: Request
     answer: Answer
     mount: Mount
     trust: bool
+    messages: list[tuple[Literal["sent", "received"], "str | bytes | Closed"]] = field(
+        default_factory=list
+    )
 
 
 class Client(Protocol):

@@ -1,4 +1,7 @@
-"""`build/contract.json`: what the last contract run found, case by case, app by app."""
+"""What a contract run found, case by case, app by app.
+
+`build/contract.json` is of the apps here; each deployed app has a file of its own in `build/contract/`.
+"""
 
 import json
 import os
@@ -7,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.contract.model import CASES, VERSION, Answer, Request
+from tests.contract.model import CASES, VERSION, Answer, Closed, Exchange, Request
 from tests.contract.targets import Target, versions_of
 
 Outcome = Literal["pass", "fail", "waived", "skipped"]
@@ -37,16 +40,33 @@ def result(case_id: str, target: Target, outcome: Outcome, **more: Any) -> Resul
     return Result(case_id, app, target.server, target.mount.id, target.store, outcome, **more)
 
 
-def shown(request: Request) -> dict[str, Any]:
-    headers = [[name, _text(value)] for name, value in request.headers]
+def shown(exchange: Exchange) -> dict[str, Any]:
+    """The request and the answer; over a websocket, what each side said after the handshake."""
+    said = [[who, shown_message(message)] for who, message in exchange.messages]
+    told = {
+        "request": shown_request(exchange.request),
+        "answer": shown_answer(exchange.answer),
+    }
+    return told | ({"messages": said} if said else {})
+
+
+def shown_request(request: Request) -> dict[str, Any]:
+    headers = [[name, shown_text(value)] for name, value in request.headers]
     return {"method": request.method, "target": request.target, "headers": headers}
 
 
 def shown_answer(answer: Answer) -> dict[str, Any]:
-    return {"status": answer.status, "headers": answer.headers, "body": _text(answer.body)}
+    return {"status": answer.status, "headers": answer.headers, "body": shown_text(answer.body)}
 
 
-def _text(value: str | bytes) -> str:
+def shown_message(message: str | bytes | Closed) -> str:
+    """Of a websocket; how it was closed in words."""
+    if isinstance(message, Closed):
+        return f"closed with {message.code} {message.reason}".rstrip()
+    return shown_text(message)
+
+
+def shown_text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
 
 

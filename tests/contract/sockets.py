@@ -30,6 +30,7 @@ from tests.contract.model import (
     Timed,
     WebSocket,
 )
+from tests.contract.recording import Recorder
 from tests.contract.websockets import SocketWebSocket
 from tests.postgresql import Database
 
@@ -218,8 +219,6 @@ class SocketInFlight(InFlight):
 
     def __init__(self, connection: Connection, request: Request) -> None:
         self._connection = connection
-        self.seen: Answer | None = None
-        """What has been read so far."""
         try:
             self._reader = connection.begin(request)
         except BaseException:
@@ -227,16 +226,10 @@ class SocketInFlight(InFlight):
             raise
 
     def start(self, seconds: float = 10.0) -> Answer:
-        if self.seen is None:
-            self.seen = self._reader.start(seconds)
-        return replace(self.seen, body=b"")
+        return self._reader.start(seconds)
 
     def read(self, seconds: float = 10.0) -> bytes:
-        self.start(seconds)
-        piece = self._reader.read(seconds)
-        assert self.seen is not None
-        self.seen = replace(self.seen, body=self.seen.body + piece)
-        return piece
+        return self._reader.read(seconds)
 
     def hang_up(self) -> None:
         self._connection.close()
@@ -295,38 +288,34 @@ class SocketClient(Client):
             headers = [*headers, ("RStudio-Connect-App-Base-URL", self.mount.external_url)]
         return Request(request.method, prefix + request.target, headers)
 
-    def _record(self, request: Request, answer: Answer) -> Answer:
-        self.exchanges.append(Exchange(request, answer, self.mount, self.trust))
-        assert b"Traceback (most recent call last)" not in answer.body
-        return answer
-
     def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
         request = Request(method, target, headers)
-        return self._record(request, self._connection().send(self._sent(request)))
+        return self._recorder.answered(request, self._connection().send(self._sent(request)))
 
     def together(self, requests: Sequence[Request]) -> list[Timed]:
         answers = all_together(self._connection(), [self._sent(request) for request in requests])
         for request, timed in zip(requests, answers, strict=True):
-            self._record(request, timed.answer)
+            self._recorder.answered(request, timed.answer)
         return answers
 
-    @contextmanager
-    def begin(self, method: str, target: str, headers: Headers = ()) -> Iterator[InFlight]:
-        sent = self._sent(Request(method, target, headers))
-        request = SocketInFlight(self._connection().another(), sent)
-        try:
-            yield request
-        finally:
-            request.hang_up()
+    def begin(
+        self, method: str, target: str, headers: Headers = ()
+    ) -> AbstractContextManager[InFlight]:
+        request = Request(method, target, headers)
+        return self._recorder.in_flight(
+            request, lambda: SocketInFlight(self._connection().another(), self._sent(request))
+        )
 
-    @contextmanager
-    def websocket(self, target: str, headers: Headers = ()) -> Iterator[WebSocket]:
-        sent = self._sent(Request("GET", target, headers))
-        websocket = self._connection().websocket(sent.target, sent.headers)
-        try:
-            yield websocket
-        finally:
-            websocket.hang_up()
+    def websocket(self, target: str, headers: Headers = ()) -> AbstractContextManager[WebSocket]:
+        request = Request("GET", target, headers)
+        sent = self._sent(request)
+        return self._recorder.websocket(
+            request, lambda: self._connection().websocket(sent.target, sent.headers)
+        )
+
+    @property
+    def _recorder(self) -> Recorder:
+        return Recorder(self.exchanges, self.mount, trust=self.trust)
 
     @property
     def database(self) -> Database:
@@ -401,34 +390,35 @@ class DeployedClient(Client):
 
     def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
         request = Request(method, target, headers)
-        answer = self.connection.send(self._sent(request))
-        self.exchanges.append(Exchange(request, answer, self.mount, trust=True))
-        assert b"Traceback (most recent call last)" not in answer.body
-        return answer
+        return self._recorder.answered(request, self.connection.send(self._sent(request)))
 
     def _sent(self, request: Request) -> Request:
         return Request(request.method, self.mount.prefix + request.target, request.headers)
 
     def together(self, requests: Sequence[Request]) -> list[Timed]:
-        return all_together(self.connection, [self._sent(request) for request in requests])
+        answers = all_together(self.connection, [self._sent(request) for request in requests])
+        for request, timed in zip(requests, answers, strict=True):
+            self._recorder.answered(request, timed.answer)
+        return answers
 
-    @contextmanager
-    def begin(self, method: str, target: str, headers: Headers = ()) -> Iterator[InFlight]:
-        sent = self._sent(Request(method, target, headers))
-        request = SocketInFlight(self.connection.another(), sent)
-        try:
-            yield request
-        finally:
-            request.hang_up()
+    def begin(
+        self, method: str, target: str, headers: Headers = ()
+    ) -> AbstractContextManager[InFlight]:
+        request = Request(method, target, headers)
+        return self._recorder.in_flight(
+            request, lambda: SocketInFlight(self.connection.another(), self._sent(request))
+        )
 
-    @contextmanager
-    def websocket(self, target: str, headers: Headers = ()) -> Iterator[WebSocket]:
-        sent = self._sent(Request("GET", target, headers))
-        websocket = self.connection.websocket(sent.target, sent.headers)
-        try:
-            yield websocket
-        finally:
-            websocket.hang_up()
+    def websocket(self, target: str, headers: Headers = ()) -> AbstractContextManager[WebSocket]:
+        request = Request("GET", target, headers)
+        sent = self._sent(request)
+        return self._recorder.websocket(
+            request, lambda: self.connection.websocket(sent.target, sent.headers)
+        )
+
+    @property
+    def _recorder(self) -> Recorder:
+        return Recorder(self.exchanges, self.mount)
 
     @property
     def database(self) -> Database:

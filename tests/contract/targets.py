@@ -1,6 +1,7 @@
 """What the suite runs against: every app, on every server, through every mount."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+import h11
+
 from rehearsal.frameworks import ROOT, Framework
 from rehearsal.gateway import Gateway, Route, RoutingTable
 from rehearsal.processes import AppProcess, ServerKind
 from rehearsal.serving import serving
 from tests.contract.in_process import IN_PROCESS, Host, InProcessClient, load
-from tests.contract.model import Case, Mount, Power, StoreName
+from tests.contract.model import Case, Mount, Power, Request, StoreName
 from tests.contract.sockets import Connection, DeployedClient, SocketClient
 from tests.postgresql import Cluster, Database
 
@@ -331,10 +334,35 @@ def deployed_target(
     )
 
 
+def record_of(url: str) -> Path:
+    """Where the report about a deployed app goes: one file for each address."""
+    parts = urlsplit(url)
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{parts.netloc.rpartition('@')[2]}{parts.path}")
+    return LOGS / f"{name.strip('-.')}.json"
+
+
+def check_deployed(url: str, api_key: str | None) -> None:
+    """Raises `ValueError`, in one sentence, where no case could be checked at that address."""
+    connection = Connection(url, _authorization(api_key))
+    try:
+        status = connection.send(Request("GET", urlsplit(url).path or "/")).status
+    except (OSError, h11.RemoteProtocolError) as error:
+        raise ValueError(f"Nothing answers at {url}: {error}.") from None
+    finally:
+        connection.close()
+    if status in (401, 403):
+        key = "another API_KEY" if api_key else "API_KEY=..."
+        raise ValueError(f"{url} is answered {status}, not by the app: give {key}.")
+
+
+def _authorization(api_key: str | None) -> str:
+    return f"Key {api_key}" if api_key else ""
+
+
 @contextmanager
 def deployed_client(url: str, target: Target, api_key: str | None) -> Iterator[DeployedClient]:
     """Connect takes API keys as `Authorization: Key`: https://docs.posit.co/connect/user/api-keys/."""
-    connection = Connection(url, f"Key {api_key}" if api_key else "")
+    connection = Connection(url, _authorization(api_key))
     powers = frozenset() if api_key else frozenset({Power.ANONYMOUS})
     try:
         yield DeployedClient(connection, target.mount, powers, store=target.store)

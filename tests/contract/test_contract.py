@@ -12,6 +12,9 @@ from tests.contract.report import Result, result, shown, shown_answer
 from tests.contract.sockets import DeployedClient, SocketClient
 from tests.contract.targets import Hosts, Target
 
+LAST = 10
+"""So many exchanges of a failed case are kept."""
+
 
 def test_contract(
     case: Case, target: Target, client: Client, hosts: Hosts, recorded: list[Result]
@@ -52,10 +55,13 @@ def test_contract(
 def replayed(
     client: InProcessClient | SocketClient | DeployedClient, hosts: Hosts
 ) -> dict[str, Any]:
-    """The last request and its answer, and what every app answers to it in process, reached the same way."""
+    """What was exchanged; and what every app answers in process to the last request, reached the same way."""
     if not client.exchanges:
         return {}
     last = client.exchanges[-1]
+    found = {"exchanges": [shown(exchange) for exchange in client.exchanges[-LAST:]]}
+    if last.answer.status == 101:
+        return found
     answers = {}
     for framework in find_frameworks():
         here = hosts.client(Target("in process", last.mount, framework))
@@ -65,4 +71,4 @@ def replayed(
         answers[framework.name] = shown_answer(
             other.request(asked.method, asked.target, asked.headers)
         )
-    return {"request": shown(last.request), "answer": shown_answer(last.answer), "answers": answers}
+    return found | {"answers": answers}

@@ -18,7 +18,7 @@ from tests.contract.canonical import canonical
 from tests.contract.in_process import InProcessClient
 from tests.contract.model import CASES, Case, Level, Request
 from tests.contract.sockets import Connection
-from tests.contract.targets import BARE, Hosts, Target, environment_of
+from tests.contract.targets import BARE, Hosts, Target, environment_of, record_of
 from tests.contract.test_contract import test_contract as run_case
 
 FRAMEWORK = find_frameworks()[0]
@@ -53,11 +53,12 @@ def test_a_failure_is_recorded_with_the_request_and_every_apps_answer(hosts: Hos
     (found,) = recorded
     assert (found.case, found.app, found.outcome) == (case.id, FRAMEWORK.name, "fail")
     assert found.failure is not None
-    assert found.failure["request"] == {"method": "GET", "target": "/greetings", "headers": []}
+    last = found.failure["exchanges"][-1]
+    assert last["request"] == {"method": "GET", "target": "/greetings", "headers": []}
     assert set(found.failure["answers"]) == {framework.name for framework in find_frameworks()}
     right = found.failure["answers"][FRAMEWORK.name]
     assert right["status"] == 200
-    assert found.failure["answer"]["body"] != right["body"]
+    assert last["answer"]["body"] != right["body"]
 
 
 def test_a_waived_failure_is_recorded_with_its_reason(hosts: Hosts) -> None:
@@ -125,7 +126,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(
 
 def test_a_deployed_app_is_held_to_what_can_be_seen_from_outside(tmp_path: Path) -> None:
     def check(url: str) -> subprocess.CompletedProcess[str]:
-        suite = ("tests/contract/test_contract.py", "--report", str(tmp_path / "contract.json"))
+        suite = ("tests/contract/test_contract.py", "-k", "GREETINGS-1 or LIVE-2 or HELLO")
         return subprocess.run(
             [
                 sys.executable,
@@ -156,11 +157,42 @@ def test_a_deployed_app_is_held_to_what_can_be_seen_from_outside(tmp_path: Path)
         elsewhere = check(f"{process.url}/elsewhere/")
         assert elsewhere.returncode == 1
         assert "MUST GREETINGS-1 fails" in elsewhere.stdout
+        told = elsewhere.stdout.partition("GREETINGS-1, a MUST: ")[2].splitlines()[1:6]
+        assert [line.split()[0] for line in told] == [
+            *("on", "asked", "expected", "received", "that"),
+        ]
+        assert told[1].split() == ["asked", "GET", "/health"]
+        assert told[3].split()[1] == "404,"
+        assert "Traceback" not in elsewhere.stdout
+        assert "tests/contract/cases/" not in elsewhere.stdout
+        record = json.loads(recorded(f"{process.url}/elsewhere/"))
+        assert json.loads(recorded(process.url))["results"] != record["results"]
+    for url in (process.url, f"{process.url}/elsewhere/"):
+        Path(record_of(url)).unlink()
     gone = check(process.url)
-    assert gone.returncode == 1
+    assert gone.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"Nothing answers at {process.url}" in gone.stderr
+    assert len(gone.stderr.strip().splitlines()) == 1
+    assert gone.stdout == ""
     wrong = check("connect.example.org/content/1")
     assert wrong.returncode == pytest.ExitCode.USAGE_ERROR
     assert "is not the address of an app" in wrong.stderr
+
+
+def recorded(url: str) -> str:
+    return record_of(url).read_text(encoding="utf-8")
+
+
+def test_a_websocket_is_recorded_with_what_each_side_said(hosts: Hosts) -> None:
+    client = client_of(target_with({}), hosts)
+    with client.websocket("/live") as websocket:
+        websocket.send('{"lang": "en"}')
+        websocket.receive()
+    shown = report.shown(client.exchanges[-1])
+    assert shown["answer"]["status"] == 101
+    (_, asked), (_, answered) = shown["messages"]
+    assert asked == '{"lang": "en"}'
+    assert json.loads(answered) == {"lang": "en", "text": "Hello"}
 
 
 DOCUMENT = {

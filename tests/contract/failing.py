@@ -1,0 +1,60 @@
+"""A failed case in a few lines: its sentence, what was asked, expected and received, where the record is."""
+
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.contract.model import Case, Exchange
+from tests.contract.report import shown_message, shown_text
+
+_CASES = str(Path(__file__).with_name("cases"))
+_HELPERS = ("expect.py", "slow.py")
+_WIDTH = 160
+
+
+def told(
+    case: Case, target: str, error: BaseException, exchanges: Sequence[Exchange], record: Path
+) -> str:
+    """What a reader needs who has not written the case. `target`: which app, reached in which way."""
+    lines = [f"{case.id}, a {case.level}: {case.sentence}", f"  on        {target}"]
+    last = exchanges[-1] if exchanges else None
+    if last is not None:
+        lines.append(f"  asked     {_asked(last)}")
+    if expected := _expected(error):
+        lines.append(f"  expected  {expected}")
+    if last is not None:
+        lines.append(f"  received  {_received(last)}")
+    lines.append(f"  that is   {_cut(str(error) or repr(error))}")
+    lines.append(f"  record    {record} (pytest's own words: PYTEST_ADDOPTS=-vv)")
+    return "\n".join(lines)
+
+
+def _asked(exchange: Exchange) -> str:
+    request = exchange.request
+    headers = "".join(f", {name}: {shown_text(value)}" for name, value in request.headers)
+    return _cut(f"{request.method} {request.target}{headers}")
+
+
+def _received(exchange: Exchange) -> str:
+    answer = exchange.answer
+    if answer.status == 101:
+        said = [f"{who} {shown_message(message)!r}" for who, message in exchange.messages[-4:]]
+        return _cut("a websocket: " + (", ".join(said) or "nothing said"))
+    kind = answer.header("content-type") or "no content type"
+    body = " ".join(shown_text(answer.body).split())
+    return _cut(f"{answer.status}, {kind}: {body or 'no body'}")
+
+
+def _expected(error: BaseException) -> str:
+    """The statement of the case that did not hold."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename.startswith(_CASES) and Path(frame.filename).name not in _HELPERS
+    ]
+    return _cut(" ".join((frames[-1].line or "").split()).removeprefix("assert ")) if frames else ""
+
+
+def _cut(text: str) -> str:
+    text = text.partition("\n")[0]
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
