@@ -55,6 +55,30 @@ class Target:
 
 _CONNECTION = ("CONNECT_SERVER", "CONNECT_API_KEY")
 
+
+def without_credentials(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables with which git tells the address of `origin` without a user and a password.
+
+    rsconnect sends that address to the server, as metadata of the bundle, from Connect 2025.12 on.
+    """
+    try:
+        told = subprocess.run(
+            ["git", "remote", "get-url", "origin"], cwd=folder, capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        return {}
+    credentials = re.match(r"(https?://)[^/@\s]*(?:@[^/@\s]*)*@", told.stdout)
+    if credentials is None:
+        return {}
+    # git-config(1), GIT_CONFIG_COUNT: one more setting, after those that are there.
+    number = environ.get("GIT_CONFIG_COUNT", "0")
+    return {
+        "GIT_CONFIG_COUNT": f"{int(number) + 1 if number.isdecimal() else 1}",
+        f"GIT_CONFIG_KEY_{number}": f"url.{credentials[1]}.insteadOf",
+        f"GIT_CONFIG_VALUE_{number}": credentials[0],
+    }
+
+
 _HOW_TO = """Either save a server once, under a name of your choice,
     .venv/bin/rsconnect add --name work --server https://connect.example.org
   with its key in CONNECT_API_KEY, and give that name: make deploy-{name} SERVER=work
@@ -246,7 +270,8 @@ def deploy(
                 flush=True,
             )
         command = rsconnect_command(framework, bundle, target, flags)
-        code, output = run(command, target.environment(environ), target.api_key)
+        settings = target.environment(environ) | without_credentials(bundle, environ)
+        code, output = run(command, settings, target.api_key)
         if code:
             raise DeployError(_failure(framework, code, output))
         return deployed_url(bundle, target, output)

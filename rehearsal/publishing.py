@@ -16,7 +16,7 @@ from typing import TextIO
 from rehearsal.bundle import BundleError, bundle_lock, explain, stage_locked
 from rehearsal.bundle_contents import RECORD
 from rehearsal.bundle_environment import locked
-from rehearsal.deploy import Target, rsconnect_command
+from rehearsal.deploy import Target, rsconnect_command, without_credentials
 from rehearsal.frameworks import Framework
 from rehearsal.processes import tied
 from rehearsal.server import Rehearsal
@@ -84,7 +84,8 @@ async def publish(
         command = rsconnect_command(framework, copy, target, ["--app-id", guid])
         # Whatever is set for a real server (its key, its certificates) has nothing to do with this one.
         ours = {k: v for k, v in os.environ.items() if not k.startswith("CONNECT_")}
-        code = await _run(command, target.environment(ours), log, say)
+        settings = target.environment(ours) | without_credentials(copy, ours)
+        code = await _run(command, settings, log, say)
     finally:
         shutil.rmtree(copy, ignore_errors=True)
     if code != 0:

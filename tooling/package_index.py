@@ -30,11 +30,12 @@ def index_variables(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if not environ.get(name)}
 
 
-def pip_variables(variables: Mapping[str, str]) -> dict[str, str]:
-    """The same index for pip, which installs uv where there is none."""
-    index = variables.get("UV_DEFAULT_INDEX") or variables.get("UV_INDEX_URL")
-    named, _, url = (index or "").partition("=")
-    return {"PIP_INDEX_URL": named if "://" in named else url} if index else {}
+def pip_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """The same index and authority for pip, which installs uv where there is none."""
+    index = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL") or ""
+    named, _, url = index.partition("=")
+    certificates = environ.get("PIP_CERT") or environ.get("SSL_CERT_FILE") or ""
+    return _present(PIP_INDEX_URL=named if "://" in named else url, PIP_CERT=certificates)
 
 
 def _of_uv(home: Path, environ: Mapping[str, str]) -> dict[str, str]:

@@ -151,15 +151,13 @@ def create(venv: Path, environment: Mapping[str, str]) -> None:
         ]
         run([*make, str(venv)], environment, "Creating it")
         return
-    made = subprocess.run(
-        [sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True, env=environment
-    )
-    if made.returncode:
-        check_space(made.stdout + made.stderr)
+    try:
+        run([sys.executable, "-m", "venv", str(venv)], environment, "Creating it")
+    except SetupError as error:
         raise SetupError(
             f"{sys.executable} has no working venv module: install it (Debian: apt install python3-venv),"
-            f" or install uv.\n{made.stdout}{made.stderr}".rstrip()
-        )
+            f" or install uv.\n{error}"
+        ) from None
 
 
 def install(venv: Path, environment: Mapping[str, str]) -> None:
