@@ -211,7 +211,9 @@ def make(framework: Framework, store: str | None = None) -> Path:
 
 def explain(error: OSError) -> str:
     """One sentence for what the system refuses."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    # What copies a whole folder goes on after the first error, and keeps the words of each.
+    words = [f"[Errno {number}]" for number in (errno.ENOSPC, errno.EDQUOT)]
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or any(word in str(error) for word in words):
         return "The disk is full: make room, and run this again; no bundle was left half made."
     return f"{error.strerror or error}: {error.filename or 'no file named'}."
 

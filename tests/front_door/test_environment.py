@@ -68,6 +68,7 @@ FOREIGN = [
     Row("few open files", before="ulimit -Sn 256; "),
     Row("no HOME", before="unset HOME; "),
     Row("a HOME that is not there", {"HOME": "/nonexistent"}),
+    Row("a HOME that cannot be written", {"HOME": "/proc"}),
     Row(
         "a proxy that leads nowhere",
         dict.fromkeys(
@@ -186,6 +187,18 @@ def test_a_python_that_is_gone_is_told_of_and_replaced(clone: Checkout) -> None:
     succeed(clone.start(".venv/bin/python -c 'import uvicorn'"))
 
 
+def test_an_environment_of_another_architecture_is_told_of_and_replaced(clone: Checkout) -> None:
+    succeed(clone.start("make setup"))
+    python = clone.folder / ".venv" / "bin" / "python"
+    python.unlink()
+    # The head of a program for a machine that nobody has: ELF, e_machine 0xfffe.
+    python.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xfe\xff" + bytes(60))
+    python.chmod(0o755)
+    told = succeed(clone.start("make setup"))
+    assert "Rebuilding .venv: its Python does not start here (Exec format error)" in told
+    succeed(clone.start(".venv/bin/python -c 'import uvicorn'"))
+
+
 def test_a_checkout_that_was_renamed_gets_another_environment(clone: Checkout) -> None:
     succeed(clone.start("make setup"))
     clone.folder = clone.folder.rename(clone.folder.with_name("elsewhere"))
@@ -244,3 +257,126 @@ def test_a_name_without_a_folder_gets_the_list(checkout: Checkout, target: str) 
     run = checkout.start(f"make {target}")
     assert run.wait() != 0
     assert "falcon fastapi quart sanic" in run.lines[0]
+
+
+# --- The checkout lies in an unusual place
+
+
+def test_a_checkout_is_reached_through_a_symlink(checkout: Checkout, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(checkout.folder)
+    succeed(checkout.start(f"cd '{link}' && make setup bundle-falcon"))
+    succeed(checkout.start("make setup"))
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@needs_root
+def test_a_checkout_belongs_to_another_user(checkout: Checkout, clone: Checkout) -> None:
+    """git refuses to work there, and so must not be needed."""
+    (clone.folder / ".venv").symlink_to(checkout.folder / ".venv")
+    subprocess.run(["chown", "-hR", "65534", clone.folder], check=True)
+    refused = clone.start("git status")
+    assert refused.wait() != 0
+    succeed(clone.start(".venv/bin/python -m rehearsal.bundle falcon"))
+    assert bundle(clone) == bundle(checkout)
+
+
+# Mounts of a namespace of its own are gone with the command.
+UNSHARE = "unshare --mount" if os.geteuid() == 0 else "unshare --map-root-user --mount"
+needs_mounts = pytest.mark.skipif(
+    subprocess.run(f"{UNSHARE} true", shell=True, capture_output=True).returncode != 0,
+    reason="this user may not mount anything here",
+)
+
+
+def mounted(command: str, then: str) -> str:
+    return f"{UNSHARE} bash -c '{command} && {then}'"
+
+
+@needs_mounts
+def test_a_checkout_may_be_read_only_but_for_what_is_made(checkout: Checkout) -> None:
+    read_only = (
+        "mount --bind . . && cd $PWD && mount --bind .venv .venv && mount --bind build build"
+        " && mount -o remount,bind,ro $PWD"
+    )
+    port = free_port()
+    run = checkout.start(mounted(read_only, f"! touch x 2>/dev/null && make run PORT={port}"))
+    try:
+        run.wait_for("Ready:")
+    finally:
+        run.send(signal.SIGINT)
+        run.wait()
+
+
+@needs_mounts
+def test_a_checkout_that_cannot_be_written_at_all_says_so(checkout: Checkout) -> None:
+    read_only = "mount --bind . . && mount -o remount,bind,ro . && cd $PWD"
+    run = checkout.start(mounted(read_only, "make run"))
+    assert run.wait() != 0
+    (line,) = (line for line in run.lines if not line.startswith("make: ***"))
+    assert line.startswith("make: cannot write ")
+    assert line.endswith(": Read-only file system.")
+
+
+@needs_mounts
+@pytest.mark.parametrize("mebibytes", [1, 21, 24])
+def test_a_full_disk_is_one_line_and_leaves_nothing_broken(
+    checkout: Checkout, mebibytes: int
+) -> None:
+    """`build/` is the small disk. Where it is only nearly full, a start may work."""
+    disk = f"mount -t tmpfs -o size={mebibytes}m tmpfs build"
+    port = free_port()
+    then = f"timeout --signal INT 15 make run PORT={port} UV_CACHE_DIR=/proc; make setup"
+    run = checkout.start(mounted(disk, then))
+    run.wait()
+
+    assert "Traceback" not in str(run)
+    assert "EOFError" not in str(run)
+    if "Ready:" not in str(run):
+        assert "disk" in str(run)
+    succeed(checkout.start("make setup"))
+
+
+def test_compiled_modules_that_a_full_disk_has_cut_are_removed(checkout: Checkout) -> None:
+    (compiled,) = checkout.folder.glob("build/pycache/**/rehearsal/frameworks.*.pyc")
+    compiled.write_bytes(compiled.read_bytes()[:512])
+    succeed(checkout.start("make setup"))
+    assert not compiled.exists()
+
+
+# --- What must not leave this machine
+
+
+def test_the_password_of_a_git_remote_stays_here(checkout: Checkout) -> None:
+    token = "oauth2:t0ken-of-the-remote"
+    succeed(checkout.start(f"git remote set-url origin https://{token}@git.example/x.git"))
+    port = free_port()
+    run = checkout.start(f"make run PORT={port}")
+    try:
+        run.wait_for("Ready:")
+        state = (checkout.folder / "build" / "rehearsal" / "state.sqlite-wal").read_bytes()
+        assert b"https://git.example/x.git" in state
+    finally:
+        run.send(signal.SIGINT)
+        run.wait()
+    written = subprocess.run(
+        ["grep", "-rlF", "t0ken-of-the-remote", "build"],
+        cwd=checkout.folder,
+        capture_output=True,
+        text=True,
+    )
+    assert written.stdout == ""
+
+
+# --- No browser
+
+
+def test_without_a_chromium_its_tests_are_reported_as_not_run(checkout: Checkout) -> None:
+    command = "PATH=/nonexistent .venv/bin/python -m pytest -q tests/contract/test_browser.py"
+    run = checkout.start(f"{command} --app falcon", PLAYWRIGHT_BROWSERS_PATH="/nonexistent")
+    assert run.wait() == 1
+    assert "Not run: No Chromium for the browser tests." in str(run)
+    assert "tests/contract/test_browser.py::test_the_index" in str(run)
+    assert "Traceback" not in str(run)
