@@ -1,16 +1,23 @@
 """README's first command, as a newcomer types it: in a fresh clone, with an empty home and nothing set."""
 
 import json
+import os
 import shutil
 import signal
+import socket
+import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 from rehearsal.frameworks import ROOT, find_frameworks
+from rehearsal.gateway import Gateway, Route, RoutingTable
+from rehearsal.serving import serving
 from tests import chromium
 from tests.front_door.checkout import PORT, STOP_SECONDS, Checkout, Run, is_taken
 
@@ -48,6 +55,58 @@ def stop(run: Run, number: signal.Signals, checkout: Checkout) -> None:
     run.wait(STOP_SECONDS)
     assert "Traceback" not in str(run), run
     assert checkout.left() == []
+
+
+PREFIX = "/s/0c5f/p/7e1a"
+Proxy = Callable[[Path], AbstractContextManager[str]]
+"""Stands in front of `make run` and takes a prefix off; gives the address of its landing page."""
+
+
+@contextmanager
+def through_gateway(_: Path) -> Iterator[str]:
+    route = Route(PREFIX, PORT, base_url=False, forwarded=False, external_host=False)
+    with serving(Gateway(RoutingTable.of(route).resolve)) as url:
+        yield f"{url}{PREFIX}/"
+
+
+NGINX = """
+daemon off; worker_processes 1; pid nginx.pid; error_log stderr; master_process off;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location {prefix}/ {{
+            proxy_pass http://127.0.0.1:{rehearsal}/;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $http_connection;
+        }}
+    }}
+}}
+"""
+
+
+@contextmanager
+def through_nginx(folder: Path) -> Iterator[str]:
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if nginx is None:
+        pytest.skip("no nginx here (Debian: apt install nginx-light); the gateway stands in for it")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    configuration = NGINX.format(port=port, prefix=PREFIX, rehearsal=PORT)
+    (folder / "nginx.conf").write_text(configuration)
+    command = [nginx, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while not is_taken(port):
+                assert process.poll() is None, process.communicate()[1]
+            yield f"http://127.0.0.1:{port}{PREFIX}/"
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(scope="class")
@@ -95,6 +154,37 @@ class TestColdStart:
             sizes = page.evaluate(rules)
             assert sizes
             assert all(sizes)
+            browser.close()
+
+    @pytest.mark.parametrize("proxy", [through_gateway, through_nginx], ids=["gateway", "nginx"])
+    def test_behind_a_proxy_that_takes_a_prefix_off_everything_stays_under_it(
+        self, cold: Run, proxy: Proxy, tmp_path: Path
+    ) -> None:
+        """Posit Workbench and JupyterHub hand on a port so, without a header."""
+        with proxy(tmp_path) as url, sync_playwright() as playwright:
+            browser = chromium.launch_for_test(playwright)
+            page = browser.new_page()
+            page.goto(url)
+            page.get_by_role("button", name="publisher (publisher)").click()
+            assert page.url == url
+            assert "publisher" in page.locator(".who strong").inner_text()
+            for _ in NAMES:
+                page.wait_for_selector(".greeting:not([hidden]):has-text('publisher')")
+            pages = [
+                url,
+                *(f"{url}{name}/{path}" for name in NAMES for path in ("", "about", "docs")),
+            ]
+            for address in pages:
+                page.goto(address)
+                rules = page.evaluate("[...document.styleSheets].map(s => s.cssRules.length)")
+                assert rules
+                assert all(rules)
+                found = page.locator("[href], [src], [action]").evaluate_all(
+                    "all => all.map(e => e.href ?? e.src ?? e.action).filter(a => a.startsWith('http'))"
+                )
+                assert found
+                for link in found:
+                    assert link.startswith(url), f"{address} leads to {link}"
             browser.close()
 
     def test_a_second_one_says_that_the_first_is_running_and_where(

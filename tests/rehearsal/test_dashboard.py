@@ -4,7 +4,10 @@ import re
 
 import httpx
 import pytest
+from playwright.sync_api import sync_playwright
 
+from tests import chromium
+from tests.axe import violations
 from tests.rehearsal.running import Running, answered, eventually, mirror
 from tests.rehearsal.wire import TIMEOUT_SECONDS
 
@@ -187,3 +190,22 @@ def test_no_other_site_can_switch_the_user(rehearsed: Running, origin: str) -> N
 def test_there_is_no_source_but_the_apps_own(rehearsed: Running) -> None:
     for path in ("/source/nothing", "/source/..%2fpyproject", "/source/"):
         assert httpx.get(rehearsed.url + path).status_code == 404
+
+
+def test_people_who_see_otherwise_can_use_it(rehearsed: Running, guid: str) -> None:
+    user = rehearsed.user("publisher")
+    cookie = {"name": "rehearsal-session", "value": user.session, "url": rehearsed.url}
+    with sync_playwright() as playwright:
+        browser = chromium.launch_for_test(playwright)
+        for scheme, width in (("light", 390), ("dark", 1280)):
+            context = browser.new_context(
+                color_scheme=scheme,  # type: ignore[arg-type]
+                viewport={"width": width, "height": 900},
+            )
+            context.add_cookies([cookie])  # type: ignore[list-item]
+            shown = context.new_page()
+            for path in ("/", "/profile", f"/dashboard/{guid}", f"/dashboard/{guid}/logs", "/none"):
+                shown.goto(rehearsed.url + path)
+                assert violations(shown) == set(), path
+                assert shown.evaluate("document.documentElement.scrollWidth") <= width, path
+        browser.close()
