@@ -108,7 +108,9 @@ class Visit:
         for request in self.requested:
             assert request.url == self.base or request.url.startswith((f"{self.base}/", "data:"))
             response = request.response()
-            assert response is None or response.status in (200, 304)
+            # A server in front of the app adds the slash that the mount lacks.
+            added = (307,) if request.url == self.base else ()
+            assert response is None or response.status in (200, 304, *added)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

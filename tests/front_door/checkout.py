@@ -104,6 +104,7 @@ class Checkout:
         self._mark = str(directory)
         self._home = directory / "home"
         self._home.mkdir()
+        self._path = os.environ["PATH"]
         subprocess.run(["git", "clone", "--quiet", repository, self.folder], check=True)
 
     def share_downloads(self) -> None:
@@ -113,6 +114,13 @@ class Checkout:
         (self.folder / "build").mkdir()
         (self.folder / "build" / "uv-cache").symlink_to(cache)
 
+    def has_uv(self) -> None:
+        """From here on there is a uv on PATH."""
+        programs = self._home / "bin"
+        programs.mkdir()
+        (programs / "uv").symlink_to(Path(sys.executable).with_name("uv"))
+        self._path = f"{programs}:{self._path}"
+
     def commands(self) -> list[str]:
         """The commands of README's first fence, without their comments."""
         fence = (self.folder / "README.md").read_text("utf-8").split("```")[1]
@@ -120,7 +128,7 @@ class Checkout:
 
     def start(self, command: str, **variables: str) -> Run:
         """Runs it with nothing in its environment but PATH, HOME and TERM, and these variables."""
-        bare = {"PATH": os.environ["PATH"], "HOME": str(self._home), "TERM": "xterm"}
+        bare = {"PATH": self._path, "HOME": str(self._home), "TERM": "xterm"}
         return Run(command, self.folder, bare | variables)
 
     def left(self) -> list[str]:

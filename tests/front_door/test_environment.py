@@ -22,11 +22,13 @@ from tests.front_door.checkout import Checkout, Run
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A clone with everything installed; downloads are taken from the checkout under test."""
+    """A clone with everything installed, and one app: of what a shell has set the others see no more."""
     made = Checkout(ROOT, tmp_path_factory.mktemp("environment"))
     made.share_downloads()
-    succeed(made.start("make setup"))
-    succeed(made.start("make bundle-falcon"))
+    for app in made.folder.glob("*_app"):
+        if app.name != "falcon_app":
+            shutil.rmtree(app)
+    succeed(made.start("make setup bundle-falcon"))
     return made
 
 
@@ -95,9 +97,9 @@ def test_the_start_is_as_without_it(checkout: Checkout, row: Row) -> None:
     run = checkout.start(f"{row.before}make run PORT={free_port()}", **row.variables)
     try:
         url = run.wait_for("Ready:").split()[1]
-        with direct(f"{url}quart/greetings/en") as answer:
+        with direct(f"{url}falcon/greetings/en") as answer:
             assert answer.status == 200
-        with direct(f"{url}quart/") as answer:
+        with direct(f"{url}falcon/") as answer:
             assert b"/s/0c5f" not in answer.read()
         run.send(signal.SIGINT)
         run.wait()
@@ -149,7 +151,7 @@ def test_a_taken_port_is_one_line_whose_advice_works(checkout: Checkout) -> None
 
 
 def test_workbench_finds_its_prefix_in_the_links_of_a_single_app(checkout: Checkout) -> None:
-    run = checkout.start(f"make run-quart PORT={free_port()}", UVICORN_ROOT_PATH="/s/0c5f/p/7e1a")
+    run = checkout.start(f"make run-falcon PORT={free_port()}", UVICORN_ROOT_PATH="/s/0c5f/p/7e1a")
     try:
         url = next(word for word in run.wait_for("http://").split() if word.startswith("http://"))
         for _ in range(100):
@@ -170,10 +172,11 @@ def test_workbench_finds_its_prefix_in_the_links_of_a_single_app(checkout: Check
 
 
 @pytest.fixture
-def clone(checkout: Checkout, tmp_path: Path) -> Checkout:
-    """A clone of its own, with an environment copied from the other."""
+def clone(tmp_path: Path) -> Checkout:
+    """A clone of its own, on a machine that has uv: there an environment is made in a second."""
     made = Checkout(ROOT, tmp_path)
     made.share_downloads()
+    made.has_uv()
     return made
 
 
@@ -214,10 +217,11 @@ def test_an_install_that_fails_under_an_old_make_leaves_no_stamp(clone: Checkout
     assert "Traceback" not in str(run)
 
 
-@pytest.mark.parametrize("folder", ["with a space", "Grüße", "l" * 150])
-def test_an_awkward_path_works(checkout: Checkout, tmp_path: Path, folder: str) -> None:
-    (tmp_path / folder).mkdir()
-    made = Checkout(ROOT, tmp_path / folder)
+def test_an_awkward_path_works(tmp_path: Path) -> None:
+    """With a space and an umlaut, and longer than the line that a kernel reads of a script."""
+    folder = tmp_path / ("with a space, Grüße, " + "l" * 130)
+    folder.mkdir()
+    made = Checkout(ROOT, folder)
     made.share_downloads()
     succeed(made.start("make bundle-falcon"))
 
@@ -256,7 +260,7 @@ def bundle(checkout: Checkout) -> dict[str, bytes]:
 def test_a_name_without_a_folder_gets_the_list(checkout: Checkout, target: str) -> None:
     run = checkout.start(f"make {target}")
     assert run.wait() != 0
-    assert "falcon fastapi quart sanic" in run.lines[0]
+    assert run.lines[0].endswith(": falcon")
 
 
 # --- The checkout lies in an unusual place
