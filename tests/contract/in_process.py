@@ -52,13 +52,14 @@ class Host:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._runner = asyncio.Runner()
+        # Not a Runner: it takes SIGINT over for each call, which takes longer than most requests.
+        self._loop = asyncio.new_event_loop()
         self._log = io.StringIO()
         self._handler = logging.StreamHandler(self._log)
         logging.getLogger().addHandler(self._handler)
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
-        self._lifespan = self._runner.get_loop().create_task(self._run_lifespan())
+        self._lifespan = self._loop.create_task(self._run_lifespan())
         started = self._speak("lifespan.startup")
         assert started["type"] == "lifespan.startup.complete", started
 
@@ -72,12 +73,14 @@ class Host:
             await self._events.put({"type": event})
             return await asyncio.wait_for(self._answers.get(), _SECONDS)
 
-        return self._runner.run(speak())
+        return self._loop.run_until_complete(speak())
 
     def close(self) -> None:
         """Ends the app's lifespan, as a server that shuts down does."""
         stopped = self._speak("lifespan.shutdown")
-        self._runner.close()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
         logging.getLogger().removeHandler(self._handler)
         assert stopped["type"] == "lifespan.shutdown.complete", stopped
 
@@ -90,7 +93,7 @@ class Host:
 
     def send(self, scope: Scope) -> Answer:
         """The app's answer to a request without a body."""
-        return self._runner.run(asyncio.wait_for(self._send(scope), _SECONDS))
+        return self._loop.run_until_complete(asyncio.wait_for(self._send(scope), _SECONDS))
 
     def together(self, scopes: Sequence[Scope]) -> list[Timed]:
         """The answers to requests without a body that all are there at the same moment."""
@@ -104,11 +107,11 @@ class Host:
             async with asyncio.timeout(_SECONDS):
                 return await asyncio.gather(*map(ask, scopes))
 
-        return self._runner.run(ask_all())
+        return self._loop.run_until_complete(ask_all())
 
     def open(self, scope: Scope) -> "Conversation":
         """The app at work on a scope, to be spoken with message by message."""
-        return Conversation(self._runner, self.app, scope)
+        return Conversation(self._loop, self.app, scope)
 
     async def _send(self, scope: Scope) -> Answer:
         sent: list[Message] = []
@@ -142,11 +145,11 @@ class Host:
 class Conversation:
     """The messages between a server and an app for one scope; the loop runs only while one is awaited."""
 
-    def __init__(self, runner: asyncio.Runner, app: ASGIApp, scope: Scope) -> None:
-        self._runner = runner
+    def __init__(self, loop: asyncio.AbstractEventLoop, app: ASGIApp, scope: Scope) -> None:
+        self._loop = loop
         self._received: asyncio.Queue[Message] = asyncio.Queue()
         self._sent: asyncio.Queue[Message | None] = asyncio.Queue()
-        self._task = runner.get_loop().create_task(self._run(app, scope))
+        self._task = loop.create_task(self._run(app, scope))
 
     async def _run(self, app: ASGIApp, scope: Scope) -> None:
         try:
@@ -169,7 +172,7 @@ class Conversation:
             except TimeoutError:
                 raise LateError("the app sends nothing") from None
 
-        message = self._runner.run(wait())
+        message = self._loop.run_until_complete(wait())
         if message is None:
             self._sent.put_nowait(None)  # For whoever asks again.
         return message
@@ -181,7 +184,7 @@ class Conversation:
         async def wait() -> None:
             await asyncio.wait([self._task], timeout=_SECONDS)
 
-        self._runner.run(wait())
+        self._loop.run_until_complete(wait())
         if not self._task.done():
             self._task.cancel()
             raise LateError("the app works on for a client that has gone")
@@ -331,13 +334,13 @@ class InProcessClient(Client):
     """`client` of the suite, for apps in this process."""
 
     framework: Framework
-    host: Host
+    host: Host = field(repr=False)
     mount: Mount
     powers: frozenset[Power] = IN_PROCESS
     waived: frozenset[str] = frozenset()
     trust: bool = True
-    exchanges: list[Exchange] = field(default_factory=list)
-    observations: list[str] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list, repr=False)
+    observations: list[str] = field(default_factory=list, repr=False)
 
     @property
     def store(self) -> StoreName:

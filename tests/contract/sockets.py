@@ -270,8 +270,8 @@ class SocketClient(Client):
     powers: frozenset[Power]
     waived: frozenset[str] = frozenset()
     trust: bool = True
-    exchanges: list[Exchange] = field(default_factory=list)
-    observations: list[str] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list, repr=False)
+    observations: list[str] = field(default_factory=list, repr=False)
 
     @property
     def store(self) -> StoreName:
@@ -385,8 +385,8 @@ class DeployedClient(Client):
     powers: frozenset[Power]
     waived: frozenset[str] = frozenset()
     store: StoreName | None = None
-    exchanges: list[Exchange] = field(default_factory=list)
-    observations: list[str] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list, repr=False)
+    observations: list[str] = field(default_factory=list, repr=False)
 
     def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
         request = Request(method, target, headers)

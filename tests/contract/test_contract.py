@@ -36,7 +36,8 @@ def test_contract(
             recorded.append(
                 result(case.id, target, "waived", reason=waiver, observed=client.observations)
             )
-            pytest.xfail(waiver)
+            # Without a traceback, which nobody reads and which takes longer than the case.
+            raise pytest.xfail.Exception(waiver, pytrace=False) from None
         failure = {"error": str(error) or repr(error), **replayed(client, hosts)}
         recorded.append(
             result(case.id, target, "fail", failure=failure, observed=client.observations)
