@@ -70,7 +70,7 @@ test-all: setup ## every check: format, lint, types, contract, machinery, browse
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/python -m tests.chromium || true # The tests that need it say that they were not run.
-	@$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -n 6 --dist loadscope --no-loadscope-reorder
 
 test-%: %_app/app.py setup ## the contract for one framework, the in-process half first
 	@$(BIN)/python -m pytest -q tests/contract/test_contract.py --app $* --server "in process"
