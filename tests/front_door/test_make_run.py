@@ -13,9 +13,9 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
-from rehearsal.frameworks import ROOT, find_frameworks
+from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from rehearsal.gateway import Gateway, Route, RoutingTable
 from rehearsal.serving import serving
 from tests import chromium
@@ -55,6 +55,10 @@ def stop(run: Run, number: signal.Signals, checkout: Checkout) -> None:
     run.wait(STOP_SECONDS)
     assert "Traceback" not in str(run), run
     assert checkout.left() == []
+
+
+def own(url: str) -> bool:
+    return url.startswith((URL, "data:"))
 
 
 PREFIX = "/s/0c5f/p/7e1a"
@@ -140,6 +144,42 @@ class TestColdStart:
                 answer = page.goto(link)
                 assert answer is not None
                 assert answer.status == 200, link
+            browser.close()
+
+    @pytest.mark.parametrize("framework", find_frameworks(), ids=lambda framework: framework.name)
+    def test_a_visitor_walks_into_each_app_and_through_it(
+        self, cold: Run, framework: Framework
+    ) -> None:
+        mount = f"{URL}{framework.name}"
+        with sync_playwright() as playwright:
+            browser = chromium.launch_for_test(playwright)
+            page = browser.new_page()
+            wrong: list[str] = []
+            page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+            page.on("request", lambda r: None if own(r.url) else wrong.append(r.url))
+            page.goto(URL)
+            heading = page.get_by_role("heading", name=framework.title, exact=True)
+            heading.get_by_role("link").click()
+            expect(page).to_have_url(f"{mount}/")
+            expect(page.get_by_role("heading", level=1)).to_contain_text(framework.title)
+            page.get_by_role("link", name="About").click()
+            expect(page.locator("body")).to_contain_text("Welcome to the about page")
+            page.get_by_role("link", name="Home").click()
+            page.get_by_role("link", name="Docs").click()
+            expect(page).to_have_url(f"{mount}/docs")
+            operation = page.locator(".opblock", has_text="/greetings/{lang}").first
+            operation.click()
+            operation.get_by_role("button", name="Try it out").click()
+            operation.get_by_placeholder("lang").fill("es")
+            operation.get_by_role("button", name="Execute").click()
+            expect(operation.locator(".request-url")).to_contain_text(f"{mount}/greetings/es")
+            page.get_by_role("link", name="All applications").click()
+            expect(page).to_have_url(URL)
+            page.get_by_role("button", name="(viewer)").click()
+            viewer = page.locator(".who strong").inner_text()
+            page.goto(f"{mount}/hello")
+            expect(page.locator("body")).to_contain_text(f"So nice to see you, {viewer}!")
+            assert wrong == []
             browser.close()
 
     @pytest.mark.parametrize("name", NAMES)
