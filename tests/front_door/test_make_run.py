@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from rehearsal.gateway import Gateway, Route, RoutingTable
@@ -114,6 +114,22 @@ def through_nginx(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="class")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = chromium.launch_for_test(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """In a profile of its own: nobody is signed in."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="class")
 def cold(checkout: Checkout, make_run: str) -> Iterator[Run]:
     run = checkout.start(make_run)
     try:
@@ -129,81 +145,67 @@ class TestColdStart:
     def test_it_prints_its_address_when_it_is_ready(self, cold: Run) -> None:
         assert cold.wait_for("Ready:").startswith(f"Ready: {URL} ")
 
-    def test_every_link_of_the_landing_page_leads_somewhere(self, cold: Run) -> None:
-        with sync_playwright() as playwright:
-            browser = chromium.launch_for_test(playwright)
-            page = browser.new_page()
-            page.goto(URL)
-            found = page.locator("a[href]").evaluate_all(
-                "all => all.map(a => a.getAttribute('href'))"
-            )
-            links = {urljoin(URL, link).partition("#")[0] for link in found}
-            assert {f"{URL}{name}/" for name in NAMES} <= links
-            for link in sorted(links):
-                assert link.startswith(URL), f"{link} leads to another host"
-                answer = page.goto(link)
-                assert answer is not None
-                assert answer.status == 200, link
-            browser.close()
+    def test_every_link_of_the_landing_page_leads_somewhere(self, cold: Run, page: Page) -> None:
+        page.goto(URL)
+        found = page.locator("a[href]").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+        links = {urljoin(URL, link).partition("#")[0] for link in found}
+        assert {f"{URL}{name}/" for name in NAMES} <= links
+        for link in sorted(links):
+            assert link.startswith(URL), f"{link} leads to another host"
+            answer = page.goto(link)
+            assert answer is not None
+            assert answer.status == 200, link
 
     @pytest.mark.parametrize("framework", find_frameworks(), ids=lambda framework: framework.name)
     def test_a_visitor_walks_into_each_app_and_through_it(
-        self, cold: Run, framework: Framework
+        self, cold: Run, page: Page, framework: Framework
     ) -> None:
         mount = f"{URL}{framework.name}"
-        with sync_playwright() as playwright:
-            browser = chromium.launch_for_test(playwright)
-            page = browser.new_page()
-            wrong: list[str] = []
-            page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
-            page.on("request", lambda r: None if own(r.url) else wrong.append(r.url))
-            page.goto(URL)
-            heading = page.get_by_role("heading", name=framework.title, exact=True)
-            heading.get_by_role("link").click()
-            expect(page).to_have_url(f"{mount}/")
-            expect(page.get_by_role("heading", level=1)).to_contain_text(framework.title)
-            page.get_by_role("link", name="About").click()
-            expect(page.locator("body")).to_contain_text("Welcome to the about page")
-            page.get_by_role("link", name="Home").click()
-            page.get_by_role("link", name="Docs").click()
-            expect(page).to_have_url(f"{mount}/docs")
-            operation = page.locator(".opblock", has_text="/greetings/{lang}").first
-            operation.click()
-            operation.get_by_role("button", name="Try it out").click()
-            operation.get_by_placeholder("lang").fill("es")
-            operation.get_by_role("button", name="Execute").click()
-            expect(operation.locator(".request-url")).to_contain_text(f"{mount}/greetings/es")
-            page.get_by_role("link", name="All applications").click()
-            expect(page).to_have_url(URL)
-            page.get_by_role("button", name="(viewer)").click()
-            viewer = page.locator(".who strong").inner_text()
-            page.goto(f"{mount}/hello")
-            expect(page.locator("body")).to_contain_text(f"So nice to see you, {viewer}!")
-            assert wrong == []
-            browser.close()
+        wrong: list[str] = []
+        page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda r: None if own(r.url) else wrong.append(r.url))
+        page.goto(URL)
+        heading = page.get_by_role("heading", name=framework.title, exact=True)
+        heading.get_by_role("link").click()
+        expect(page).to_have_url(f"{mount}/")
+        expect(page.get_by_role("heading", level=1)).to_contain_text(framework.title)
+        page.get_by_role("link", name="About", exact=True).click()
+        expect(page.locator("body")).to_contain_text("Welcome to the about page")
+        page.get_by_role("link", name="Home", exact=True).click()
+        page.get_by_role("link", name="Docs", exact=True).click()
+        expect(page).to_have_url(f"{mount}/docs")
+        operation = page.locator(".opblock", has_text="/greetings/{lang}").first
+        operation.click()
+        operation.get_by_role("button", name="Try it out").click()
+        operation.get_by_placeholder("lang").fill("es")
+        operation.get_by_role("button", name="Execute").click()
+        expect(operation.locator(".request-url")).to_contain_text(f"{mount}/greetings/es")
+        page.get_by_role("link", name="All applications").click()
+        expect(page).to_have_url(URL)
+        page.get_by_role("button", name="(viewer)").click()
+        viewer = page.locator(".who strong").inner_text()
+        page.goto(f"{mount}/hello")
+        expect(page.locator("body")).to_contain_text(f"So nice to see you, {viewer}!")
+        assert wrong == []
 
     @pytest.mark.parametrize("name", NAMES)
-    def test_each_app_greets_and_its_page_has_its_stylesheet(self, cold: Run, name: str) -> None:
+    def test_each_app_greets_and_its_page_has_its_stylesheet(
+        self, cold: Run, page: Page, name: str
+    ) -> None:
         with urllib.request.urlopen(f"{URL}{name}/greetings/en") as answer:
             assert json.load(answer) == {"lang": "en", "text": "Hello"}
-        with sync_playwright() as playwright:
-            browser = chromium.launch_for_test(playwright)
-            page = browser.new_page()
-            page.goto(f"{URL}{name}/")
-            rules = "[...document.styleSheets].map(sheet => sheet.cssRules.length)"
-            sizes = page.evaluate(rules)
-            assert sizes
-            assert all(sizes)
-            browser.close()
+        page.goto(f"{URL}{name}/")
+        rules = "[...document.styleSheets].map(sheet => sheet.cssRules.length)"
+        sizes = page.evaluate(rules)
+        assert sizes
+        assert all(sizes)
 
     @pytest.mark.parametrize("proxy", [through_gateway, through_nginx], ids=["gateway", "nginx"])
     def test_behind_a_proxy_that_takes_a_prefix_off_everything_stays_under_it(
-        self, cold: Run, proxy: Proxy, tmp_path: Path
+        self, cold: Run, page: Page, proxy: Proxy, tmp_path: Path
     ) -> None:
         """Posit Workbench and JupyterHub hand on a port so, without a header."""
-        with proxy(tmp_path) as url, sync_playwright() as playwright:
-            browser = chromium.launch_for_test(playwright)
-            page = browser.new_page()
+        with proxy(tmp_path) as url:
             page.goto(url)
             page.get_by_role("button", name="publisher (publisher)").click()
             assert page.url == url
@@ -225,7 +227,6 @@ class TestColdStart:
                 assert found
                 for link in found:
                     assert link.startswith(url), f"{address} leads to {link}"
-            browser.close()
 
     def test_a_second_one_says_that_the_first_is_running_and_where(
         self, cold: Run, checkout: Checkout, make_run: str
