@@ -108,11 +108,12 @@ class Checkout:
         subprocess.run(["git", "clone", "--quiet", repository, self.folder], check=True)
 
     def share_downloads(self) -> None:
-        """Takes packages that were downloaded for the checkout under test from there."""
-        cache = ROOT / "build" / "uv-cache"
-        cache.mkdir(parents=True, exist_ok=True)
-        (self.folder / "build").mkdir()
-        (self.folder / "build" / "uv-cache").symlink_to(cache)
+        """Takes what was downloaded and installed for bundles in the checkout under test from there."""
+        for made in ("uv-cache", "environments", "rehearsal/environments"):
+            shared, own = ROOT / "build" / made, self.folder / "build" / made
+            shared.mkdir(parents=True, exist_ok=True)
+            own.parent.mkdir(parents=True, exist_ok=True)
+            own.symlink_to(shared)
 
     def has_uv(self) -> None:
         """From here on there is a uv on PATH."""

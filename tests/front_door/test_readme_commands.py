@@ -99,6 +99,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iter
         pytest.fail(f"Something listens on port {PORT}: stop it, `make rehearse` needs that port.")
     checkout = Checkout(ROOT, tmp_path_factory.mktemp("readme"))
     checkout.share_downloads()
+    checkout.has_uv()
     made = Terminal(checkout, cluster.create_database("greetings"))
     yield made
     made.rehearsal.send(signal.SIGINT)
