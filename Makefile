@@ -74,12 +74,12 @@ test-all: setup ## every check: format, lint, types, contract, machinery, browse
 
 test-%: %_app/app.py setup ## the contract for one framework, the in-process half first
 	@$(BIN)/python -m pytest -q tests/contract/test_contract.py --app $* --server "in process"
-	@$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder tests/contract --app $* \
-		--ignore tests/contract/test_browser.py
+	@$(BIN)/python -m pytest -q -n 6 --dist loadscope --no-loadscope-reorder tests/contract --app $* \
+		--server uvicorn --server hypercorn --server gateway --ignore tests/contract/test_browser.py
 
 .PHONY: soak
 soak: setup ## what takes long: restarts, hang-ups and kills in large numbers; figures in build/soak.json
-	@$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder --soak -k "LIFE-1 or STORE-6 or kill" \
+	@$(BIN)/python -m pytest -q -n 6 --dist loadscope --no-loadscope-reorder --soak -k "LIFE-1 or STORE-6 or kill" \
 		tests/contract/test_contract.py tests/rehearsal/test_kill.py
 
 .PHONY: test-front-door

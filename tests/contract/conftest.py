@@ -1,6 +1,6 @@
 """Parametrizes the suite over what it finds, and keeps the report.
 
-`--app NAME` limits it to one framework, `--server KIND` to one way of serving; `--url URL` sends it to a
+`--app NAME` limits it to one framework, `--server KIND`, which can be repeated, to ways of serving; `--url URL` sends it to a
 deployed app, with the API key in the environment variable `API_KEY`, and then `--app` says whose waivers hold,
 and `--store` what it was deployed with.
 """
@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("contract")
     group.addoption("--app", help="the framework to run the contract for; every one without it")
     group.addoption(
-        "--server", choices=SERVERS, help="the one way of serving; every one without it"
+        "--server", choices=SERVERS, action="append", help="a way of serving; every one without it"
     )
     group.addoption("--url", help="the address of a deployed app, instead of those here")
     group.addoption(
@@ -75,7 +75,7 @@ def _here(config: pytest.Config) -> list[Target]:
     return [
         target
         for kind in SERVERS
-        if server in (None, kind)
+        if not server or kind in server
         for framework in ([find_framework(app)] if app else find_frameworks())
         for target in sorted(
             targets_of(framework, kind),
