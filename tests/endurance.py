@@ -11,10 +11,13 @@ class Counts:
     """LIFE-1: of one app on each of the five ways to serve it."""
     hang_ups: int = 200
     """STORE-6: clients that leave during their query, for each way with a database."""
+    kills: int = 2
+    """Of a rehearsal: at so many moments of a deployment."""
 
     def soak(self) -> None:
         self.restarts = 10
         self.hang_ups = 1000
+        self.kills = 7
 
 
 COUNTS = Counts()

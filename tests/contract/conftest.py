@@ -1,8 +1,8 @@
 """Parametrizes the suite over what it finds, and keeps the report.
 
-`--app NAME` limits it to one framework, `--server KIND`, which can be repeated, to ways of serving; `--url URL` sends it to a
-deployed app, with the API key in the environment variable `API_KEY`, and then `--app` says whose waivers hold,
-and `--store` what it was deployed with.
+`--app NAME` limits it to one framework; `--server KIND`, which can be repeated, to ways of serving. `--url URL`
+sends it to a deployed app, with the API key in the environment variable `API_KEY`; then `--app` says whose
+waivers hold, and `--store` what it was deployed with.
 """
 
 import os

@@ -179,6 +179,25 @@ def test_a_deployed_app_is_held_to_what_can_be_seen_from_outside(tmp_path: Path)
     assert "is not the address of an app" in wrong.stderr
 
 
+ANNOTATED = """
+from __future__ import annotations
+from fastapi import FastAPI
+
+app = FastAPI()
+
+@app.get("/")
+async def index(number: int = 1) -> dict[str, int]:
+    return {"number": number}
+"""
+
+
+def test_a_first_example_may_have_annotations(hosts: Hosts) -> None:
+    framework = Framework("annotated", FRAMEWORK.folder)
+    framework.pyproject["tool"]["contract"]["minimal"] = ANNOTATED
+    client = replace(client_of(target_with({}), hosts), framework=framework).minimal()
+    assert client.request("GET", "/?number=2").json() == {"number": 2}
+
+
 def recorded(url: str) -> str:
     return record_of(url).read_text(encoding="utf-8")
 

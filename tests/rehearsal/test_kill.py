@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from rehearsal.frameworks import ROOT
+from tests.endurance import COUNTS
 from tests.rehearsal.running import answered, mirror
 from tests.rehearsal.system import ends, needs_proc
 from tests.rehearsal.wire import TIMEOUT_SECONDS, dial
@@ -115,18 +116,18 @@ def kill_after_line(begin: str) -> Callable[[Server, str], None]:
     return kill
 
 
-@pytest.mark.parametrize(
-    ("kill", "allowed"),
-    [
-        pytest.param(kill_in_upload, {"one"}, id="in the upload"),
-        pytest.param(kill_after_upload, {"one"}, id="after it"),
-        pytest.param(kill_after_line(""), {"one", "two"}, id="at once"),
-        pytest.param(kill_after_line("Building"), {"one"}, id="in the build"),
-        pytest.param(kill_after_line("Launching"), {"one"}, id="in the launch"),
-        pytest.param(kill_after_line("It answers"), {"one", "two"}, id="at its end"),
-        pytest.param(kill_after_line("Bundle"), {"two"}, id="after"),
-    ],
-)
+MOMENTS = [
+    pytest.param(kill_after_line("Launching"), {"one"}, id="in the launch"),
+    pytest.param(kill_in_upload, {"one"}, id="in the upload"),
+    pytest.param(kill_after_upload, {"one"}, id="after it"),
+    pytest.param(kill_after_line(""), {"one", "two"}, id="at once"),
+    pytest.param(kill_after_line("Building"), {"one"}, id="in the build"),
+    pytest.param(kill_after_line("It answers"), {"one", "two"}, id="at its end"),
+    pytest.param(kill_after_line("Bundle"), {"two"}, id="after"),
+]
+
+
+@pytest.mark.parametrize(("kill", "allowed"), MOMENTS[: COUNTS.kills])
 def test_the_version_that_was_active_serves_after_a_kill(
     kill: Callable[[Server, str], None], allowed: set[str], tmp_path: Path
 ) -> None:

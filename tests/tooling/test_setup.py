@@ -1,0 +1,25 @@
+"""`make setup` says what it does when that takes longer than a look."""
+
+import os
+import sys
+
+import pytest
+
+from tooling import setup
+
+
+def test_a_step_that_is_silent_is_told_of_every_two_seconds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    setup.run([sys.executable, "-c", "import time; time.sleep(4.5)"], os.environ, "Installing")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines] == [
+        ["2", "s", "Installing", "..."],
+        ["4", "s", "Installing", "..."],
+    ]
+
+
+def test_what_a_step_says_is_shown_when_it_fails() -> None:
+    script = "import sys; print('No such package.'); sys.exit(2)"
+    with pytest.raises(setup.SetupError, match="No such package"):
+        setup.run([sys.executable, "-c", script], os.environ, "Installing")
