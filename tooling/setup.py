@@ -152,7 +152,9 @@ def create(venv: Path, environment: Mapping[str, str]) -> None:
         run([*make, str(venv)], environment, "Creating it")
         return
     try:
-        run([sys.executable, "-m", "venv", str(venv)], environment, "Creating it")
+        # What is unpacked on the way stays in there when Ctrl-C comes, and goes with the next attempt.
+        temporary = {**environment, "TMPDIR": str(venv)}
+        run([sys.executable, "-m", "venv", str(venv)], temporary, "Creating it")
     except SetupError as error:
         raise SetupError(
             f"{sys.executable} has no working venv module: install it (Debian: apt install python3-venv),"
