@@ -1,8 +1,8 @@
 """Who asks, and what that user may see and change."""
 
 import secrets
-from http.cookies import CookieError, SimpleCookie
 
+from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from rehearsal.state import Content, State, User
@@ -37,13 +37,8 @@ def user_by_key(state: State, scope: Scope) -> User | None:
 
 def user_by_cookie(state: State, scope: Scope) -> User | None:
     """The user whom the dashboard's switch chose in this browser."""
-    cookie = SimpleCookie()
-    try:
-        cookie.load(dict(scope["headers"]).get(b"cookie", b"").decode("latin-1"))
-    except CookieError:
-        return None
-    morsel = cookie.get(SESSION_COOKIE)
-    return state.user_by("session", morsel.value) if morsel else None
+    session = HTTPConnection(scope).cookies.get(SESSION_COOKIE)
+    return state.user_by("session", session) if session else None
 
 
 def may_publish(state: State, user: User, content: Content) -> bool:

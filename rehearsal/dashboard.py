@@ -197,7 +197,8 @@ class Dashboard:
 
 def _root(request: Request) -> str:
     """The index, relative to the page."""
-    return "../" * (request.url.path.count("/") - 1) or "./"
+    raw_path: bytes = request.scope["raw_path"]  # An encoded slash is none to a browser.
+    return "../" * (raw_path.count(b"/") - 1) or "./"
 
 
 def _check_form(request: Request) -> None:
@@ -210,14 +211,15 @@ def _check_form(request: Request) -> None:
     same = request.headers.get("sec-fetch-site") == "same-origin"
     if not same and origin.encode() != origin_of(request.scope):
         raise HTTPException(403, "That is done on the dashboard's own pages.")
-    if not _is_plain_address(request.url.hostname):
+    if not _is_plain_address(origin_of(request.scope).decode("latin-1")):
         raise HTTPException(403, "That is done at localhost or an IP address.")
 
 
-def _is_plain_address(host: str | None) -> bool:
-    """Whether it is `localhost` or an IP address: any other name can be made to lead here by its owner."""
+def _is_plain_address(origin: str) -> bool:
+    """Whether it is at `localhost` or an IP address: any other name can be made to lead here by its owner."""
     try:
-        return host == "localhost" or bool(ipaddress.ip_address(host or ""))
+        host = urlsplit(origin).hostname or ""
+        return host == "localhost" or bool(ipaddress.ip_address(host))
     except ValueError:
         return False
 

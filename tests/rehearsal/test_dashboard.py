@@ -159,6 +159,20 @@ def test_the_switch_makes_a_session_and_ends_it(rehearsed: Running) -> None:
     assert 'rehearsal-session=""' in switch(rehearsed, "").headers["Set-Cookie"]
 
 
+@pytest.mark.parametrize("beside", ['prefs={"a":1}', "broken", "a=b=c", 'x="'])
+def test_a_session_is_found_beside_whatever_cookies_other_apps_have_set(
+    rehearsed: Running, beside: str
+) -> None:
+    """Cookies of every app at 127.0.0.1 come along, whatever its port."""
+    session = f"rehearsal-session={rehearsed.user('viewer').session}"
+    response = httpx.get(rehearsed.url, headers={"Cookie": f"{beside}; {session}"})
+    assert "You look at the apps as <strong>José" in response.text
+
+
+def test_an_encoded_slash_leads_no_link_astray(rehearsed: Running) -> None:
+    assert '"../rehearsal.css"' in page(rehearsed, "/source/..%2fpyproject").text
+
+
 def test_a_name_that_was_made_to_lead_here_cannot_switch_the_user(rehearsed: Running) -> None:
     """DNS rebinding: the page's origin and the host that it asks are the same, and somebody else's."""
     headers = {"Origin": "http://evil.example", "Host": "evil.example"}
