@@ -21,6 +21,7 @@ from rehearsal.frameworks import Framework
 from rehearsal.processes import tied
 from rehearsal.server import Rehearsal
 from rehearsal.state import ConflictError
+from rehearsal.tasks import NO_SPACE
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # How lines of rsconnect and of our own task begin, at which something longer starts.
@@ -89,8 +90,12 @@ async def publish(
     finally:
         shutil.rmtree(copy, ignore_errors=True)
     if code != 0:
-        said = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
-        lines = "".join(f"\n  | {line}" for line in said)
+        output = log.read_text(encoding="utf-8", errors="replace")
+        if NO_SPACE in output:
+            raise NotPublishedError(
+                f"{framework.name} was not deployed: the disk of {log} is full."
+            )
+        lines = "".join(f"\n  | {line}" for line in output.splitlines()[-8:])
         raise NotPublishedError(
             f"{framework.name} was not deployed. rsconnect's output is {log}:{lines}"
         )

@@ -8,13 +8,16 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
 from rehearsal.frameworks import ROOT
+from tests import chromium
 from tests.endurance import COUNTS
 
 SHOWN = 8
@@ -65,6 +68,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((i for i, part in enumerate(longest) if part in item.nodeid), len(longest))
 
     items.sort(key=order)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; without one the test is reported as not run."""
+    with sync_playwright() as playwright:
+        browser = chromium.launch_for_test(playwright)
+        yield browser
+        browser.close()
 
 
 class Times:

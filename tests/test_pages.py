@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from rehearsal.processes import AppProcess
-from tests import chromium
 from tests.axe import violations
 from tests.contract.targets import LOGS, environment_of
 from tests.postgresql import Cluster
@@ -19,14 +18,6 @@ FRAMEWORKS = find_frameworks()
 LONG_NAME = "W" * 100
 
 Serve = Callable[[Framework], str]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = chromium.launch_for_test(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

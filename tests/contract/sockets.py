@@ -261,32 +261,19 @@ class FreshServer(Server, Protocol):
     def exit_code(self) -> int | None: ...
 
 
-@dataclass(frozen=True)
-class SocketClient(Client):
-    """`client` of the suite, for apps on servers that it has started."""
-
-    server: Server
-    mount: Mount
-    powers: frozenset[Power]
-    waived: frozenset[str] = frozenset()
-    trust: bool = True
-    exchanges: list[Exchange] = field(default_factory=list, repr=False)
-    observations: list[str] = field(default_factory=list, repr=False)
-
-    @property
-    def store(self) -> StoreName:
-        return "postgresql" if Power.DATABASE in self.powers else "json"
+class OverSockets(Client):
+    """What clients of an app on a server have in common, however they reach it."""
 
     def _connection(self) -> Connection:
-        return self.server.connect(self.mount, trust=self.trust)
+        raise NotImplementedError
 
     def _sent(self, request: Request) -> Request:
         """The request as it has to be sent in order to come through the mount."""
-        prefix = self.mount.prefix if self.mount.path == "included" else ""
-        headers = request.headers
-        if self.mount.base_url:
-            headers = [*headers, ("RStudio-Connect-App-Base-URL", self.mount.external_url)]
-        return Request(request.method, prefix + request.target, headers)
+        raise NotImplementedError
+
+    @property
+    def _recorder(self) -> Recorder:
+        raise NotImplementedError
 
     def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
         request = Request(method, target, headers)
@@ -312,6 +299,33 @@ class SocketClient(Client):
         return self._recorder.websocket(
             request, lambda: self._connection().websocket(sent.target, sent.headers)
         )
+
+
+@dataclass(frozen=True)
+class SocketClient(OverSockets):
+    """`client` of the suite, for apps on servers that it has started."""
+
+    server: Server
+    mount: Mount
+    powers: frozenset[Power]
+    waived: frozenset[str] = frozenset()
+    trust: bool = True
+    exchanges: list[Exchange] = field(default_factory=list, repr=False)
+    observations: list[str] = field(default_factory=list, repr=False)
+
+    @property
+    def store(self) -> StoreName:
+        return "postgresql" if Power.DATABASE in self.powers else "json"
+
+    def _connection(self) -> Connection:
+        return self.server.connect(self.mount, trust=self.trust)
+
+    def _sent(self, request: Request) -> Request:
+        prefix = self.mount.prefix if self.mount.path == "included" else ""
+        headers = request.headers
+        if self.mount.base_url:
+            headers = [*headers, ("RStudio-Connect-App-Base-URL", self.mount.external_url)]
+        return Request(request.method, prefix + request.target, headers)
 
     @property
     def _recorder(self) -> Recorder:
@@ -377,7 +391,7 @@ class SocketFreshApp:
 
 
 @dataclass(frozen=True)
-class DeployedClient(Client):
+class DeployedClient(OverSockets):
     """`client` of the suite, for an app that somebody else runs: `make test-url`."""
 
     connection: Connection
@@ -388,33 +402,11 @@ class DeployedClient(Client):
     exchanges: list[Exchange] = field(default_factory=list, repr=False)
     observations: list[str] = field(default_factory=list, repr=False)
 
-    def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
-        request = Request(method, target, headers)
-        return self._recorder.answered(request, self.connection.send(self._sent(request)))
+    def _connection(self) -> Connection:
+        return self.connection
 
     def _sent(self, request: Request) -> Request:
         return Request(request.method, self.mount.prefix + request.target, request.headers)
-
-    def together(self, requests: Sequence[Request]) -> list[Timed]:
-        answers = all_together(self.connection, [self._sent(request) for request in requests])
-        for request, timed in zip(requests, answers, strict=True):
-            self._recorder.answered(request, timed.answer)
-        return answers
-
-    def begin(
-        self, method: str, target: str, headers: Headers = ()
-    ) -> AbstractContextManager[InFlight]:
-        request = Request(method, target, headers)
-        return self._recorder.in_flight(
-            request, lambda: SocketInFlight(self.connection.another(), self._sent(request))
-        )
-
-    def websocket(self, target: str, headers: Headers = ()) -> AbstractContextManager[WebSocket]:
-        request = Request("GET", target, headers)
-        sent = self._sent(request)
-        return self._recorder.websocket(
-            request, lambda: self.connection.websocket(sent.target, sent.headers)
-        )
 
     @property
     def _recorder(self) -> Recorder:

@@ -6,13 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect
 
 from rehearsal.frameworks import Framework, find_frameworks
 from rehearsal.gateway import Gateway, Route, RoutingTable
 from rehearsal.processes import AppProcess, ServerKind
 from rehearsal.serving import serving
-from tests import chromium
 from tests.contract.model import Mount
 from tests.contract.report import Result, result
 from tests.contract.targets import LOGS, PREFIXES, Target, environment_of
@@ -38,14 +37,6 @@ WAYS = (
     Way(Mount("bundle, header, included", PREFIXES["bundle"], base_url=True, path="included")),
     Way(Mount("vanity, header, stripped", PREFIXES["vanity"], base_url=True)),
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = chromium.launch_for_test(playwright)
-        yield browser
-        browser.close()
 
 
 Reach = Callable[[Framework, Way], str]

@@ -13,12 +13,11 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from rehearsal.gateway import Gateway, Route, RoutingTable
 from rehearsal.serving import serving
-from tests import chromium
 from tests.front_door.checkout import PORT, STOP_SECONDS, Checkout, Run, is_taken
 
 NAMES = [framework.name for framework in find_frameworks()]
@@ -111,14 +110,6 @@ def through_nginx(folder: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}{PREFIX}/"
         finally:
             process.terminate()
-
-
-@pytest.fixture(scope="class")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = chromium.launch_for_test(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
