@@ -22,7 +22,7 @@ option = $(if $(call given,$(1)),$(2) $(call given,$(1)))
 CHOSEN := $(if $(call given,PYTHON),$(PYTHON))
 VENV := $(if $(CHOSEN),build/venv-$(subst /,_,$(CHOSEN)),.venv)
 BIN := $(VENV)/bin
-LOCK := $(BIN)/python -m rehearsal.uv pip compile --quiet --universal --python-version 3.11 \
+LOCK := $(BIN)/python -m tooling.uv pip compile --quiet --universal --python-version 3.11 \
 	--no-strip-extras --custom-compile-command "make lock" $(LOCK_FLAGS)
 
 # Any Python that will do, where the environment has none; a loop, since some names on PATH do not work.
@@ -54,7 +54,7 @@ run: setup ## deploy all four to a stand-in for Connect on http://127.0.0.1:3939
 	@exec $(BIN)/python -m rehearsal $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile)
 
 run-%: %_app/app.py setup ## start one app with auto-reload on http://127.0.0.1:8000/ (PORT=)
-	@exec $(BIN)/python -m rehearsal.development $* $(call option,PORT,--port)
+	@exec $(BIN)/python -m tooling.development $* $(call option,PORT,--port)
 
 # A name without a folder, and no name at all, get the list of those that have one.
 NAMES := $(patsubst %_app/,%,$(sort $(wildcard *_app/)))
@@ -101,7 +101,7 @@ chromium: setup ## install a Chromium for the browser tests, where there is none
 
 .PHONY: db
 db: setup ## prepare the database that GREETINGS_URL names: the table, and the greetings that it lacks
-	@$(BIN)/python -m shared.database
+	@$(BIN)/python -m deploy.prepare_database
 
 .PHONY: rehearse
 rehearse: setup ## the stand-in for Connect as it was left, with URL and API keys (PROFILE=, PORT=)
@@ -116,10 +116,10 @@ test-rehearsal: setup ## deploy all with rsconnect, the whole contract through t
 	@$(BIN)/python -m tests.rehearsal.through_proxy $(call given,PROFILE)
 
 bundle-%: %_app/app.py setup ## stage build/bundles/<name>/, ready for rsconnect, and try it (STORE=postgres)
-	@$(BIN)/python -m rehearsal.bundle $* $(call option,STORE,--store)
+	@$(BIN)/python -m deploy.staging $* $(call option,STORE,--store)
 
 deploy-%: %_app/app.py setup ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY (STORE=postgres)
-	@$(BIN)/python -m rehearsal.deploy $* $(call option,SERVER,--server) $(call option,STORE,--store)
+	@$(BIN)/python -m deploy.rsconnect $* $(call option,SERVER,--server) $(call option,STORE,--store)
 
 .PHONY: lock
 lock: setup ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)

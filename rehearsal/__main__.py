@@ -24,13 +24,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from rehearsal.progress import Progress
+from tooling.frameworks import ROOT, Framework, find_frameworks
 from tooling.options import port_of
 
 if TYPE_CHECKING:
     from rehearsal.server import Rehearsal
-    from rehearsal.state import State
+    from rehearsal.storage.database import State
 
 _NEEDED = ("h11", "jinja2", "packaging", "rsconnect", "starlette", "uv", "uvicorn", "wsproto")
 
@@ -93,7 +93,7 @@ def _unusable(state: Path, error: OSError | sqlite3.Error) -> CannotRunError:
 
 def _open_state(directory: Path) -> "State":
     """Raises `CannotRunError` where another rehearsal has it, and where it cannot be used."""
-    from rehearsal.state import State, StateInUseError
+    from rehearsal.storage.database import State, StateInUseError
 
     try:
         return State(directory)
@@ -105,7 +105,7 @@ def _open_state(directory: Path) -> "State":
 
 def _listen(host: str, port: int, command: str) -> socket.socket:
     """Raises `CannotRunError`; for a port in use it names one that is free."""
-    from rehearsal.serving import AddressInUseError, free_port_after, listen
+    from tooling.serving import AddressInUseError, free_port_after, listen
 
     try:
         return listen(host, port)
@@ -160,8 +160,8 @@ async def _run(
     rehearsal: "Rehearsal", command: str, sock: socket.socket, stop: asyncio.Event
 ) -> None:
     """Serves and deploys until `stop` is set. Raises `CannotRunError` where an app is not deployed."""
-    from rehearsal.publishing import NotPublishedError
-    from rehearsal.serving import Server
+    from rehearsal.first_deploy import NotPublishedError
+    from tooling.serving import Server
 
     server = Server(rehearsal)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
@@ -195,7 +195,7 @@ async def _run(
 
 async def _deploy_all(rehearsal: "Rehearsal") -> None:
     """Deploys every framework's app at the same time. Raises `NotPublishedError`."""
-    from rehearsal.publishing import publish, reserve
+    from rehearsal.first_deploy import publish, reserve
 
     frameworks = find_frameworks()
     _say(f"Deploying {', '.join(framework.name for framework in frameworks)} with rsconnect")

@@ -5,7 +5,7 @@ import secrets
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from rehearsal.state import Content, State, User
+from rehearsal.storage.database import Content, State, User
 
 SESSION_COOKIE = "rehearsal-session"
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rehearsal.processes import ServerKind
+from tooling.processes import ServerKind
 
 Shape = Literal["included", "stripped", "bare"]
 

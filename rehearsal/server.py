@@ -24,18 +24,18 @@ from rehearsal.access import (
     user_by_key,
 )
 from rehearsal.api import Api, api_problem
-from rehearsal.archive import DEFAULT_LIMITS, Limits
 from rehearsal.dashboard import Dashboard
-from rehearsal.environments import EnvironmentFailedError, Environments
-from rehearsal.gateway import Gateway, Refusal, Route, is_under
-from rehearsal.headers import Credentials
-from rehearsal.hosting import Hosting
-from rehearsal.processes import AppDidNotStartError
+from rehearsal.hosting.hosting import Hosting
+from rehearsal.hosting.pool import DEFAULT_SCHEDULE, Schedule
+from rehearsal.hosting.runtime import MOUNT_HEADER
+from rehearsal.hosting.tasks import Tasks
 from rehearsal.profiles import DEFAULT_PROFILE, Profile
-from rehearsal.runtime import MOUNT_HEADER
-from rehearsal.state import Content, State, User
-from rehearsal.tasks import Tasks
-from rehearsal.versions import DEFAULT_SCHEDULE, Schedule
+from rehearsal.proxy.gateway import Gateway, Refusal, Route, is_under
+from rehearsal.proxy.headers import Credentials
+from rehearsal.storage.database import Content, State, User
+from rehearsal.storage.unpack import DEFAULT_LIMITS, Limits
+from tooling.environments import EnvironmentFailedError, Environments
+from tooling.processes import AppDidNotStartError
 
 LOG = logging.getLogger("rehearsal.server")
 _CONTENT = re.compile(rb"(/content/([0-9a-f-]{36})(?:/_bundle([0-9]{1,15}))?)(?=/|$)")

@@ -93,7 +93,7 @@ def place(url: str) -> str:
 
 
 class PostgreSQLGreetings:
-    """The table `greetings` of a database, as `python -m shared.database` makes it.
+    """The table `greetings` of a database, as `python -m deploy.prepare_database` makes it.
 
     Connections are opened when a request needs one, and anew when one was lost, so that a database that was
     away is used again by the next request. A connection is held for one query at a time.

@@ -16,9 +16,9 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
-from rehearsal.frameworks import ROOT
 from tests import chromium
 from tests.endurance import COUNTS
+from tooling.frameworks import ROOT
 
 SHOWN = 8
 """Parts of the suite in the list of what took longest."""

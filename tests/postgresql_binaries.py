@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rehearsal.frameworks import ROOT
-from rehearsal.uv import uv_command
+from tooling.frameworks import ROOT
+from tooling.uv import uv_command
 
 PROGRAMS = ("initdb", "postgres")
 

@@ -8,11 +8,11 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from rehearsal.frameworks import ROOT, Framework, find_frameworks
-from rehearsal.processes import AppProcess
 from tests.axe import violations
 from tests.contract.targets import LOGS, environment_of
 from tests.postgresql import Cluster
+from tooling.frameworks import ROOT, Framework, find_frameworks
+from tooling.processes import AppProcess
 
 FRAMEWORKS = find_frameworks()
 LONG_NAME = "W" * 100
@@ -129,7 +129,7 @@ def test_the_live_greeting_comes_back_with_the_database(page: Page, framework: F
         database = cluster.create_database("live")
         environment = environment_of(trust=False, database=database)
         subprocess.run(
-            [sys.executable, "-m", "shared.database"],
+            [sys.executable, "-m", "deploy.prepare_database"],
             cwd=ROOT,
             env=environment,
             check=True,

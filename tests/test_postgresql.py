@@ -13,10 +13,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from rehearsal.frameworks import ROOT
 from tests.contract.cases.slow import eventually
 from tests.postgresql import Cluster
 from tests.postgresql_binaries import PROGRAMS, NoPostgreSQLError, chosen, find_binaries
+from tooling.frameworks import ROOT
 
 
 def test_nothing_is_left_of_a_cluster() -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.frameworks import ROOT, Framework, find_frameworks
-from rehearsal.processes import AppProcess, ServerKind
 from tests.contract import cases as cases
 from tests.contract.model import CASES, Request
 from tests.contract.sockets import Connection
+from tooling.frameworks import ROOT, Framework, find_frameworks
+from tooling.processes import AppProcess, ServerKind
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rehearsal.frameworks import ROOT, find_frameworks
-from rehearsal.processes import AppProcess, ServerKind
 from tests.contract.cases.slow import eventually
 from tests.postgresql import Cluster, Database
+from tooling.frameworks import ROOT, find_frameworks
+from tooling.processes import AppProcess, ServerKind
 
 SERVERS: tuple[ServerKind, ...] = ("uvicorn", "uvicorn", "hypercorn")
 POOL_SIZE = 2
@@ -26,7 +26,7 @@ def database() -> Iterator[Database]:
         database = cluster.create_database("greetings")
         environment = {"PATH": os.environ["PATH"], "GREETINGS_URL": database.url}
         subprocess.run(
-            [sys.executable, "-m", "shared.database"], cwd=ROOT, env=environment, check=True
+            [sys.executable, "-m", "deploy.prepare_database"], cwd=ROOT, env=environment, check=True
         )
         yield database
 

@@ -1,6 +1,6 @@
 """Where packages come from: what the user has told uv or pip of indexes, as environment variables of uv.
 
-uv reads no configuration of the user's here (`rehearsal/uv.py` says why), and so would not find a company's
+uv reads no configuration of the user's here (`tooling/uv.py` says why), and so would not find a company's
 mirror that a file names. Uses the standard library only: the environment is set up with it.
 """
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from rehearsal.frameworks import ROOT
 from shared import connect
 from shared.asgi import ASGIApp, Message, Receive, Scope, Send
 from tests.contract.in_process import environment
 from tests.contract.model import Answer
+from tooling.frameworks import ROOT
 
 Layer = Callable[[ASGIApp], ASGIApp]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.frameworks import ROOT, UnknownFrameworkError, find_framework, find_frameworks
+from tooling.frameworks import ROOT, UnknownFrameworkError, find_framework, find_frameworks
 
 pytest.register_assert_rewrite("tests.contract.cases")
 

@@ -15,7 +15,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from rehearsal.frameworks import Framework
 from shared.asgi import ASGIApp, Message, Scope
 from tests.contract.model import (
     Answer,
@@ -36,6 +35,7 @@ from tests.contract.model import (
     WebSocket,
 )
 from tests.contract.recording import Recorder
+from tooling.frameworks import Framework
 
 if TYPE_CHECKING:
     from tests.postgresql import Database

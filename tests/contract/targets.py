@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 
 import h11
 
-from rehearsal.frameworks import ROOT, Framework
-from rehearsal.gateway import Gateway, Route, RoutingTable
-from rehearsal.processes import AppProcess, ServerKind
-from rehearsal.serving import serving
+from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
 from tests.contract.in_process import IN_PROCESS, Host, InProcessClient, load
 from tests.contract.model import Case, Mount, Power, Request, StoreName
 from tests.contract.sockets import Connection, DeployedClient, SocketClient
 from tests.postgresql import Cluster, Database
+from tooling.frameworks import ROOT, Framework
+from tooling.processes import AppProcess, ServerKind
+from tooling.serving import serving
 
 LOGS = ROOT / "build" / "contract"
 
@@ -292,7 +292,7 @@ class Hosts:
             self._cluster = self._stack.enter_context(Cluster())
         database = self._cluster.create_database(target.group.replace("-", "_"))
         subprocess.run(
-            [sys.executable, "-m", "shared.database"],
+            [sys.executable, "-m", "deploy.prepare_database"],
             cwd=ROOT,
             env=environment_of(trust=False, database=database),
             stdout=subprocess.DEVNULL,

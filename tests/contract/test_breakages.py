@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from rehearsal.frameworks import Framework, find_frameworks
 from tests.contract.breakages import BREAKAGES, Breakage
 from tests.contract.in_process import InProcessClient
 from tests.contract.model import CASES, Level
 from tests.contract.process_breakages import PROCESS_BREAKAGES
 from tests.contract.targets import Hosts, Target, mounts
+from tooling.frameworks import Framework, find_frameworks
 
 MOUNT = next(mount for mount in mounts("in process") if mount.id == "content, included")
 

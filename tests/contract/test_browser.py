@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from rehearsal.frameworks import Framework, find_frameworks
-from rehearsal.gateway import Gateway, Route, RoutingTable
-from rehearsal.processes import AppProcess, ServerKind
-from rehearsal.serving import serving
+from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
 from tests.contract.model import Mount
 from tests.contract.report import Result, result
 from tests.contract.targets import LOGS, PREFIXES, Target, environment_of
+from tooling.frameworks import Framework, find_frameworks
+from tooling.processes import AppProcess, ServerKind
+from tooling.serving import serving
 
 PAGES = ("/", "/about", "/docs")
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from rehearsal.frameworks import find_frameworks
 from tests.contract.in_process import InProcessClient
 from tests.contract.model import Case, Client, Level
 from tests.contract.report import Result, result, shown, shown_answer
 from tests.contract.sockets import DeployedClient, SocketClient
 from tests.contract.targets import Hosts, Target
+from tooling.frameworks import find_frameworks
 
 LAST = 10
 """So many exchanges of a failed case are kept."""

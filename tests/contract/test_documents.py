@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from rehearsal.frameworks import Framework, find_frameworks
 from shared.openapi import load_openapi
 from tests.contract.canonical import METHODS
 from tests.contract.targets import Hosts, Target, mounts
+from tooling.frameworks import Framework, find_frameworks
 
 CONTRACT = load_openapi()
 MOUNT = next(mounts("in process"))

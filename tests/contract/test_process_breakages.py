@@ -4,11 +4,11 @@ from collections import Counter
 
 import pytest
 
-from rehearsal.frameworks import Framework, find_frameworks
 from tests.contract.model import CASES
 from tests.contract.process_breakages import PROCESS_BREAKAGES, VARIABLE, ProcessBreakage
 from tests.contract.sockets import SocketClient
 from tests.contract.targets import WITH_DATABASE, Hosts, Servers, Target
+from tooling.frameworks import Framework, find_frameworks
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

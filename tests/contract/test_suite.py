@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.frameworks import ROOT, Framework, find_frameworks
-from rehearsal.processes import AppProcess
 from tests.contract import report
 from tests.contract.breakages import BREAKAGES
 from tests.contract.canonical import canonical
@@ -20,6 +18,8 @@ from tests.contract.model import CASES, Case, Level, Request
 from tests.contract.sockets import Connection
 from tests.contract.targets import BARE, Hosts, Target, environment_of, record_of
 from tests.contract.test_contract import test_contract as run_case
+from tooling.frameworks import ROOT, Framework, find_frameworks
+from tooling.processes import AppProcess
 
 FRAMEWORK = find_frameworks()[0]
 

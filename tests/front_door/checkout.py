@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rehearsal.frameworks import ROOT
+from tooling.frameworks import ROOT
 
 PORT = 3939
 # A cold start downloads every package, and other tests may have the processor.

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.frameworks import ROOT
 from tests.front_door.checkout import Checkout, Run
+from tooling.frameworks import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +237,7 @@ def test_a_clone_with_carriage_returns_has_the_same_bundle(
     clone.share_downloads()
     (clone.folder / ".venv").symlink_to(checkout.folder / ".venv")
     subprocess.run(
-        [checkout.folder / ".venv/bin/python", "-m", "rehearsal.bundle", "falcon"],
+        [checkout.folder / ".venv/bin/python", "-m", "deploy.staging", "falcon"],
         cwd=clone.folder,
         check=True,
         stdout=subprocess.DEVNULL,
@@ -283,7 +283,7 @@ def test_a_checkout_belongs_to_another_user(checkout: Checkout, clone: Checkout)
     subprocess.run(["chown", "-hR", "65534", clone.folder], check=True)
     refused = clone.start("git status")
     assert refused.wait() != 0
-    succeed(clone.start(".venv/bin/python -m rehearsal.bundle falcon"))
+    succeed(clone.start(".venv/bin/python -m deploy.staging falcon"))
     assert bundle(clone) == bundle(checkout)
 
 
@@ -346,7 +346,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_broken(
 
 
 def test_compiled_modules_that_a_full_disk_has_cut_are_removed(checkout: Checkout) -> None:
-    (compiled,) = checkout.folder.glob("build/pycache/**/rehearsal/frameworks.*.pyc")
+    (compiled,) = checkout.folder.glob("build/pycache/**/tooling/frameworks.*.pyc")
     compiled.write_bytes(compiled.read_bytes()[:512])
     succeed(checkout.start("make setup"))
     assert not compiled.exists()

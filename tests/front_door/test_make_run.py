@@ -15,10 +15,10 @@ from urllib.parse import urljoin
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from rehearsal.frameworks import ROOT, Framework, find_frameworks
-from rehearsal.gateway import Gateway, Route, RoutingTable
-from rehearsal.serving import serving
+from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
 from tests.front_door.checkout import PORT, STOP_SECONDS, Checkout, Run, is_taken
+from tooling.frameworks import ROOT, Framework, find_frameworks
+from tooling.serving import serving
 
 NAMES = [framework.name for framework in find_frameworks()]
 URL = f"http://127.0.0.1:{PORT}/"

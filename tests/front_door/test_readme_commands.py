@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.frameworks import ROOT
 from tests.front_door.checkout import PORT, START_SECONDS, Checkout, Run, is_taken
 from tests.postgresql import Cluster, Database
+from tooling.frameworks import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [

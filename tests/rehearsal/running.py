@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 import httpx
 
-from rehearsal.frameworks import ROOT
 from rehearsal.server import Rehearsal, Settings
-from rehearsal.serving import listen, serving
-from rehearsal.state import State, User
+from rehearsal.storage.database import State, User
 from tests.rehearsal.bundles import FILES, bundle_of
 from tests.rehearsal.wire import TIMEOUT_SECONDS
+from tooling.frameworks import ROOT
+from tooling.serving import listen, serving
 
 ENVIRONMENTS = ROOT / "build" / "rehearsal" / "environments"
 

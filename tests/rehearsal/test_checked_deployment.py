@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.frameworks import ROOT, find_frameworks
 from tests.postgresql import Cluster, Database
 from tests.rehearsal.running import Running
+from tooling.frameworks import ROOT, find_frameworks
 
 NAMES = [framework.name for framework in find_frameworks()]
 
@@ -50,7 +50,7 @@ def deploy(rehearsed: Running, checkout: Path, tmp_path: Path) -> Deploy:
 
     def run(name: str, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "rehearsal.deploy", name, *options],
+            [sys.executable, "-m", "deploy.rsconnect", name, *options],
             cwd=checkout,
             env={
                 "PATH": os.environ["PATH"],
@@ -79,7 +79,7 @@ def edited(cluster: Cluster) -> Iterator[Database]:
     """A database whose owner has changed, added and removed greetings."""
     database = cluster.create_database("edited")
     subprocess.run(
-        [sys.executable, "-m", "shared.database"],
+        [sys.executable, "-m", "deploy.prepare_database"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "GREETINGS_URL": database.url},
         check=True,

@@ -12,15 +12,15 @@ from urllib.parse import quote
 
 import pytest
 
-from rehearsal.bundle import stage
-from rehearsal.bundle_contents import RECORD
-from rehearsal.frameworks import ROOT, Framework, find_frameworks
+from deploy.contents import RECORD
+from deploy.staging import stage
 from tests.contract.cases.slow import eventually
 from tests.contract.model import CASES, Mount, Power, Request
 from tests.contract.sockets import Connection, FreshServer, SocketClient
 from tests.postgresql import Cluster, Database
 from tests.rehearsal.running import Running, answered
 from tests.rehearsal.test_rsconnect import RSCONNECT
+from tooling.frameworks import ROOT, Framework, find_frameworks
 
 # Those for which nobody has to stop the app, and STORE-1, which is the rest of the contract once more.
 CASE_IDS = ("STORE-1", "STORE-2", "STORE-3", "STORE-6", "HEALTH-1", "LIVE-1", "LIVE-2", "STREAM-1")
@@ -40,7 +40,7 @@ def cluster() -> Iterator[Cluster]:
 def database(cluster: Cluster) -> Iterator[Database]:
     database = cluster.create_database("greetings")
     environment = {"PATH": os.environ["PATH"], "GREETINGS_URL": database.url}
-    command = [sys.executable, "-m", "shared.database"]
+    command = [sys.executable, "-m", "deploy.prepare_database"]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
     yield database
     database.drop()
@@ -73,7 +73,7 @@ def test_the_contract_holds_with_a_database_behind_the_proxy(
     request: pytest.FixtureRequest,
 ) -> None:
     folder = tmp_path / "build" / "bundles" / framework.name
-    monkeypatch.setattr("rehearsal.bundle.bundle_folder", lambda framework: folder)
+    monkeypatch.setattr("deploy.staging.bundle_folder", lambda framework: folder)
     bundle = stage(framework, "postgres")
     command = (RSCONNECT, "deploy", "fastapi", "--entrypoint", framework.entrypoint)
     done = subprocess.run(

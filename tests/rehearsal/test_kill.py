@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rehearsal.frameworks import ROOT
 from tests.endurance import COUNTS
 from tests.rehearsal.running import answered, mirror
 from tests.rehearsal.system import ends, needs_proc
 from tests.rehearsal.wire import TIMEOUT_SECONDS, dial
+from tooling.frameworks import ROOT
 
 pytestmark = needs_proc
 

@@ -253,7 +253,7 @@ def test_a_full_disk_ends_in_one_sentence_and_the_old_version_serves(
     uv = tmp_path / "uv"
     uv.write_text("#!/bin/sh\necho 'error: No space left on device (os error 28)'\nexit 2\n")
     uv.chmod(0o755)
-    monkeypatch.setattr("rehearsal.uv.find_uv_bin", lambda: str(uv))
+    monkeypatch.setattr("tooling.uv.find_uv_bin", lambda: str(uv))
     (cli.app / "requirements.txt").write_text(f"# new, so that uv is asked: {tmp_path}\n")
     cli.change("two")
     active = answered(cli.it.api().get(f"/v1/content/{cli.guid}"))["bundle_id"]

@@ -18,14 +18,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rehearsal.bundle import BundleError
-from rehearsal.frameworks import ROOT, Framework, find_frameworks
-from rehearsal.publishing import NotPublishedError, publish, reserve
+from deploy.staging import BundleError
+from rehearsal.first_deploy import NotPublishedError, publish, reserve
 from tests.rehearsal.bundles import FILES, bundle_of
 from tests.rehearsal.running import Running as Rehearsed
 from tests.rehearsal.running import answered, mirror
 from tests.rehearsal.running import running as rehearsing
 from tests.rehearsal.wire import TIMEOUT_SECONDS
+from tooling.frameworks import ROOT, Framework, find_frameworks
 
 NAMES = [framework.name for framework in find_frameworks()]
 
@@ -271,7 +271,7 @@ def test_a_deployment_that_is_interrupted_leaves_no_files(
         with pytest.raises(asyncio.CancelledError):
             await publishing
 
-    monkeypatch.setattr("rehearsal.publishing.stage_locked", stage_slowly)
+    monkeypatch.setattr("rehearsal.first_deploy.stage_locked", stage_slowly)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     with rehearsing(tmp_path / "state") as it:
@@ -292,7 +292,7 @@ def test_what_a_killed_deployment_left_is_removed_by_the_next(
         assert not left.exists()
         raise BundleError("Far enough.")
 
-    monkeypatch.setattr("rehearsal.publishing.stage_locked", fail)
+    monkeypatch.setattr("rehearsal.first_deploy.stage_locked", fail)
     with rehearsing(tmp_path) as it:
         guid = reserve(it.rehearsal, framework)
         with pytest.raises(NotPublishedError, match="Far enough"):
@@ -340,7 +340,7 @@ def test_an_app_without_a_bundle_is_reported_in_one_sentence(
     def fail(_: Framework) -> Path:
         raise failure
 
-    monkeypatch.setattr("rehearsal.publishing.stage_locked", fail)
+    monkeypatch.setattr("rehearsal.first_deploy.stage_locked", fail)
     framework = find_frameworks()[0]
     with rehearsing(tmp_path) as it:
         guid = reserve(it.rehearsal, framework)

@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal.frameworks import ROOT, find_frameworks
+from rehearsal.first_deploy import publish, reserve
 from rehearsal.profiles import PROFILES, Profile, UnknownProfileError, find_profile
-from rehearsal.publishing import publish, reserve
 from tests.rehearsal.running import Running, answered, running
+from tooling.frameworks import ROOT, find_frameworks
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from rehearsal.frameworks import Framework, find_frameworks
-from rehearsal.processes import AppDidNotStartError, AppProcess
 from shared.asgi import Message, Receive, Scope, Send
 from shared.lifespan import Lifespan
 from tests.contract.model import Request
 from tests.contract.sockets import Connection
+from tooling.frameworks import Framework, find_frameworks
+from tooling.processes import AppDidNotStartError, AppProcess
 
 each_framework = pytest.mark.parametrize(
     "framework", find_frameworks(), ids=lambda framework: framework.name

@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 import pytest
 
-from rehearsal.frameworks import ROOT
-from shared.database import prepare
+from deploy.prepare_database import prepare
 from shared.greetings import FILE, Greeting, GreetingsError, UnavailableError, read_greetings
 from shared.postgresql import MAX_PAGE, PostgreSQLGreetings, Settings
 from tests.postgresql import Cluster, Database
+from tooling.frameworks import ROOT
 
 GREETINGS = read_greetings(FILE)
 PATIENCE = Settings(pool_size=2, connect_timeout=0.5, query_timeout=1.0)
@@ -37,7 +37,7 @@ def database(cluster: Cluster) -> Iterator[Database]:
 def make_db(url: str) -> subprocess.CompletedProcess[str]:
     """What `make db` runs."""
     return subprocess.run(
-        [sys.executable, "-m", "shared.database"],
+        [sys.executable, "-m", "deploy.prepare_database"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "GREETINGS_URL": url},
         capture_output=True,

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from shared.greetings import GreetingsError
 from shared.postgresql import Settings, place
 from shared.stores import open_greetings
+from tooling.frameworks import ROOT, Framework, find_frameworks
 
 
 @pytest.mark.parametrize("framework", find_frameworks(), ids=lambda framework: framework.name)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from rehearsal.frameworks import ROOT
 from tests.tooling.mirror import PASSWORD, USER, Mirror, mirroring
+from tooling.frameworks import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +80,12 @@ def run(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
-LOCKING = [sys.executable, "-m", "rehearsal.uv", "pip", "compile", "--universal"]
+LOCKING = [sys.executable, "-m", "tooling.uv", "pip", "compile", "--universal"]
 
 BUILDING = """
 import asyncio, sys
 from pathlib import Path
-from rehearsal.environments import Environments
+from tooling.environments import Environments
 provided = Environments(Path(sys.argv[2])).provide(Path(sys.argv[1]), "requirements.txt", "uvicorn", print)
 print(asyncio.run(provided))
 """
@@ -94,7 +94,7 @@ print(asyncio.run(provided))
 TRYING = """
 import sys
 from pathlib import Path
-from rehearsal.bundle_environment import install
+from deploy.environment import install
 install(Path(sys.argv[1]) / "requirements.txt", Path(sys.argv[2]))
 """
 """What `make bundle-<name>` does before it tries a bundle."""

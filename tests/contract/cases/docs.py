@@ -2,10 +2,10 @@
 
 import yaml
 
-from rehearsal.frameworks import ROOT
 from tests.contract.canonical import canonical
 from tests.contract.cases import expect
 from tests.contract.model import VERSION, Client, must
+from tooling.frameworks import ROOT
 
 ASSETS = {
     "docs.js": "text/javascript",

@@ -2,9 +2,9 @@
 
 from urllib.parse import quote, urlsplit
 
-from rehearsal.frameworks import ROOT
 from tests.contract.cases import expect
 from tests.contract.model import Client, Power, must, should
+from tooling.frameworks import ROOT
 
 PAGES = ("/", "/about", "/docs")
 

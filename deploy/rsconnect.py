@@ -1,0 +1,379 @@
+"""`python -m deploy.rsconnect NAME`: bundle one framework's app, deploy it with rsconnect, check it there.
+
+`make deploy-<name>` calls it. Everything that goes over the wire to deploy is rsconnect's own doing; what
+rsconnect's check lets through (it takes a 404 for an answer) the contract finds at the deployed address.
+The server is a saved one (`--server`), or what `CONNECT_SERVER` and `CONNECT_API_KEY` name; `RSCONNECT_FLAGS`
+are further flags for rsconnect.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsconnect.environment import fake_module_file_from_directory
+from rsconnect.metadata import AppStore, ServerStore, config_dirname
+
+from deploy.contents import BundleError
+from deploy.environment import locked
+from deploy.staging import bundle_folder, bundle_lock, explain, make
+from tooling.frameworks import Framework, UnknownFrameworkError, find_framework
+
+
+class DeployError(Exception):
+    """Why there was no deployment, or why the deployed app does not do."""
+
+
+# --- Where to
+
+
+@dataclass(frozen=True)
+class Target:
+    """A Connect server as rsconnect is told of it."""
+
+    url: str
+    """Without a final slash, unless it was saved with one: rsconnect files its records under this."""
+    api_key: str | None
+    """None after `rsconnect login`, which leaves tokens instead of a key."""
+    saved_as: str | None
+    """Its name in rsconnect's store; None where the environment names the server."""
+
+    def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """What rsconnect finds in its environment: the only way that a key from there reaches it."""
+        # A key from the environment must not go to a server that was saved under a name.
+        kept = {key: value for key, value in environ.items() if key not in _CONNECTION}
+        if self.saved_as is None and self.api_key is not None:
+            kept |= {"CONNECT_SERVER": self.url, "CONNECT_API_KEY": self.api_key}
+        # Its output is passed on as it comes; and it would ask PyPI about itself, and wait for the answer.
+        return {"RSCONNECT_DISABLE_VERSION_CHECK": "1", **kept, "PYTHONUNBUFFERED": "1"}
+
+
+_CONNECTION = ("CONNECT_SERVER", "CONNECT_API_KEY")
+
+
+def without_credentials(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables with which git tells the address of `origin` without a user and a password.
+
+    rsconnect sends that address to the server, as metadata of the bundle, from Connect 2025.12 on.
+    """
+    try:
+        told = subprocess.run(
+            ["git", "remote", "get-url", "origin"], cwd=folder, capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        return {}
+    credentials = re.match(r"(https?://)[^/@\s]*(?:@[^/@\s]*)*@", told.stdout)
+    if credentials is None:
+        return {}
+    # git-config(1), GIT_CONFIG_COUNT: one more setting, after those that are there.
+    number = environ.get("GIT_CONFIG_COUNT", "0")
+    return {
+        "GIT_CONFIG_COUNT": f"{int(number) + 1 if number.isdecimal() else 1}",
+        f"GIT_CONFIG_KEY_{number}": f"url.{credentials[1]}.insteadOf",
+        f"GIT_CONFIG_VALUE_{number}": credentials[0],
+    }
+
+
+_HOW_TO = """Either save a server once, under a name of your choice,
+    .venv/bin/rsconnect add --name work --server https://connect.example.org
+  with its key in CONNECT_API_KEY, and give that name: make deploy-{name} SERVER=work
+or put both into the environment:
+    export CONNECT_SERVER=https://connect.example.org CONNECT_API_KEY=...
+A publisher makes keys on the server itself: https://docs.posit.co/connect/user/api-keys/"""
+
+
+def find_target(environ: Mapping[str, str], name: str, saved_as: str | None = None) -> Target:
+    """The saved server of that name, else the one that `CONNECT_SERVER` and `CONNECT_API_KEY` name.
+
+    Raises `DeployError` saying what is missing and how to get it.
+    """
+    if saved_as:
+        return _saved_target(saved_as)
+    url, api_key = (environ.get(key, "").strip() for key in _CONNECTION)
+    if not url or not api_key:
+        missing = " and ".join(
+            key for key, value in zip(_CONNECTION, (url, api_key), strict=True) if not value
+        )
+        how_to = _HOW_TO.format(name=name)
+        raise DeployError(f"No server to deploy to: SERVER is not set, nor {missing}.\n{how_to}")
+    if not re.match(r"https?://[^/]", url):
+        raise DeployError(f"CONNECT_SERVER must be an http(s) address, not {url!r}.")
+    # rsconnect files its record under the address as it is written, so that a slash more would be another
+    # server, and the next deployment another content.
+    return Target(url.rstrip("/"), api_key, None)
+
+
+def _saved_target(saved_as: str) -> Target:
+    try:
+        store = ServerStore(config_dirname())
+    except ValueError:
+        raise DeployError(
+            f"rsconnect's list of servers, in {config_dirname()}, is not readable."
+        ) from None
+    entry = store.get_by_name(saved_as)
+    if entry is None:
+        servers = store.get_all_servers()  # type: ignore[no-untyped-call]
+        names = ", ".join(server["name"] for server in servers) or "none"
+        raise DeployError(
+            f"rsconnect has no server saved as {saved_as}; there are: {names}. Save it with:"
+            f" .venv/bin/rsconnect add --name {shlex.quote(saved_as)} --server <address>"
+        )
+    if not entry.get("api_key") and not entry.get("oauth_client_id"):
+        raise DeployError(f"What rsconnect has saved as {saved_as} is not a Connect server.")
+    return Target(entry["url"], entry.get("api_key"), saved_as)
+
+
+def find_flags(environ: Mapping[str, str]) -> list[str]:
+    """`RSCONNECT_FLAGS`, split as a shell would; raises `DeployError` for flags that have no place there."""
+    try:
+        flags = shlex.split(environ.get("RSCONNECT_FLAGS", ""))
+    except ValueError as error:
+        raise DeployError(f"RSCONNECT_FLAGS cannot be split into flags: {error}.") from None
+    if _has(flags, "api-key", "k"):
+        raise DeployError(
+            "RSCONNECT_FLAGS must not hold an API key: everybody on this machine can list the command lines"
+            " of others; use CONNECT_API_KEY."
+        )
+    if _has(flags, "name", "n") or _has(flags, "server", "s"):
+        raise DeployError("RSCONNECT_FLAGS must not name a server: use SERVER, or CONNECT_SERVER.")
+    return flags
+
+
+def _has(flags: Sequence[str], long: str, short: str) -> bool:
+    # -v, -i and -N take no value, and so may stand before another short flag in the same word.
+    return any(re.match(rf"--{long}\b|-[viN]*{short}", flag) for flag in flags)
+
+
+# --- rsconnect
+
+
+def makes_new_content(bundle: Path, target: Target, flags: Sequence[str]) -> bool:
+    """Whether rsconnect will make new content, instead of updating what it recorded or what is named."""
+    known = AppStore(fake_module_file_from_directory(str(bundle))).get(target.url) is not None
+    return _has(flags, "new", "N") or not (known or _has(flags, "app-id", "a"))
+
+
+def rsconnect_command(
+    framework: Framework, bundle: Path, target: Target, flags: Sequence[str]
+) -> list[str]:
+    """The command line that deploys a bundle; `flags` come late, so that a repeated one wins."""
+    options = ["--entrypoint", framework.entrypoint]
+    if target.saved_as is not None:
+        options += ["--name", target.saved_as]
+    if makes_new_content(bundle, target, flags):
+        # Only then: the owner may have given it another title since.
+        options += [
+            "--title",
+            framework.pyproject["tool"]["rsconnect"].get("title", framework.title),
+        ]
+    rsconnect = Path(sys.executable).with_name("rsconnect")
+    return [str(rsconnect), "deploy", "fastapi", *options, *flags, str(bundle)]
+
+
+def run(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    secret: str | None,
+    cwd: Path | None = None,
+) -> tuple[int, str]:
+    """Runs a command, passing its output on as it comes; gives its exit code and that output.
+
+    `secret` is replaced wherever the output holds it: rsconnect masks its key, but the report of a failed
+    case may show a request with all its headers.
+    """
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+    ) as process:
+        stdout, output = process.stdout, b""
+        assert stdout is not None
+        # Not line by line: rsconnect says what it begins, and ends the line when that is done.
+        chunks = iter(lambda: stdout.read(65536), b"")
+        for chunk in hide((secret or "").encode(), chunks):
+            output += chunk
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.flush()
+    return process.returncode, output.decode(errors="replace")
+
+
+def hide(secret: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes without the secret; what may be the beginning of one is held back until it is clear."""
+    if not secret:
+        yield from chunks
+        return
+    held = b""
+    for chunk in chunks:
+        held = (held + chunk).replace(secret, b"***")
+        begun = max(n for n in range(len(secret)) if held.endswith(secret[:n]))
+        yield held[: len(held) - begun]
+        held = held[len(held) - begun :]
+    yield held
+
+
+def draft_bundle(output: str) -> str | None:
+    """The id of the bundle that rsconnect left as a draft; None where it activated it.
+
+    rsconnect says so and nowhere writes it down: `Draft content URL: .../draft/<id>`. It also says that of a
+    draft that it activates in the next step, and then `Direct content URL`.
+    """
+    last = None
+    for match in re.finditer(r"/draft/([\w-]+)|Direct content URL:", output):
+        last = match[1]
+    return last
+
+
+def deployed_url(bundle: Path, target: Target, output: str) -> str:
+    """The address of what rsconnect deployed, with a final slash.
+
+    It begins with the server's address as we know it, not as the server spells its own: that one the key was
+    given for. The content's id is in rsconnect's record, beside the bundle.
+    """
+    record = AppStore(fake_module_file_from_directory(str(bundle))).get(target.url)
+    if record is None or not record["app_guid"]:
+        raise DeployError("rsconnect wrote no record of what it deployed.")
+    url = f"{target.url.rstrip('/')}/content/{record['app_guid']}/"
+    draft = draft_bundle(output)
+    return f"{url}_bundle{draft}/" if draft else url
+
+
+def deploy(
+    framework: Framework,
+    target: Target,
+    flags: Sequence[str],
+    environ: Mapping[str, str],
+    store: str | None = None,
+) -> str:
+    """Bundles, verifies and deploys; gives the address of the deployed app.
+
+    Raises `BundleError` before anything is sent, and `DeployError`.
+    """
+    # Until the upload is over, nobody stages another bundle in its place.
+    with locked(bundle_lock(framework)):
+        if store and makes_new_content(bundle_folder(framework), target, flags):
+            _check_variable(store, flags)
+        bundle = make(framework, store)
+        print(f"Deploying to {target.url} ...", flush=True)
+        if makes_new_content(bundle, target, flags) and not _has(flags, "new", "N"):
+            print(
+                "Nothing was deployed there from here before, so this makes new content. To update content"
+                ' that is there: RSCONNECT_FLAGS="--app-id <guid>".',
+                flush=True,
+            )
+        command = rsconnect_command(framework, bundle, target, flags)
+        settings = target.environment(environ) | without_credentials(bundle, environ)
+        code, output = run(command, settings, target.api_key)
+        if code:
+            raise DeployError(_failure(framework, code, output))
+        return deployed_url(bundle, target, output)
+
+
+def _check_variable(store: str, flags: Sequence[str]) -> None:
+    """New content has no variables yet. Raises `DeployError` where the app would not find its database."""
+    if not any("GREETINGS_URL" in flag for flag in flags):
+        raise DeployError(
+            f"STORE={store} brings the driver, but the app also needs the address of the database:"
+            ' export GREETINGS_URL=postgresql://..., and add RSCONNECT_FLAGS="-E GREETINGS_URL".'
+        )
+
+
+def _failure(framework: Framework, code: int, output: str) -> str:
+    if "Try setting the --new flag" in output:
+        return (
+            f"The server has no such content any more, or not for you. To make new content instead:"
+            f" make deploy-{framework.name} RSCONNECT_FLAGS=--new"
+        )
+    return f"rsconnect did not deploy it (exit code {code}); why, it says above."
+
+
+# --- The check that rsconnect lacks
+
+_STORES = {"postgres": "postgresql"}
+"""What `GET /health` calls the store for which `STORE` brings the driver."""
+
+
+def check_contract(
+    framework: Framework,
+    url: str,
+    target: Target,
+    environ: Mapping[str, str],
+    store: str | None = None,
+) -> None:
+    """Runs the contract against a deployed app; raises `DeployError` where it is not kept."""
+    dropped = (*_CONNECTION, "API_KEY")
+    environment = {key: value for key, value in environ.items() if key not in dropped}
+    if certificates := environ.get("CONNECT_CA_CERTIFICATE"):
+        # By this name the ssl module, and with it every HTTP client, knows what rsconnect trusts.
+        environment.setdefault("SSL_CERT_FILE", certificates)
+    if target.api_key is not None:
+        environment["API_KEY"] = target.api_key
+    else:
+        print("Without an API key, as an anonymous visitor.", flush=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "tests/contract/test_contract.py"]
+    code, output = run(
+        [
+            *command,
+            *("--url", url, "--app", framework.name),
+            *(("--store", _STORES.get(store, store)) if store else ()),
+        ],
+        {**environment, "PYTHONUNBUFFERED": "1"},
+        target.api_key,
+        framework.folder.parent,
+    )
+    if store and "HEALTH-1 fails" in output:
+        raise DeployError(
+            f"The app at {url} does not answer from its database: GET /health says why. It takes the address"
+            ' from the content\'s variable GREETINGS_URL: RSCONNECT_FLAGS="-E GREETINGS_URL" sets it.'
+        )
+    if code == 1:
+        hint = " (With RSCONNECT_FLAGS=--draft the check comes before anybody sees it.)"
+        raise DeployError(
+            f"What is deployed at {url} does not keep the contract: the failed cases are named above."
+            + ("" if "/_bundle" in url else hint)
+        )
+    if code:
+        raise DeployError(
+            f"The contract could not be checked at {url} (pytest's exit code {code})."
+        )
+
+
+# --- The command
+
+
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
+    """Gives the exit code: 0, or 1 after having said what is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.rsconnect", description=__doc__)
+    parser.add_argument("name", help="of the framework")
+    parser.add_argument("--server", help="a server that `rsconnect add` saved under this name")
+    parser.add_argument("--store", help="the database whose driver the bundle brings: postgres")
+    options = parser.parse_args(arguments)
+    try:
+        framework = find_framework(options.name)
+        target = find_target(environ, framework.name, options.server)
+        flags = find_flags(environ)
+        url = deploy(framework, target, flags, environ, options.store)
+        print(f"Checking the contract at {url} ...", flush=True)
+        check_contract(framework, url, target, environ, options.store)
+        print(f"{framework.title} is deployed and keeps the contract: {url}", flush=True)
+    except (BundleError, DeployError, UnknownFrameworkError) as error:
+        print(f"deploy: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"deploy: {explain(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,236 @@
+"""The dashboard: what is deployed, who looks at it, and what it prints. Its index is the landing page.
+
+Every link and redirect is relative, so that it also holds behind a proxy that takes a further prefix off.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
+from starlette.routing import Route
+
+from rehearsal.access import SESSION_COOKIE, may_publish, may_view, user_by_cookie
+from rehearsal.hosting.hosting import Hosting
+from rehearsal.profiles import PROFILES, Profile
+from rehearsal.proxy.headers import origin_of
+from rehearsal.proxy.problems import problem_response
+from rehearsal.storage.database import Content, State, User
+from tooling.frameworks import ROOT, Framework, find_frameworks
+
+_PAGES = Path(__file__).with_name("pages")
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+_OWN_PAGE = re.compile(r"/(dashboard/[0-9a-f-]{36}(/logs|/draft/[0-9]{1,15})?|profile)$")
+_LOG_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Card:
+    """One app on the index: a framework of this repository, other content, or both."""
+
+    title: str
+    framework: Framework | None
+    content: Content | None
+    path: str | None
+    """Where it is, relative to the index, with a final slash; `None` before a version is active."""
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """The pages, over what is deployed."""
+
+    state: State
+    hosting: Hosting
+    profile: Profile
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self.index),
+            Route("/profile", self.profile_page),
+            Route("/rehearsal.css", self.stylesheet),
+            Route("/rehearsal.js", self.script),
+            Route("/favicon.ico", self.no_icon),
+            Route("/user", self.switch_user, methods=["POST"]),
+            Route("/source/{name}", self.source),
+            Route("/dashboard/{guid}", self.content),
+            Route("/dashboard/{guid}/logs", self.logs),
+            Route("/dashboard/{guid}/delete", self.delete, methods=["POST"]),
+            Route("/dashboard/{guid}/draft/{bundle_id:int}", self.draft),
+        ]
+
+    def _page(
+        self, request: Request, template: str, status: int = 200, **context: object
+    ) -> Response:
+        html = _TEMPLATES.get_template(template).render(
+            profile=self.profile,
+            users=self.state.users(),
+            user=user_by_cookie(self.state, request.scope),
+            root=_root(request),
+            **context,
+        )
+        return HTMLResponse(html, status, headers=_HEADERS)
+
+    async def problem(self, request: Request, error: HTTPException) -> Response:
+        """A refusal: a page for a browser, which asks for one, and problem details for others."""
+        if "text/html" not in request.headers.get("accept", ""):
+            return problem_response(error)
+        publisher = next(user for user in self.state.users() if user.role == "publisher")
+        response = self._page(
+            request, "problem.html", error.status_code, error=error, publisher=publisher
+        )
+        response.headers.update(error.headers or {})
+        return response
+
+    async def profile_page(self, request: Request) -> Response:
+        return self._page(request, "profile.html", profiles=PROFILES.values())
+
+    async def index(self, request: Request) -> Response:
+        user = user_by_cookie(self.state, request.scope)
+        return self._page(request, "index.html", cards=self._cards(user))
+
+    def _cards(self, user: User | None) -> list[Card]:
+        contents = [c for c in self.state.contents() if may_view(self.state, user, c)]
+        at = {content.vanity: content for content in contents if content.vanity}
+        frameworks = find_frameworks()
+        cards = [self._card(framework, at.get(f"/{framework.name}")) for framework in frameworks]
+        shown = {card.content.guid for card in cards if card.content}
+        # A refused bundle leaves content without any version, which rsconnect made before.
+        others = [c for c in contents if c.guid not in shown and self.state.bundles(c.guid)]
+        return cards + [self._card(None, content) for content in others]
+
+    def _card(self, framework: Framework | None, content: Content | None) -> Card:
+        path = None
+        if content is not None and content.bundle_id is not None:
+            path = (content.vanity or f"/content/{content.guid}")[1:] + "/"
+        title = framework.title if framework else (content.title or content.name if content else "")
+        return Card(title, framework, content, path)
+
+    async def stylesheet(self, _: Request) -> Response:
+        return FileResponse(_PAGES / "rehearsal.css", headers=_HEADERS)
+
+    async def script(self, _: Request) -> Response:
+        return FileResponse(_PAGES / "rehearsal.js", headers=_HEADERS)
+
+    async def no_icon(self, _: Request) -> Response:
+        """Browsers ask for one whatever a page says; JSON says nothing."""
+        return Response(status_code=204, headers={"Cache-Control": "max-age=86400"})
+
+    async def source(self, request: Request) -> Response:
+        files = {framework.name: framework.folder / "app.py" for framework in find_frameworks()}
+        file = {**files, "readme": ROOT / "README.md"}.get(request.path_params["name"])
+        if file is not None and file.is_file():
+            return PlainTextResponse(file.read_text(encoding="utf-8"), headers=_HEADERS)
+        raise HTTPException(404, "There is no such source here.")
+
+    async def switch_user(self, request: Request) -> Response:
+        """Be another user in this browser; asked for by a form of our own pages only."""
+        _check_form(request)
+        body = await request.body()
+        wanted = body.decode("ascii", "replace").partition("guid=")[2].partition("&")[0]
+        answer = RedirectResponse(_back(request), 303)
+        user = self.state.user_by("guid", wanted)
+        if user is None:
+            answer.delete_cookie(SESSION_COOKIE)
+        else:
+            answer.set_cookie(SESSION_COOKIE, user.session, httponly=True, samesite="lax")
+        return answer
+
+    def _managed(self, request: Request) -> Content:
+        user = user_by_cookie(self.state, request.scope)
+        content = self.state.content(request.path_params["guid"])
+        if content is None or user is None or not may_publish(self.state, user, content):
+            raise HTTPException(404, "There is nothing here for this user.")
+        return content
+
+    async def content(self, request: Request) -> Response:
+        content = self._managed(request)
+        return self._page(
+            request,
+            "content.html",
+            content=content,
+            bundles=self.state.bundles(content.guid),
+            processes=self.hosting.processes_of(content),
+            variables=list(self.state.environment(content.guid)),
+        )
+
+    async def logs(self, request: Request) -> Response:
+        content = self._managed(request)
+        newest = next((bundle.id for bundle in self.state.bundles(content.guid)), None)
+        wanted = request.query_params.get("bundle", str(content.bundle_id or newest or 0))
+        log = self.hosting.log_of(content.guid, int(wanted) if wanted.isdecimal() else 0)
+        text = _tail(log) if log.is_file() else ""
+        return self._page(request, "logs.html", content=content, bundle=wanted, text=text)
+
+    async def draft(self, request: Request) -> Response:
+        content = self._managed(request)
+        bundle_id = request.path_params["bundle_id"]
+        return RedirectResponse(f"../../../content/{content.guid}/_bundle{bundle_id}/", 307)
+
+    async def delete(self, request: Request) -> Response:
+        """Remove the content with all of its versions."""
+        _check_form(request)
+        content = self._managed(request)
+        self.state.delete_content(content.guid)
+        self.hosting.forget(content.guid)
+        return RedirectResponse("../../", 303)
+
+
+def _root(request: Request) -> str:
+    """The index, relative to the page."""
+    raw_path: bytes = request.scope["raw_path"]  # An encoded slash is none to a browser.
+    return "../" * (raw_path.count(b"/") - 1) or "./"
+
+
+def _check_form(request: Request) -> None:
+    """Raises `HTTPException` where the form may be of another site.
+
+    A proxy may hide its own host from us: then the browser's `Sec-Fetch-Site`, which no script can set,
+    says whose form it is (W3C, Fetch Metadata Request Headers).
+    """
+    origin = request.headers.get("origin", "")
+    same = request.headers.get("sec-fetch-site") == "same-origin"
+    if not same and origin.encode() != origin_of(request.scope):
+        raise HTTPException(403, "That is done on the dashboard's own pages.")
+    if not _is_plain_address(origin_of(request.scope).decode("latin-1")):
+        raise HTTPException(403, "That is done at localhost or an IP address.")
+
+
+def _is_plain_address(origin: str) -> bool:
+    """Whether it is at `localhost` or an IP address: any other name can be made to lead here by its owner."""
+    try:
+        host = urlsplit(origin).hostname or ""
+        return host == "localhost" or bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
+
+
+def _back(request: Request) -> str:
+    """The page that the form was on, without anything that would lead elsewhere."""
+    path = urlsplit(request.headers.get("referer", "")).path
+    return path[found.start() + 1 :] if (found := _OWN_PAGE.search(path)) else "./"
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - _LOG_BYTES, 0))
+        return file.read().decode("utf-8", "replace")

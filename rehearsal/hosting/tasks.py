@@ -1,0 +1,111 @@
+"""Work that goes on after a request has been answered, with its log and its end, as `/v1/tasks` shows them."""
+
+import asyncio
+import errno
+import logging
+import secrets
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+LOG = logging.getLogger("rehearsal.hosting.tasks")
+Log = Callable[[str], None]
+NO_SPACE = "No space left on the rehearsal's disk."
+
+
+class TaskFailedError(Exception):
+    """One sentence that says why the work did not succeed."""
+
+
+def is_full_disk(error: Exception) -> bool:
+    """Whether that is why something failed, as the system or SQLite says it."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+class Task:
+    """One piece of work; the log lines are numbered from 0."""
+
+    def __init__(self, owner_guid: str) -> None:
+        self.id = secrets.token_urlsafe(12)
+        self.owner_guid = owner_guid
+        self.output: list[str] = []
+        self.finished = False
+        self.code = 0
+        self.error = ""
+        self._changed = asyncio.Event()
+
+    def log(self, line: str) -> None:
+        self.output.append(line)
+        self._notify()
+
+    def finish(self, error: str = "") -> None:
+        self.finished, self.error, self.code = True, error, 1 if error else 0
+        self._notify()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait(self, first: int, seconds: float) -> None:
+        """Until there is a line after `first`, or the end, at most this long."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.finished and len(self.output) <= first:
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    def status(self, first: int) -> dict[str, Any]:
+        """As `GET /v1/tasks/{id}` answers it (API reference)."""
+        return {
+            "id": self.id,
+            "output": self.output[first:],
+            "last": len(self.output),
+            "finished": self.finished,
+            "code": self.code,
+            "error": self.error,
+            "result": None,
+        }
+
+
+class Tasks:
+    """All tasks since the start; they are forgotten with the process."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    def find(self, task_id: str, owner_guid: str) -> Task | None:
+        task = self._tasks.get(task_id)
+        return task if task and task.owner_guid == owner_guid else None
+
+    def start(self, owner_guid: str, work: Callable[[Log], Awaitable[None]]) -> Task:
+        task = Task(owner_guid)
+        self._tasks[task.id] = task
+        running = asyncio.create_task(self._run(task, work))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+        return task
+
+    async def _run(self, task: Task, work: Callable[[Log], Awaitable[None]]) -> None:
+        try:
+            await work(task.log)
+        except TaskFailedError as failure:
+            task.finish(str(failure))
+        except asyncio.CancelledError:
+            task.finish("The rehearsal was stopped.")
+        except Exception as error:
+            if is_full_disk(error):
+                task.finish(NO_SPACE)
+            else:
+                LOG.exception("A task failed")
+                task.finish("The rehearsal itself failed: see its output.")
+        else:
+            task.finish()
+
+    async def close(self) -> None:
+        for running in self._running:
+            running.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)

@@ -1,0 +1,164 @@
+"""One http request through the gateway: streamed both ways, and given up when the client hangs up."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import h11
+from starlette.types import Receive, Scope, Send
+
+from rehearsal.proxy.connection import Connection, UpstreamRefusedError, UpstreamSlowError
+from rehearsal.proxy.headers import Headers, Rewrite
+
+LOG = logging.getLogger("rehearsal.proxy.gateway")
+MAX_HEAD_BYTES = 256 * 1024
+
+
+@dataclass
+class Head:
+    """Status and headers of the app's answer, before its body."""
+
+    status: int
+    headers: Headers
+
+
+def _framing(scope: Scope) -> Headers:
+    """How the body is delimited towards the app: as towards us (RFC 9112, 6.3: chunked wins)."""
+    named = {name.lower(): value for name, value in scope["headers"]}
+    if b"transfer-encoding" in named:
+        return [(b"transfer-encoding", b"chunked")]
+    if b"content-length" in named:
+        return [(b"content-length", named[b"content-length"])]
+    return []
+
+
+class Exchange:
+    """A request and its response on one connection to the app."""
+
+    def __init__(self, connection: Connection, response_seconds: float) -> None:
+        self._connection = connection
+        self._response_seconds = response_seconds
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._deadline: float | None = None
+        self._timeout: asyncio.Timeout | None = None
+
+    def _await_app(self, waiting: bool) -> None:
+        """The clock for the head of the answer runs only while the app, not the client, has the word."""
+        now = asyncio.get_running_loop().time()
+        self._deadline = now + self._response_seconds if waiting else None
+        if self._timeout is not None:
+            self._timeout.reschedule(self._deadline)
+
+    async def upload(self, request: h11.Request, receive: Receive) -> None:
+        """Send the request as the client sends it; return when the client has gone, and only then."""
+        pending = self._http.send(request) or b""
+        writable = True
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            if not writable or self._http.our_state is not h11.SEND_BODY:
+                continue
+            pending += self._http.send(h11.Data(data=message.get("body", b""))) or b""
+            more = message.get("more_body", False)
+            if not more:
+                pending += self._http.send(h11.EndOfMessage()) or b""
+            self._await_app(True)
+            try:
+                await self._connection.write(pending)
+            except OSError:
+                writable = False  # It may have answered before it stopped reading: let `head` see.
+            pending = b""
+            if more and writable:
+                self._await_app(False)
+
+    async def _next_event(self) -> object:
+        while True:
+            event = self._http.next_event()
+            if event is not h11.NEED_DATA:
+                return event
+            self._http.receive_data(await self._connection.read())
+
+    async def head(self) -> Head:
+        """The final response's head. Raises `UpstreamRefusedError`, `UpstreamSlowError`."""
+        try:
+            async with asyncio.timeout_at(self._deadline) as self._timeout:
+                event = await self._next_event()
+                while isinstance(event, h11.InformationalResponse):
+                    event = await self._next_event()
+        except TimeoutError as error:
+            raise UpstreamSlowError from error
+        except (OSError, h11.RemoteProtocolError) as error:
+            raise UpstreamRefusedError from error
+        finally:
+            self._timeout = None
+        if not isinstance(event, h11.Response):
+            raise UpstreamRefusedError
+        return Head(event.status_code, list(event.headers))
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The response's body as it comes. Raises `OSError`, `h11.RemoteProtocolError` when it is cut short."""
+        while True:
+            event = await self._next_event()
+            if not isinstance(event, h11.Data):
+                return
+            yield bytes(event.data)
+
+
+async def proxy_http(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    port: int,
+    target: bytes,
+    host: bytes,
+    headers: Headers,
+    rewrite: Rewrite,
+    response_seconds: float,
+) -> None:
+    """Proxy one request to the app on `port`.
+
+    Raises `UpstreamRefusedError` and `UpstreamSlowError` before anything was sent to the client. A body
+    that the app cuts short is cut short for the client too: the connection ends without the last chunk.
+    """
+    connection = await Connection.open(port)
+    exchange = Exchange(connection, response_seconds)
+    request = h11.Request(
+        method=scope["method"],
+        target=target,
+        headers=[
+            (b"host", host),
+            *headers,
+            *_framing(scope),
+            (b"connection", b"close"),
+        ],
+    )
+
+    async def download() -> None:
+        head = await exchange.head()
+        answer = {"status": head.status, "headers": rewrite(head.headers)}
+        await send({"type": "http.response.start", **answer})
+        try:
+            async for chunk in exchange.body():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except (OSError, h11.RemoteProtocolError):
+            LOG.warning("The app on port %d cut its answer short", port)
+            return
+        await send({"type": "http.response.body", "body": b""})
+
+    tasks = [
+        asyncio.create_task(exchange.upload(request, receive)),
+        asyncio.create_task(download()),
+    ]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        connection.close()
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome

@@ -1,0 +1,600 @@
+"""Content as it runs: what an app is given, who may see it, and what happens when it fails."""
+
+import errno
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from rehearsal.hosting.pool import DEFAULT_SCHEDULE, Schedule
+from rehearsal.profiles import PROFILES, Profile
+from tests.rehearsal.bundles import FILES, bundle_of
+from tests.rehearsal.running import MIRROR, Running, answered, eventually, mirror, running
+from tests.rehearsal.wire import TIMEOUT_SECONDS
+
+
+@pytest.fixture(scope="module")
+def guid(rehearsed: Running) -> str:
+    """The mirror, active."""
+    return rehearsed.deployed("mirror", mirror())
+
+
+def told(response: httpx.Response) -> dict[str, Any]:
+    """What the mirror was given, with its headers by name."""
+    body = answered(response)
+    return body | {"headers": dict(body["headers"])}
+
+
+# What an app is given
+
+
+def test_the_app_is_told_the_path_that_it_was_reached_through(
+    rehearsed: Running, guid: str
+) -> None:
+    answered(rehearsed.api().put(f"/v1/content/{guid}/vanity", json={"path": "/mirror/one"}))
+    for mount in (f"/content/{guid}", "/mirror/one"):
+        response = rehearsed.get(f"{mount}/told?q")
+        given = told(response)
+        assert given["root_path"] == mount
+        assert given["path"] == f"{mount}/told"
+        headers = given["headers"]
+        assert headers["rstudio-connect-app-base-url"] == rehearsed.url + mount
+        assert headers["x-rsc-request"] == f"{rehearsed.url}{mount}/told?q"
+        assert "x-rehearsal-mount" not in headers
+        assert "rstudio-connect-credentials" not in headers
+        assert response.headers["Set-Cookie"] == f"a=1; Path={mount}/"
+
+
+def test_the_app_is_told_the_signed_in_user_and_not_the_key(rehearsed: Running, guid: str) -> None:
+    given = told(rehearsed.get(f"/content/{guid}/told", "viewer"))
+    credentials = json.loads(given["headers"]["rstudio-connect-credentials"])
+    assert credentials == {"user": "José Ünï 你好", "groups": []}
+    assert "authorization" not in given["headers"]
+
+
+def test_the_dashboards_session_tells_the_user_and_stays_with_us(
+    rehearsed: Running, guid: str
+) -> None:
+    session = rehearsed.user("publisher").session
+    cookie = {"Cookie": f"own=1; rehearsal-session={session}; other=2"}
+    given = told(httpx.get(f"{rehearsed.url}/content/{guid}/told", headers=cookie))
+    assert json.loads(given["headers"]["rstudio-connect-credentials"])["user"] == "publisher"
+    assert given["headers"]["cookie"] == "own=1; other=2"
+
+
+def test_another_scheme_of_authorization_is_the_apps_own(rehearsed: Running, guid: str) -> None:
+    header = {"Authorization": "Bearer token"}
+    given = told(httpx.get(f"{rehearsed.url}/content/{guid}/told", headers=header))
+    assert given["headers"]["authorization"] == "Bearer token"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "RStudio-Connect-Credentials",
+        "rstudio_connect_credentials",
+        "X-Rehearsal-Mount",
+        "X-RSC-Request",
+    ],
+)
+def test_forged_headers_do_not_reach_the_app(rehearsed: Running, guid: str, name: str) -> None:
+    forged = {name: '{"user":"eve"}'}
+    response = httpx.get(f"{rehearsed.url}/content/{guid}/told", headers=forged)
+    assert "eve" not in response.text
+
+
+def test_the_app_runs_in_its_bundle_with_connects_environment(
+    rehearsed: Running, guid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_OF_OURS", "1")
+    environment = [{"name": "GREETING", "value": "hé"}]
+    answered_list = rehearsed.api().patch(f"/v1/content/{guid}/environment", json=environment)
+    assert answered_list.status_code == 200
+    given = told(rehearsed.get(f"/content/{guid}/told"))
+    found = given["environment"]
+    assert found["POSIT_PRODUCT"] == found["RSTUDIO_PRODUCT"] == "CONNECT"
+    assert found["CONNECT_SERVER"] == f"{rehearsed.url}/"
+    assert found["CONNECT_CONTENT_GUID"] == guid
+    assert found["GREETING"] == "hé"
+    assert "SECRET_OF_OURS" not in found
+    assert "CONNECT_API_KEY" not in found
+    assert (Path(given["directory"]) / "main.py").is_file()
+
+
+def test_a_changed_setting_holds_without_being_asked_for(rehearsed: Running, guid: str) -> None:
+    (before,) = processes(rehearsed, guid)
+    answered(rehearsed.api().patch(f"/v1/content/{guid}", json={"min_processes": 2}))
+    content = rehearsed.rehearsal.state.content(guid)
+    assert content is not None
+    hosting = rehearsed.rehearsal.hosting
+    assert eventually(lambda: len({p.pid for p in hosting.processes_of(content)} - {before}) == 2)
+    answered(rehearsed.api().patch(f"/v1/content/{guid}", json={"min_processes": None}))
+
+
+def test_a_root_without_handler_leads_to_the_docs(rehearsed: Running, guid: str) -> None:
+    response = rehearsed.get(f"/content/{guid}/")
+    assert response.status_code == 307
+    assert response.headers["Location"] == f"/content/{guid}/docs"
+    assert rehearsed.get(response.headers["Location"]).status_code == 200
+    assert rehearsed.get(f"/content/{guid}/other").status_code == 404
+
+
+def test_a_websocket_reaches_the_app_under_the_same_mount_and_access(rehearsed: Running) -> None:
+    guid = rehearsed.deployed("socket", mirror(requirements=b"uvicorn\nwebsockets\n"))
+    url = f"{rehearsed.url.replace('http', 'ws')}/content/{guid}/socket"
+    with connect(url) as websocket:
+        websocket.send("hello")
+        assert websocket.recv(TIMEOUT_SECONDS) == f"/content/{guid} hello"
+    answered(rehearsed.api().patch(f"/v1/content/{guid}", json={"access_type": "acl"}))
+    with pytest.raises(InvalidStatus) as caught:
+        connect(url)
+    assert caught.value.response.status_code == 401
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
+def test_each_profile_gives_the_scope_that_it_stands_for(profile: Profile, tmp_path: Path) -> None:
+    with running(tmp_path, profile=profile) as it:
+        guid = it.deployed("mirror", mirror())
+        given = told(it.get(f"/content/{guid}/told"))
+        mount = f"/content/{guid}"
+        expected = {
+            "included": (mount, f"{mount}/told"),
+            "stripped": (mount, "/told"),
+            "bare": ("", "/told"),
+        }
+        assert (given["root_path"], given["path"]) == expected[profile.shape]
+        assert given["raw_path"] == given["path"]
+        headers = given["headers"]
+        assert ("x-forwarded-host" in headers) == profile.forwarded
+        assert (headers["host"] == it.url.removeprefix("http://")) == profile.external_host
+
+
+# Who may see it
+
+
+@pytest.mark.parametrize(
+    ("access_type", "anonymous", "viewer"),
+    [("all", 200, 200), ("logged_in", 401, 200), ("acl", 401, 403)],
+)
+def test_access_is_for_whom_the_content_says(
+    rehearsed: Running, guid: str, access_type: str, anonymous: int, viewer: int
+) -> None:
+    api = rehearsed.api()
+    answered(api.patch(f"/v1/content/{guid}", json={"access_type": access_type}))
+    try:
+        path = f"/content/{guid}/told"
+        assert rehearsed.get(path).status_code == anonymous
+        assert rehearsed.get(path, "viewer").status_code == viewer
+        assert rehearsed.get(path, "publisher").status_code == 200
+        visible = rehearsed.api("viewer").get(f"/v1/content/{guid}").status_code
+        assert visible == (200 if viewer == 200 else 404)
+    finally:
+        answered(api.patch(f"/v1/content/{guid}", json={"access_type": "all"}))
+
+
+def test_a_listed_user_may_see_it_until_taken_off_the_list(rehearsed: Running, guid: str) -> None:
+    api, path = rehearsed.api(), f"/v1/content/{guid}/permissions"
+    answered(api.patch(f"/v1/content/{guid}", json={"access_type": "acl"}))
+    try:
+        entry = {
+            "principal_guid": rehearsed.user("viewer").guid,
+            "principal_type": "user",
+            "role": "viewer",
+        }
+        added = answered(api.post(path, json=entry))
+        assert rehearsed.get(f"/content/{guid}/told", "viewer").status_code == 200
+        assert api.post(path, json=entry).status_code == 409
+        assert api.delete(f"{path}/{added['id']}").status_code == 204
+        assert rehearsed.get(f"/content/{guid}/told", "viewer").status_code == 403
+    finally:
+        answered(api.patch(f"/v1/content/{guid}", json={"access_type": "all"}))
+
+
+def test_a_wrong_key_is_401_even_where_everybody_may_look(rehearsed: Running, guid: str) -> None:
+    header = {"Authorization": "Key wrong"}
+    response = httpx.get(f"{rehearsed.url}/content/{guid}/told", headers=header)
+    assert response.status_code == 401
+    assert response.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_draft_is_for_its_publisher_and_under_its_own_path(rehearsed: Running, guid: str) -> None:
+    draft = rehearsed.upload(guid, mirror("two"))
+    assert rehearsed.deploy(guid, draft, activate=False)["code"] == 0
+    path = f"/content/{guid}/_bundle{draft}/told"
+    given = told(rehearsed.get(path, "publisher"))
+    assert given["version"] == "two"
+    assert given["root_path"] == f"/content/{guid}/_bundle{draft}"
+    assert told(rehearsed.get(f"/content/{guid}/told"))["version"] == "one"
+    assert rehearsed.get(path).status_code == 401
+    assert rehearsed.get(path, "viewer").status_code == 403
+    for none in ("_bundle999999", "_bundle0"):
+        assert rehearsed.get(f"/content/{guid}/{none}/told", "publisher").status_code == 404
+
+
+def test_there_is_nothing_where_nothing_was_deployed(rehearsed: Running) -> None:
+    guid = rehearsed.create("nothing")
+    assert rehearsed.get(f"/content/{guid}/").status_code == 404
+    assert rehearsed.get("/content/00000000-0000-0000-0000-000000000000/").status_code == 404
+
+
+# When something fails
+
+
+FAILURES = [
+    (
+        bundle_of(FILES | {"requirements.txt": b"no-such-distribution-anywhere==1\n"}),
+        "The requirements could not be installed",
+    ),
+    (
+        bundle_of(change=lambda m: m["environment"]["python"].update(requires="<3")),
+        "Cannot find compatible environment: the bundle asks for Python <3",
+    ),
+    (
+        bundle_of(change=lambda m: m["metadata"].update(entrypoint="gone:app")),
+        "The entry point is gone:app, but the bundle has no module gone.",
+    ),
+    (
+        bundle_of(change=lambda m: m["metadata"].update(entrypoint="main:gone")),
+        "The entry point is main:gone, but module main has no gone.",
+    ),
+    (bundle_of(FILES | {"main.py": b"import gone_too\n"}), "No module named 'gone_too'"),
+    (bundle_of(FILES | {"main.py": b"app = 1\n"}), "app in module main is no ASGI application."),
+    (bundle_of(FILES | {"main.py": b"1 +\n"}), "SyntaxError"),
+]
+
+
+@pytest.mark.parametrize(("bundle", "sentence"), FAILURES, ids=[text for _, text in FAILURES])
+def test_a_version_that_cannot_run_fails_its_task_and_the_old_one_goes_on(
+    rehearsed: Running, guid: str, bundle: bytes, sentence: str
+) -> None:
+    active = answered(rehearsed.api().get(f"/v1/content/{guid}"))["bundle_id"]
+    task = rehearsed.deploy(guid, rehearsed.upload(guid, bundle))
+    assert task["code"] == 1
+    assert sentence in task["error"]
+    assert len(task["error"].splitlines()) == 1
+    assert answered(rehearsed.api().get(f"/v1/content/{guid}"))["bundle_id"] == active
+    assert told(rehearsed.get(f"/content/{guid}/told"))["version"] == "one"
+
+
+def test_content_whose_first_version_fails_has_nothing_active(rehearsed: Running) -> None:
+    guid = rehearsed.create("never")
+    task = rehearsed.deploy(guid, rehearsed.upload(guid, FAILURES[2][0]))
+    assert task["code"] == 1
+    assert answered(rehearsed.api().get(f"/v1/content/{guid}"))["bundle_id"] is None
+    assert rehearsed.get(f"/content/{guid}/").status_code == 404
+
+
+@pytest.mark.parametrize("full_from", ["upload", "environment"])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full_from: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with running(tmp_path, environments=tmp_path / "environments") as it:
+        guid = it.create("full")
+        if full_from == "upload":
+            monkeypatch.setattr(shutil, "copyfileobj", full)
+            response = it.api().post(f"/v1/content/{guid}/bundles", content=mirror())
+            assert response.status_code == 507
+            assert response.json()["error"] == "No space left on the rehearsal's disk."
+            assert list((tmp_path / "bundles").iterdir()) == []
+        else:
+            bundle_id = it.upload(guid, mirror())
+            monkeypatch.setattr("tempfile.mkdtemp", full)
+            task = it.deploy(guid, bundle_id)
+            assert (task["code"], task["error"]) == (1, "No space left on the rehearsal's disk.")
+            assert list((tmp_path / "environments").iterdir()) == []
+
+
+def test_an_environment_is_made_once_for_the_same_requirements(
+    rehearsed: Running, guid: str
+) -> None:
+    task = rehearsed.deploy(guid, rehearsed.upload(guid, mirror("one")))
+    assert any(
+        "environment that these requirements already have" in line for line in task["output"]
+    )
+
+
+# Processes
+
+
+def processes(it: Running, guid: str, requests: int = 1) -> set[int]:
+    return {told(it.get(f"/content/{guid}/told"))["pid"] for _ in range(requests)}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A rehearsal that stops idle processes at once."""
+    schedule = Schedule(min_processes=0, max_processes=2, max_conns_per_process=2, idle_timeout=0)
+    with running(tmp_path_factory.mktemp("own"), schedule=schedule) as it:
+        yield it
+
+
+def test_a_process_that_crashes_is_replaced_without_being_asked_for(
+    rehearsed: Running, guid: str
+) -> None:
+    (first,) = processes(rehearsed, guid)
+    assert rehearsed.get(f"/content/{guid}/crash").status_code == 502
+    content = rehearsed.rehearsal.state.content(guid)
+    assert content is not None
+    hosting = rehearsed.rehearsal.hosting
+    assert eventually(lambda: [p.pid for p in hosting.processes_of(content)] not in ([], [first]))
+    (second,) = processes(rehearsed, guid)
+    assert second != first
+
+
+def test_an_idle_process_is_stopped_and_started_again_when_needed(own: Running) -> None:
+    guid = own.deployed("idle", mirror())
+    (first,) = processes(own, guid)
+    content = own.rehearsal.state.content(guid)
+    assert content is not None
+    assert eventually(lambda: own.rehearsal.hosting.processes_of(content) == [])
+    (second,) = processes(own, guid)
+    assert second != first
+
+
+def test_more_requests_get_more_processes_up_to_the_maximum(own: Running, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    guid = own.create("loaded")
+    # The second process has no request yet when it is there, and must not end at once.
+    answered(own.api().patch(f"/v1/content/{guid}", json={"idle_timeout": 600}))
+    variables = [{"name": "GATE", "value": str(gate)}]
+    assert own.api().patch(f"/v1/content/{guid}/environment", json=variables).status_code == 200
+    assert own.deploy(guid, own.upload(guid, mirror()))["code"] == 0
+    content = own.rehearsal.state.content(guid)
+    assert content is not None
+    with httpx.Client(base_url=own.url, timeout=TIMEOUT_SECONDS) as client:
+        opened = []
+        for _ in range(8):
+            request = client.build_request("GET", f"/content/{guid}/slow")
+            opened.append(client.send(request, stream=True))
+        running_now = own.rehearsal.hosting.processes_of
+        assert eventually(lambda: len(running_now(content)) == 2)
+        gate.touch()
+        for response in opened:
+            assert response.read() == b"begun ended"
+
+
+def test_a_new_version_takes_over_while_the_old_one_ends_its_requests(
+    own: Running, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    guid = own.create("drained")
+    variables = [{"name": "GATE", "value": str(gate)}]
+    assert own.api().patch(f"/v1/content/{guid}/environment", json=variables).status_code == 200
+    assert own.deploy(guid, own.upload(guid, mirror("one")))["code"] == 0
+    with httpx.stream("GET", f"{own.url}/content/{guid}/slow", timeout=TIMEOUT_SECONDS) as old:
+        body = old.iter_raw()
+        assert next(body) == b"begun "
+        assert own.deploy(guid, own.upload(guid, mirror("two")))["code"] == 0
+        assert told(own.get(f"/content/{guid}/told"))["version"] == "two"
+        gate.touch()
+        assert b"".join(body) == b"ended"
+
+
+def test_a_version_that_keeps_crashing_is_not_started_again_at_once(own: Running) -> None:
+    guid = own.deployed("crashing", mirror())
+    for _ in range(2):
+        assert own.get(f"/content/{guid}/crash").status_code == 502
+    refused = own.get(f"/content/{guid}/told")
+    assert refused.status_code == 502
+    assert "exit code 3" in refused.json()["detail"]
+    assert eventually(lambda: own.get(f"/content/{guid}/told").status_code == 200)
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_deleted_content_is_gone_with_its_processes(rehearsed: Running) -> None:
+    guid = rehearsed.deployed("deleted", mirror())
+    (pid,) = processes(rehearsed, guid)
+    assert rehearsed.api().delete(f"/v1/content/{guid}").status_code == 204
+    assert rehearsed.get(f"/content/{guid}/told").status_code == 404
+    assert eventually(lambda: is_gone(pid))
+
+
+def test_a_deleted_draft_is_gone_with_its_process(rehearsed: Running) -> None:
+    guid = rehearsed.deployed("deleted-draft", mirror())
+    draft = rehearsed.upload(guid, mirror("two"))
+    assert rehearsed.deploy(guid, draft, activate=False)["code"] == 0
+    path = f"/content/{guid}/_bundle{draft}/told"
+    pid = told(rehearsed.get(path, "publisher"))["pid"]
+    assert rehearsed.api().delete(f"/v1/content/{guid}/bundles/{draft}").status_code == 204
+    assert rehearsed.get(path, "publisher").status_code == 404
+    assert eventually(lambda: is_gone(pid))
+    assert told(rehearsed.get(f"/content/{guid}/told"))["version"] == "one"
+
+
+def test_the_files_of_deleted_content_stay_until_its_requests_have_ended(
+    own: Running, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    guid = own.create("deleted-late")
+    variables = [{"name": "GATE", "value": str(gate)}]
+    assert own.api().patch(f"/v1/content/{guid}/environment", json=variables).status_code == 200
+    bundle_id = own.upload(guid, mirror())
+    assert own.deploy(guid, bundle_id)["code"] == 0
+    files = own.rehearsal.state.directory_of(int(bundle_id))
+    with httpx.stream("GET", f"{own.url}/content/{guid}/slow", timeout=TIMEOUT_SECONDS) as old:
+        body = old.iter_raw()
+        assert next(body) == b"begun "
+        assert own.api().delete(f"/v1/content/{guid}").status_code == 204
+        assert (files / "main.py").is_file()
+        gate.touch()
+        assert b"".join(body) == b"ended"
+    assert eventually(lambda: not files.exists())
+
+
+def test_what_is_deployed_is_there_after_a_restart(tmp_path: Path) -> None:
+    with running(tmp_path) as it:
+        guid = it.deployed("lasting", mirror("first"))
+        key = it.user("publisher").api_key
+        draft = it.upload(guid, mirror("draft"))
+    with running(tmp_path) as it:
+        assert it.user("publisher").api_key == key
+        assert told(it.get(f"/content/{guid}/told"))["version"] == "first"
+        path = f"/content/{guid}/_bundle{draft}/told"
+        assert told(it.get(path, "publisher"))["version"] == "draft"
+
+
+def test_one_rehearsal_at_a_time_has_the_state(tmp_path: Path) -> None:
+    with (
+        running(tmp_path),
+        pytest.raises(RuntimeError, match="A rehearsal runs here already"),
+        running(tmp_path),
+    ):
+        pass
+
+
+SLOW_START = MIRROR.replace(
+    b"        await receive()\n        print",
+    b"        await receive()\n"
+    b"        import asyncio\n"
+    b"        with open(os.environ['GATE'] + '.pid', 'w') as file: file.write(str(os.getpid()))\n"
+    b"        while not os.path.exists(os.environ['GATE']): await asyncio.sleep(0.01)\n"
+    b"        print",
+)
+
+
+@contextmanager
+def gating(tmp_path: Path) -> Iterator[tuple[Running, str, Path]]:
+    """Content whose version "one" was active before a restart, and the gate at which slow versions wait."""
+    gate = tmp_path / "gate"
+    with running(tmp_path / "state", resume=False) as it:
+        guid = it.create("gated")
+        variables = [{"name": "GATE", "value": str(gate)}]
+        assert it.api().patch(f"/v1/content/{guid}/environment", json=variables).status_code == 200
+        assert it.deploy(guid, it.upload(guid, mirror("one")))["code"] == 0
+    with running(tmp_path / "state", resume=False) as it:
+        yield it, guid, gate
+
+
+@pytest.fixture
+def gated(tmp_path: Path) -> Iterator[tuple[Running, str, Path]]:
+    with gating(tmp_path) as it:
+        yield it
+
+
+def starting(gate: Path) -> int:
+    """The process that waits at the gate."""
+    pid = gate.with_name("gate.pid")
+    assert eventually(lambda: pid.exists() and pid.read_text())
+    return int(pid.read_text())
+
+
+def launching(it: Running, guid: str) -> str:
+    """The task of a deployment that waits for its app to start."""
+    files = FILES | {"main.py": SLOW_START.replace(b"%s", b"two")}
+    bundle_id = it.upload(guid, bundle_of(files))
+    body = {"bundle_id": bundle_id}
+    task_id: str = answered(it.api().post(f"/v1/content/{guid}/deploy", json=body))["task_id"]
+    last = 0
+    while True:
+        task = answered(it.api().get(f"/v1/tasks/{task_id}?wait=5&first={last}"))
+        last = task["last"]
+        if any(line.startswith("Launching") for line in task["output"]):
+            return task_id
+        assert not task["finished"], task
+
+
+def test_the_old_version_is_started_for_a_request_while_the_new_one_launches(
+    gated: tuple[Running, str, Path],
+) -> None:
+    it, guid, gate = gated
+    task_id = launching(it, guid)
+    assert told(it.get(f"/content/{guid}/told"))["version"] == "one"
+    gate.touch()
+    assert it.finished(task_id)["code"] == 0
+    assert told(it.get(f"/content/{guid}/told"))["version"] == "two"
+
+
+def test_content_that_is_deleted_during_its_deployment_leaves_no_process(
+    gated: tuple[Running, str, Path],
+) -> None:
+    it, guid, gate = gated
+    task_id = launching(it, guid)
+    pid = starting(gate)
+    assert it.api().delete(f"/v1/content/{guid}").status_code == 204
+    task = it.finished(task_id)
+    assert (task["code"], "meanwhile" in task["error"]) == (1, True)
+    assert it.get(f"/content/{guid}/told").status_code == 404
+    assert eventually(lambda: is_gone(pid))
+
+
+def test_a_bundle_that_is_deleted_during_its_deployment_does_not_become_active(
+    gated: tuple[Running, str, Path],
+) -> None:
+    it, guid, gate = gated
+    task_id = launching(it, guid)
+    newest = it.api().get(f"/v1/content/{guid}/bundles").json()[0]["id"]
+    assert it.api().delete(f"/v1/content/{guid}/bundles/{newest}").status_code == 204
+    gate.touch()
+    task = it.finished(task_id)
+    assert (task["code"], "meanwhile" in task["error"]) == (1, True)
+    assert told(it.get(f"/content/{guid}/told"))["version"] == "one"
+
+
+def test_a_bundle_that_is_not_there_cannot_be_activated(rehearsed: Running) -> None:
+    guid = rehearsed.create("unactivated")
+    with pytest.raises(LookupError):
+        rehearsed.rehearsal.state.activate(guid, 999_999)
+    content = rehearsed.rehearsal.state.content(guid)
+    assert content is not None
+    assert content.bundle_id is None
+
+
+def test_stopping_does_not_wait_for_an_app_that_starts(tmp_path: Path) -> None:
+    with gating(tmp_path) as (it, guid, gate):
+        task_id = launching(it, guid)
+        pid = starting(gate)
+        assert not answered(it.api().get(f"/v1/tasks/{task_id}"))["finished"]
+        begun = time.monotonic()
+    assert time.monotonic() - begun < DEFAULT_SCHEDULE.init_timeout / 3
+    assert eventually(lambda: is_gone(pid))
+
+
+def test_requests_during_a_switch_are_all_answered(own: Running) -> None:
+    guid = own.deployed("switched", mirror("0"))
+    seen: set[str] = set()
+    failed: list[int] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=own.url, timeout=TIMEOUT_SECONDS) as client:
+            while not stop.is_set():
+                response = client.get(f"/content/{guid}/told")
+                if response.status_code == 200:
+                    seen.add(response.json()["version"])
+                else:
+                    failed.append(response.status_code)
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    try:
+        assert eventually(lambda: "0" in seen)
+        for version in ("1", "2", "3"):
+            assert own.deploy(guid, own.upload(guid, mirror(version)))["code"] == 0
+        assert eventually(lambda: "3" in seen)
+    finally:
+        stop.set()
+        for asker in askers:
+            asker.join()
+    assert failed == []
+    assert {"0", "3"} <= seen

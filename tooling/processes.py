@@ -1,0 +1,198 @@
+"""Starts one app process on a free loopback port, waits until it answers, and stops it."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+from tooling.frameworks import ROOT
+
+ServerKind = Literal["uvicorn", "hypercorn"]
+
+_PARENT_DEATH = Path(__file__).with_name("parent_death.py")
+_POLL_SECONDS = 0.02
+
+
+class AppDidNotStartError(RuntimeError):
+    """The process ended, or did not answer in time; the message ends with the last lines of its log."""
+
+    def __init__(self, sentence: str, lines: Sequence[str] = (), log: Path | None = None) -> None:
+        shown = "".join(f"\n  | {line}" for line in lines)
+        super().__init__(f"{sentence} Its log is {log}:{shown}" if lines else sentence)
+        self.sentence = sentence
+        self.lines = list(lines)
+
+
+def tied(*command: str) -> list[str]:
+    """The same command, as a process that does not outlive this one, where the system can do that.
+
+    "This one" is the thread that starts it: prctl(2), PR_SET_PDEATHSIG.
+    """
+    return [sys.executable, "-I", str(_PARENT_DEATH), str(os.getpid()), *command]
+
+
+def connect_environment(
+    server_url: str, guid: str, extra: Mapping[str, str] = {}
+) -> dict[str, str]:
+    """What a content process on Connect finds in its environment, and nothing of ours but `PATH`.
+
+    The names are documented or read in Posit's own clients; `CONNECT_API_KEY` and session tokens are
+    left out, because an app should learn here that it has none. `extra` is what the publisher set, and wins.
+    """
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "POSIT_PRODUCT": "CONNECT",
+        "RSTUDIO_PRODUCT": "CONNECT",
+        "CONNECT_SERVER": server_url.rstrip("/") + "/",
+        "CONNECT_CONTENT_GUID": guid,
+        **extra,
+    }
+
+
+def _server_arguments(server: ServerKind, root_path: str) -> list[str]:
+    match server:
+        case "uvicorn":
+            return ["--fd", "{fd}", "--root-path", root_path, "--no-access-log"]
+        case "hypercorn":
+            # 0 workers: serve in this process, instead of in a child that nobody would end with it.
+            return ["--bind", "fd://{fd}", "--root-path", root_path, "--workers", "0"]
+
+
+class AppProcess:
+    """One process serving `application` (`module:attribute`) on `port` of 127.0.0.1.
+
+    - `server`, `root_path`: the server and its `--root-path`.
+    - `environment`: all that the process finds in its environment; nothing is inherited.
+    - `directory`: the working directory, from which `application` is imported.
+    - `log`: the file that takes its output; made anew, or continued where `append` is true.
+    - `command`: what stands before the server's own arguments, by default `python -m <server>`.
+    - `arguments`: what stands in the place of the server's own, with the listening socket as `{fd}`.
+
+    The socket is bound here and handed over, so no other process can take the port in between. The
+    process leads its own group, which `stop` ends as a whole; where the starting *thread* ends or its
+    process is killed, Linux kills the leader too (prctl(2), PR_SET_PDEATHSIG).
+    """
+
+    def __init__(
+        self,
+        application: str,
+        *,
+        log: Path,
+        server: ServerKind = "uvicorn",
+        root_path: str = "",
+        environment: Mapping[str, str],
+        directory: Path = ROOT,
+        command: Sequence[str] | None = None,
+        arguments: Sequence[str] | None = None,
+        append: bool = False,
+    ) -> None:
+        self.application = application
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener,
+            log.open("ab" if append else "wb") as output,
+        ):
+            # Bound but not listening: until the server listens, connections are refused.
+            listener.bind(("127.0.0.1", 0))
+            # Accepted connections inherit it. uvicorn takes a passed socket for a Unix one, and so never
+            # asks for it: every answer in two parts would wait 40 ms for the client's acknowledgement.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.port: int = listener.getsockname()[1]
+            fd = listener.fileno()
+            if arguments is None:
+                arguments = _server_arguments(server, root_path)
+            self._process = subprocess.Popen(
+                [
+                    *tied(*(command or (sys.executable, "-m", server))),
+                    *(argument.replace("{fd}", str(fd)) for argument in arguments),
+                    application,
+                ],
+                cwd=directory,
+                env=dict(environment),
+                pass_fds=[fd],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:<port>`, without a final slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """`None` while it runs; negative: the signal that ended it."""
+        if self._process.returncode is None and self._process.poll() is not None:
+            # What it started ends with it; later its group's number may belong to somebody else.
+            self._signal(signal.SIGKILL)
+        return self._process.returncode
+
+    def is_listening(self) -> bool:
+        """Whether the server takes connections; uvicorn and hypercorn do so when start-up is complete."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def wait_until_ready(self, seconds: float = 30.0) -> Self:
+        """Raises `AppDidNotStartError`, after having stopped it."""
+        deadline = time.monotonic() + seconds
+        while not self.is_listening():
+            if (code := self.exit_code()) is not None:
+                raise self.failure(f"ended with exit code {code}")
+            if time.monotonic() > deadline:
+                self.stop()
+                raise self.failure(f"did not answer within {seconds:g} s")
+            time.sleep(_POLL_SECONDS)
+        return self
+
+    def failure(self, what: str) -> AppDidNotStartError:
+        """An error that says what became of it, and how its log ends."""
+        return AppDidNotStartError(f"{self.application} {what}.", self.last_lines(8), self.log)
+
+    def last_lines(self, count: int) -> list[str]:
+        """The end of its log; of a long log, only lines in the last 64 KiB."""
+        with self.log.open("rb") as file:
+            file.seek(max(self.log.stat().st_size - 64 * 1024, 0))
+            return file.read().decode("utf-8", "replace").splitlines()[-count:]
+
+    def terminate(self) -> None:
+        """Ask it to end: SIGTERM to the whole group. Servers finish the requests that they have."""
+        if self.exit_code() is None:
+            self._signal(signal.SIGTERM)
+
+    def stop(self, seconds: float = 1.5) -> int:
+        """End it and everything that it started, at the latest after `seconds`; gives the exit code."""
+        if (code := self.exit_code()) is not None:
+            return code
+        self.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        self._signal(signal.SIGKILL)
+        return self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        # PermissionError is how macOS says that only zombies are left of the group.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
