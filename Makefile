@@ -116,10 +116,10 @@ test-rehearsal: setup ## deploy all with rsconnect, the whole contract through t
 	@$(BIN)/python -m tests.rehearsal.through_proxy $(call given,PROFILE)
 
 bundle-%: %_app/app.py setup ## stage build/bundles/<name>/, ready for rsconnect, and try it (STORE=postgres)
-	@$(BIN)/python -m deploy.staging $* $(call option,STORE,--store)
+	@$(BIN)/python -m deploy bundle $* $(call option,STORE,--store)
 
 deploy-%: %_app/app.py setup ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY (STORE=postgres)
-	@$(BIN)/python -m deploy.rsconnect $* $(call option,SERVER,--server) $(call option,STORE,--store)
+	@$(BIN)/python -m deploy deploy $* $(call option,SERVER,--server) $(call option,STORE,--store)
 
 .PHONY: lock
 lock: setup ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)

@@ -13,6 +13,8 @@ import asyncpg
 
 from shared.greetings import FILE, LANGUAGE_TAG, GreetingsError, read_greetings
 from shared.postgresql import Settings, place, reason
+from tooling.commands import exit_code
+from tooling.errors import UsageError
 
 TABLE = f"""
 CREATE TABLE IF NOT EXISTS greetings (
@@ -72,18 +74,18 @@ async def _make(connection: Any, greetings: Mapping[str, str]) -> dict[str, str]
     return before
 
 
-def main() -> None:
+def _prepare() -> None:
     url = os.environ.get("GREETINGS_URL")
     if not url:
-        sys.exit(
-            "db: which database? export GREETINGS_URL=postgresql://user:password@host:5432/database"
+        raise UsageError(
+            "which database? export GREETINGS_URL=postgresql://user:password@host:5432/database"
         )
     try:
         settings = Settings.from_environment()
         print(asyncio.run(prepare(url, read_greetings(FILE), settings)))
     except GreetingsError as error:
-        sys.exit(f"db: {error}")
+        raise UsageError(str(error)) from None
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code("db", _prepare))

@@ -1,13 +1,9 @@
-"""`python -m deploy.rsconnect NAME`: bundle one framework's app, deploy it with rsconnect, check it there.
+"""Deploys a bundle to a Connect server with the real rsconnect.
 
-`make deploy-<name>` calls it. Everything that goes over the wire to deploy is rsconnect's own doing; what
-rsconnect's check lets through (it takes a 404 for an answer) the contract finds at the deployed address.
-The server is a saved one (`--server`), or what `CONNECT_SERVER` and `CONNECT_API_KEY` name; `RSCONNECT_FLAGS`
-are further flags for rsconnect.
+rsconnect makes every request of a deployment. The server is a saved one (`--server`), or what `CONNECT_SERVER`
+and `CONNECT_API_KEY` name; `RSCONNECT_FLAGS` are further flags for rsconnect.
 """
 
-import argparse
-import os
 import re
 import shlex
 import subprocess
@@ -19,15 +15,11 @@ from pathlib import Path
 from rsconnect.environment import fake_module_file_from_directory
 from rsconnect.metadata import AppStore, ServerStore, config_dirname
 
-from deploy.contents import BundleError
-from deploy.environment import locked
-from deploy.staging import bundle_folder, bundle_lock, explain, make
-from tooling.frameworks import Framework, UnknownFrameworkError, find_framework
-
-
-class DeployError(Exception):
-    """Why there was no deployment, or why the deployed app does not do."""
-
+from deploy.staging import bundle_folder, bundle_lock
+from deploy.trial import stage_and_verify
+from tooling.errors import UsageError
+from tooling.files import locked
+from tooling.frameworks import Framework
 
 # --- Where to
 
@@ -43,17 +35,17 @@ class Target:
     saved_as: str | None
     """Its name in rsconnect's store; None where the environment names the server."""
 
-    def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """What rsconnect finds in its environment: the only way that a key from there reaches it."""
+    def variables(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """The variables for rsconnect. A key of the environment reaches it in this way only."""
         # A key from the environment must not go to a server that was saved under a name.
-        kept = {key: value for key, value in environ.items() if key not in _CONNECTION}
+        kept = {key: value for key, value in environ.items() if key not in CONNECTION}
         if self.saved_as is None and self.api_key is not None:
             kept |= {"CONNECT_SERVER": self.url, "CONNECT_API_KEY": self.api_key}
         # Its output is passed on as it comes; and it would ask PyPI about itself, and wait for the answer.
         return {"RSCONNECT_DISABLE_VERSION_CHECK": "1", **kept, "PYTHONUNBUFFERED": "1"}
 
 
-_CONNECTION = ("CONNECT_SERVER", "CONNECT_API_KEY")
+CONNECTION = ("CONNECT_SERVER", "CONNECT_API_KEY")
 
 
 def without_credentials(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -90,19 +82,19 @@ A publisher makes keys on the server itself: https://docs.posit.co/connect/user/
 def find_target(environ: Mapping[str, str], name: str, saved_as: str | None = None) -> Target:
     """The saved server of that name, else the one that `CONNECT_SERVER` and `CONNECT_API_KEY` name.
 
-    Raises `DeployError` saying what is missing and how to get it.
+    Raises `UsageError` saying what is missing and how to get it.
     """
     if saved_as:
         return _saved_target(saved_as)
-    url, api_key = (environ.get(key, "").strip() for key in _CONNECTION)
+    url, api_key = (environ.get(key, "").strip() for key in CONNECTION)
     if not url or not api_key:
         missing = " and ".join(
-            key for key, value in zip(_CONNECTION, (url, api_key), strict=True) if not value
+            key for key, value in zip(CONNECTION, (url, api_key), strict=True) if not value
         )
         how_to = _HOW_TO.format(name=name)
-        raise DeployError(f"No server to deploy to: SERVER is not set, nor {missing}.\n{how_to}")
+        raise UsageError(f"No server to deploy to: SERVER is not set, nor {missing}.\n{how_to}")
     if not re.match(r"https?://[^/]", url):
-        raise DeployError(f"CONNECT_SERVER must be an http(s) address, not {url!r}.")
+        raise UsageError(f"CONNECT_SERVER must be an http(s) address, not {url!r}.")
     # rsconnect files its record under the address as it is written, so that a slash more would be another
     # server, and the next deployment another content.
     return Target(url.rstrip("/"), api_key, None)
@@ -112,35 +104,35 @@ def _saved_target(saved_as: str) -> Target:
     try:
         store = ServerStore(config_dirname())
     except ValueError:
-        raise DeployError(
+        raise UsageError(
             f"rsconnect's list of servers, in {config_dirname()}, is not readable."
         ) from None
     entry = store.get_by_name(saved_as)
     if entry is None:
         servers = store.get_all_servers()  # type: ignore[no-untyped-call]
         names = ", ".join(server["name"] for server in servers) or "none"
-        raise DeployError(
+        raise UsageError(
             f"rsconnect has no server saved as {saved_as}; there are: {names}. Save it with:"
             f" .venv/bin/rsconnect add --name {shlex.quote(saved_as)} --server <address>"
         )
     if not entry.get("api_key") and not entry.get("oauth_client_id"):
-        raise DeployError(f"What rsconnect has saved as {saved_as} is not a Connect server.")
+        raise UsageError(f"What rsconnect has saved as {saved_as} is not a Connect server.")
     return Target(entry["url"], entry.get("api_key"), saved_as)
 
 
 def find_flags(environ: Mapping[str, str]) -> list[str]:
-    """`RSCONNECT_FLAGS`, split as a shell would; raises `DeployError` for flags that have no place there."""
+    """`RSCONNECT_FLAGS`, split as a shell would; raises `UsageError` for flags that have no place there."""
     try:
         flags = shlex.split(environ.get("RSCONNECT_FLAGS", ""))
     except ValueError as error:
-        raise DeployError(f"RSCONNECT_FLAGS cannot be split into flags: {error}.") from None
+        raise UsageError(f"RSCONNECT_FLAGS cannot be split into flags: {error}.") from None
     if _has(flags, "api-key", "k"):
-        raise DeployError(
+        raise UsageError(
             "RSCONNECT_FLAGS must not hold an API key: everybody on this machine can list the command lines"
             " of others; use CONNECT_API_KEY."
         )
     if _has(flags, "name", "n") or _has(flags, "server", "s"):
-        raise DeployError("RSCONNECT_FLAGS must not name a server: use SERVER, or CONNECT_SERVER.")
+        raise UsageError("RSCONNECT_FLAGS must not name a server: use SERVER, or CONNECT_SERVER.")
     return flags
 
 
@@ -240,7 +232,7 @@ def deployed_url(bundle: Path, target: Target, output: str) -> str:
     """
     record = AppStore(fake_module_file_from_directory(str(bundle))).get(target.url)
     if record is None or not record["app_guid"]:
-        raise DeployError("rsconnect wrote no record of what it deployed.")
+        raise UsageError("rsconnect wrote no record of what it deployed.")
     url = f"{target.url.rstrip('/')}/content/{record['app_guid']}/"
     draft = draft_bundle(output)
     return f"{url}_bundle{draft}/" if draft else url
@@ -255,13 +247,13 @@ def deploy(
 ) -> str:
     """Bundles, verifies and deploys; gives the address of the deployed app.
 
-    Raises `BundleError` before anything is sent, and `DeployError`.
+    Raises `UsageError` before anything is sent, and `UsageError`.
     """
     # Until the upload is over, nobody stages another bundle in its place.
     with locked(bundle_lock(framework)):
         if store and makes_new_content(bundle_folder(framework), target, flags):
             _check_variable(store, flags)
-        bundle = make(framework, store)
+        bundle = stage_and_verify(framework, store)
         print(f"Deploying to {target.url} ...", flush=True)
         if makes_new_content(bundle, target, flags) and not _has(flags, "new", "N"):
             print(
@@ -270,17 +262,17 @@ def deploy(
                 flush=True,
             )
         command = rsconnect_command(framework, bundle, target, flags)
-        settings = target.environment(environ) | without_credentials(bundle, environ)
+        settings = target.variables(environ) | without_credentials(bundle, environ)
         code, output = run(command, settings, target.api_key)
         if code:
-            raise DeployError(_failure(framework, code, output))
+            raise UsageError(_failure(framework, code, output))
         return deployed_url(bundle, target, output)
 
 
 def _check_variable(store: str, flags: Sequence[str]) -> None:
-    """New content has no variables yet. Raises `DeployError` where the app would not find its database."""
+    """New content has no variables yet. Raises `UsageError` where the app would not find its database."""
     if not any("GREETINGS_URL" in flag for flag in flags):
-        raise DeployError(
+        raise UsageError(
             f"STORE={store} brings the driver, but the app also needs the address of the database:"
             ' export GREETINGS_URL=postgresql://..., and add RSCONNECT_FLAGS="-E GREETINGS_URL".'
         )
@@ -293,87 +285,3 @@ def _failure(framework: Framework, code: int, output: str) -> str:
             f" make deploy-{framework.name} RSCONNECT_FLAGS=--new"
         )
     return f"rsconnect did not deploy it (exit code {code}); why, it says above."
-
-
-# --- The check that rsconnect lacks
-
-_STORES = {"postgres": "postgresql"}
-"""What `GET /health` calls the store for which `STORE` brings the driver."""
-
-
-def check_contract(
-    framework: Framework,
-    url: str,
-    target: Target,
-    environ: Mapping[str, str],
-    store: str | None = None,
-) -> None:
-    """Runs the contract against a deployed app; raises `DeployError` where it is not kept."""
-    dropped = (*_CONNECTION, "API_KEY")
-    environment = {key: value for key, value in environ.items() if key not in dropped}
-    if certificates := environ.get("CONNECT_CA_CERTIFICATE"):
-        # By this name the ssl module, and with it every HTTP client, knows what rsconnect trusts.
-        environment.setdefault("SSL_CERT_FILE", certificates)
-    if target.api_key is not None:
-        environment["API_KEY"] = target.api_key
-    else:
-        print("Without an API key, as an anonymous visitor.", flush=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-rs", "tests/contract/test_contract.py"]
-    code, output = run(
-        [
-            *command,
-            *("--url", url, "--app", framework.name),
-            *(("--store", _STORES.get(store, store)) if store else ()),
-        ],
-        {**environment, "PYTHONUNBUFFERED": "1"},
-        target.api_key,
-        framework.folder.parent,
-    )
-    if store and "HEALTH-1 fails" in output:
-        raise DeployError(
-            f"The app at {url} does not answer from its database: GET /health says why. It takes the address"
-            ' from the content\'s variable GREETINGS_URL: RSCONNECT_FLAGS="-E GREETINGS_URL" sets it.'
-        )
-    if code == 1:
-        hint = " (With RSCONNECT_FLAGS=--draft the check comes before anybody sees it.)"
-        raise DeployError(
-            f"What is deployed at {url} does not keep the contract: the failed cases are named above."
-            + ("" if "/_bundle" in url else hint)
-        )
-    if code:
-        raise DeployError(
-            f"The contract could not be checked at {url} (pytest's exit code {code})."
-        )
-
-
-# --- The command
-
-
-def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Gives the exit code: 0, or 1 after having said what is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.rsconnect", description=__doc__)
-    parser.add_argument("name", help="of the framework")
-    parser.add_argument("--server", help="a server that `rsconnect add` saved under this name")
-    parser.add_argument("--store", help="the database whose driver the bundle brings: postgres")
-    options = parser.parse_args(arguments)
-    try:
-        framework = find_framework(options.name)
-        target = find_target(environ, framework.name, options.server)
-        flags = find_flags(environ)
-        url = deploy(framework, target, flags, environ, options.store)
-        print(f"Checking the contract at {url} ...", flush=True)
-        check_contract(framework, url, target, environ, options.store)
-        print(f"{framework.title} is deployed and keeps the contract: {url}", flush=True)
-    except (BundleError, DeployError, UnknownFrameworkError) as error:
-        print(f"deploy: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"deploy: {explain(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

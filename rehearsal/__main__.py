@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rehearsal.progress import Progress
+from tooling.commands import port_of
 from tooling.frameworks import ROOT, Framework, find_frameworks
-from tooling.options import port_of
 
 if TYPE_CHECKING:
     from rehearsal.server import Rehearsal

@@ -13,9 +13,9 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.supervisors import ChangeReload
 
-from tooling.frameworks import ROOT, Framework, UnknownFrameworkError, find_framework
-from tooling.options import port, port_of
-from tooling.serving import AddressInUseError, free_port_after, listen
+from tooling.commands import exit_code, port, port_of
+from tooling.frameworks import ROOT, Framework, find_framework
+from tooling.serving import listen
 
 
 def logging_config() -> dict[str, Any]:
@@ -26,8 +26,8 @@ def logging_config() -> dict[str, Any]:
 
 
 def serve(framework: Framework, port: int) -> None:
-    """Until SIGINT or SIGTERM. Raises `AddressInUseError`, `OSError`."""
-    with listen("127.0.0.1", port) as sock:
+    """Serves until SIGINT or SIGTERM. Raises `UsageError` where the port is in use."""
+    with listen("127.0.0.1", port, f"run-{framework.name}") as sock:
         config = uvicorn.Config(
             framework.entrypoint,
             reload=True,
@@ -46,27 +46,12 @@ def serve(framework: Framework, port: int) -> None:
 
 
 def main() -> int:
-    """Gives the exit code: 0, or 1 after having said what is wrong."""
+    """Returns the exit code: 0, or 1 after an error that was printed as one line."""
     parser = argparse.ArgumentParser(prog="python -m tooling.development", description=__doc__)
     parser.add_argument("name")
     parser.add_argument("--port", type=port, default=port_of(os.environ, 8000))
     options = parser.parse_args()
-    try:
-        serve(find_framework(options.name), options.port)
-    except AddressInUseError:
-        print(
-            f"make: port {options.port} is in use: stop what listens there, or choose another one"
-            f" (make run-{options.name} PORT={free_port_after(options.port)}).",
-            file=sys.stderr,
-        )
-        return 1
-    except UnknownFrameworkError as error:
-        print(f"make: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"make: cannot listen on port {options.port}: {error.strerror}.", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code("make", lambda: serve(find_framework(options.name), options.port))
 
 
 if __name__ == "__main__":

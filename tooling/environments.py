@@ -1,7 +1,7 @@
-"""Python environments for content, made by uv and kept.
+"""Python environments for apps, made by uv and kept.
 
-There is one for each set of requirements that an index alone can fulfil; where a bundle brings something to
-install itself, the environment is that bundle's own.
+Bundles share an environment where an index alone can fulfil their requirements. Where a requirement is a file
+of the bundle, the environment is that bundle's own.
 """
 
 import asyncio
@@ -10,8 +10,6 @@ import hashlib
 import os
 import platform
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,40 +19,39 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from tooling.errors import check_full_disk
 from tooling.frameworks import ROOT
-from tooling.processes import ServerKind, tied
-from tooling.uv import check_disk, uv_command, uv_environment
+from tooling.processes import ServerKind, run_lines
+from tooling.uv import uv_command, uv_environment
 
 Log = Callable[[str], None]
+_UNUSED_SECONDS = 14 * 24 * 3600.0
 
 
 class EnvironmentFailedError(RuntimeError):
-    """One sentence that says why there is no environment for this content."""
+    """One sentence that says why there is no environment for an app."""
 
 
 def check_python(requires: str | None) -> None:
-    """Raises `EnvironmentFailedError` where our Python, the only one here, is not what content asks for."""
+    """Raises `EnvironmentFailedError` where the content does not accept this Python, the only one here."""
     ours = platform.python_version()
     try:
-        accepted = requires is None or ours in SpecifierSet(requires)
+        if requires is None or ours in SpecifierSet(requires):
+            return
     except InvalidSpecifier:
         raise EnvironmentFailedError(
             f"The bundle asks for Python {requires!r}, which is no version specifier."
         ) from None
-    if not accepted:
-        raise EnvironmentFailedError(
-            f"Cannot find compatible environment: the bundle asks for Python {requires},"
-            f" and the rehearsal has {ours} (make PYTHON=... chooses another)."
-        )
-
-
-_UNUSED_SECONDS = 14 * 24 * 3600.0
+    raise EnvironmentFailedError(
+        f"Cannot find compatible environment: the bundle asks for Python {requires},"
+        f" and the rehearsal has {ours} (make PYTHON=... chooses another)."
+    )
 
 
 class Environments:
-    """Environments under `directory`. One that is there is complete: it is moved there when it is.
+    """Environments under `directory`. Each one is made elsewhere and moved there when it is complete.
 
-    Several rehearsals may share the directory. What none has asked for in two weeks is removed at a start.
+    Several processes may share the directory. An environment that none asked for in two weeks is removed.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -65,18 +62,24 @@ class Environments:
             if not _is_running(int(unfinished.name.partition(".")[0])):
                 shutil.rmtree(unfinished, ignore_errors=True)
         for environment in directory.iterdir():
-            # Another rehearsal may be faster.
+            # Another process may be faster.
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - environment.stat().st_mtime > _UNUSED_SECONDS:
                     # Renamed first: one that is half removed must not be taken for complete.
                     shutil.rmtree(environment.rename(f"{environment}.old"), ignore_errors=True)
 
-    async def provide(self, bundle: Path, requirements: str, server: ServerKind, log: Log) -> Path:
-        """The interpreter of an environment with these requirements and this server; `log` gets uv's words.
+    async def provide(
+        self, bundle: Path, requirements: str, server: ServerKind | None, log: Log
+    ) -> Path:
+        """The interpreter of an environment with these requirements; `log` is called with uv's output.
+
+        - `requirements`: the file's path in the bundle.
+        - `server`: is added where the requirements do not list it. With `None` nothing is added, and a
+          requirement of a requirement that the file does not list is an error.
 
         Raises `EnvironmentFailedError`, `OSError` (a full disk).
         """
-        key = self._key(bundle, requirements, server)
+        key = _key(bundle, requirements, server)
         async with self._making.setdefault(key, asyncio.Lock()):
             environment = self._directory / key
             if environment.exists():
@@ -86,16 +89,13 @@ class Environments:
                 await self._make(environment, bundle, requirements, server, log)
         return environment / "bin" / "python"
 
-    def _key(self, bundle: Path, requirements: str, server: ServerKind) -> str:
-        content = (bundle / requirements).read_bytes()
-        ours = f"{sys.implementation.cache_tag} {sys.base_prefix} {server}"
-        lines = content.decode(errors="replace").splitlines()
-        shared = all(map(_is_from_index, lines))
-        own = b"" if shared else _identity(bundle)
-        return hashlib.sha256(b"\0".join((content, ours.encode(), own))).hexdigest()[:16]
-
     async def _make(
-        self, environment: Path, bundle: Path, requirements: str, server: ServerKind, log: Log
+        self,
+        environment: Path,
+        bundle: Path,
+        requirements: str,
+        server: ServerKind | None,
+        log: Log,
     ) -> None:
         log("Making an environment for these requirements.")
         partial = Path(
@@ -103,30 +103,54 @@ class Environments:
         )
         made, home = partial / "environment", partial / "home"
         home.mkdir()
-        python = made / "bin" / "python"
+        python = str(made / "bin" / "python")
+        variables = uv_environment(home, ROOT / "build" / "uv-cache")
 
         async def uv(*arguments: str | Path) -> None:
-            await _uv(log, bundle, home, *arguments)
+            output: list[str] = []
+
+            def keep(line: str) -> None:
+                output.append(line)
+                log(line)
+
+            if await run_lines(uv_command(*arguments), variables, bundle, keep):
+                check_full_disk("\n".join(output))
+                raise EnvironmentFailedError(
+                    "The requirements could not be installed: see the log above."
+                )
 
         try:
             await uv("venv", "--relocatable", "--python", sys.executable, made)
-            await uv("pip", "install", "--python", python, "-r", requirements)
+            install = ("pip", "install", "--python", python)
+            await uv(*install, *(() if server else ("--no-deps",)), "-r", requirements)
+            if server is None:
+                await uv("pip", "check", "--python", python)
             # Isolated: a folder of that name in the bundle is not the server.
-            if await _run(_unheard, bundle, home, str(python), "-I", "-c", f"import {server}"):
+            elif await run_lines(
+                (python, "-I", "-c", f"import {server}"), variables, bundle, lambda line: None
+            ):
                 # "In addition to the specified dependencies, Posit Connect also installs packages
                 # that it uses to deploy": admin guide, section Python, package management.
                 log(f"Adding {server}, which the requirements do not list.")
-                await uv("pip", "install", "--python", python, server)
-            _put(made, environment)
+                await uv(*install, server)
+            _move(made, environment)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _put(made: Path, environment: Path) -> None:
+def _key(bundle: Path, requirements: str, server: ServerKind | None) -> str:
+    content = (bundle / requirements).read_bytes()
+    ours = f"{sys.implementation.cache_tag} {sys.base_prefix} {server}"
+    shared = all(map(_is_from_index, content.decode(errors="replace").splitlines()))
+    own = b"" if shared else _identity(bundle)
+    return hashlib.sha256(b"\0".join((content, ours.encode(), own))).hexdigest()[:16]
+
+
+def _move(made: Path, environment: Path) -> None:
     try:
         made.rename(environment)
     except OSError:
-        if not environment.is_dir():  # Another rehearsal was faster.
+        if not environment.is_dir():  # Another process was faster.
             raise
 
 
@@ -156,48 +180,6 @@ def _is_from_index(line: str) -> bool:
 
 
 def _identity(bundle: Path) -> bytes:
-    """What differs between bundles: the place, and the manifest with the checksum of every file."""
+    """What differs between bundles: the path, and the manifest with the checksum of every file."""
     manifest = bundle / "manifest.json"
     return os.fsencode(bundle) + (manifest.read_bytes() if manifest.is_file() else b"")
-
-
-def _unheard(line: str) -> None:
-    """What a failed import says is of no use to the publisher."""
-
-
-async def _uv(log: Log, directory: Path, home: Path, *arguments: str | Path) -> None:
-    said: list[str] = []
-
-    def keep(line: str) -> None:
-        said.append(line)
-        log(line)
-
-    if await _run(keep, directory, home, *uv_command(*arguments)) != 0:
-        check_disk("\n".join(said))
-        raise EnvironmentFailedError("The requirements could not be installed: see the log above.")
-
-
-async def _run(log: Log, directory: Path, home: Path, *command: str) -> int:
-    """Run to the end; each line of output goes to `log` as it comes. Gives the exit code."""
-    process = await asyncio.create_subprocess_exec(
-        *tied(*command),
-        cwd=directory,
-        env=uv_environment(home, ROOT / "build" / "uv-cache"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        limit=1024 * 1024,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    try:
-        async for line in process.stdout:
-            log(line.decode(errors="replace").rstrip())
-        return await process.wait()
-    except BaseException:
-        if process.returncode is None:
-            # With all that it started. PermissionError is how macOS says that only zombies are left.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-        raise

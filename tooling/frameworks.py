@@ -7,11 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tooling.errors import UsageError
+
 ROOT = Path(__file__).resolve().parent.parent
-
-
-class UnknownFrameworkError(LookupError):
-    """There is no folder for that name; the message lists those that there are."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,9 @@ def find_frameworks() -> list[Framework]:
 def find_framework(name: str) -> Framework:
     """The framework of that name.
 
-    Raises `UnknownFrameworkError` where there is no such folder.
+    Raises `UsageError`, which lists the frameworks, where there is no such folder.
     """
     frameworks = {framework.name: framework for framework in find_frameworks()}
     if name not in frameworks:
-        raise UnknownFrameworkError(
-            f"There is no {name}_app/ here; there are: {', '.join(frameworks)}."
-        )
+        raise UsageError(f"There is no {name}_app/ here; there are: {', '.join(frameworks)}.")
     return frameworks[name]

@@ -1,5 +1,6 @@
-"""Starts one app process on a free loopback port, waits until it answers, and stops it."""
+"""Child processes that do not outlive this one: an app on a free loopback port, or a command run to its end."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -7,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -29,11 +30,8 @@ class AppDidNotStartError(RuntimeError):
         self.lines = list(lines)
 
 
-def tied(*command: str) -> list[str]:
-    """The same command, as a process that does not outlive this one, where the system can do that.
-
-    "This one" is the thread that starts it: prctl(2), PR_SET_PDEATHSIG.
-    """
+def killed_with_parent(*command: str) -> list[str]:
+    """The same command, killed by Linux when the thread that starts it ends: prctl(2), PR_SET_PDEATHSIG."""
     return [sys.executable, "-I", str(_PARENT_DEATH), str(os.getpid()), *command]
 
 
@@ -55,6 +53,43 @@ def connect_environment(
         "CONNECT_CONTENT_GUID": guid,
         **extra,
     }
+
+
+async def run_lines(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    directory: Path,
+    log: Callable[[str], None],
+) -> int:
+    """Runs a command to its end and calls `log` with each line of its output; gives the exit code.
+
+    When cancelled it kills the command with everything that it started.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *killed_with_parent(*command),
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        limit=1024 * 1024,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        async for line in process.stdout:
+            log(line.decode(errors="replace").rstrip())
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            _signal_group(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    # macOS raises PermissionError where only zombies are left of the group.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
 
 
 def _server_arguments(server: ServerKind, root_path: str) -> list[str]:
@@ -112,7 +147,7 @@ class AppProcess:
                 arguments = _server_arguments(server, root_path)
             self._process = subprocess.Popen(
                 [
-                    *tied(*(command or (sys.executable, "-m", server))),
+                    *killed_with_parent(*(command or (sys.executable, "-m", server))),
                     *(argument.replace("{fd}", str(fd)) for argument in arguments),
                     application,
                 ],
@@ -187,9 +222,7 @@ class AppProcess:
         return self._process.wait()
 
     def _signal(self, number: signal.Signals) -> None:
-        # PermissionError is how macOS says that only zombies are left of the group.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+        _signal_group(self._process.pid, number)
 
     def __enter__(self) -> Self:
         return self

@@ -1,19 +1,15 @@
-"""Runs an ASGI application on a socket of this process: in the foreground, or in a thread for a test."""
+"""A listening socket, and a uvicorn server that serves an ASGI application on it in this process."""
 
-import asyncio
 import contextlib
 import errno
 import logging
 import socket
-import threading
 from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
 
-
-class AddressInUseError(OSError):
-    """Something else listens at that address."""
+from tooling.errors import UsageError
 
 
 class Server(uvicorn.Server):
@@ -46,21 +42,33 @@ class Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Gives up what is still open after a second: as asked for, so nothing to log tracebacks about."""
+        """Closes what is still open after a second, and logs no traceback of it."""
         logger = logging.getLogger("uvicorn.error")
-        logger.addFilter(_nothing)
+        level = logger.level
+        logger.setLevel(logging.CRITICAL + 1)
         try:
             await super().shutdown(sockets)
         finally:
-            logger.removeFilter(_nothing)
+            logger.setLevel(level)
 
 
-def _nothing(_: logging.LogRecord) -> bool:
-    return False
+def listen(host: str, port: int, command: str = "run") -> socket.socket:
+    """A socket bound to that address; port 0 is any free one.
+
+    Raises `UsageError`, which for a port in use names a free one for `make <command>`.
+    """
+    try:
+        return _bind(host, port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise UsageError(f"Cannot listen on {host}: {error.strerror}; set HOST.") from None
+        raise UsageError(
+            f"Port {port} on {host} is in use: stop what listens there, or choose another one"
+            f" (make {command} PORT={_free_port_after(port, host)})."
+        ) from None
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to that address; port 0 is any free one. Raises `AddressInUseError`, `OSError`."""
+def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named: asyncio sets TCP_NODELAY only on sockets that say TCP, and without that
     # every answer in two parts waits 40 ms for the client's acknowledgement.
@@ -70,47 +78,16 @@ def listen(host: str, port: int) -> socket.socket:
         sock.bind((host, port))
         # Linux lets two sockets with SO_REUSEADDR bind one port as long as neither listens.
         sock.listen(1024)
-    except OSError as error:
+    except OSError:
         sock.close()
-        if error.errno == errno.EADDRINUSE:
-            raise AddressInUseError(*error.args) from error
         raise
     return sock
 
 
-def free_port_after(taken: int, host: str = "127.0.0.1") -> int:
+def _free_port_after(taken: int, host: str) -> int:
     """The next port after `taken` that is free now, else 0, which stands for any."""
     for port in range(taken + 1, min(taken + 100, 65536)):
         with contextlib.suppress(OSError):
-            listen(host, port).close()
+            _bind(host, port).close()
             return port
     return 0
-
-
-@contextlib.contextmanager
-def serving(app: ASGIApp, sock: socket.socket | None = None) -> Iterator[str]:
-    """Serve `app` on a free loopback port, or on a socket that listens, in a thread, while the context lasts.
-
-    Gives `http://127.0.0.1:<port>`, without a final slash.
-    """
-    sock = sock or listen("127.0.0.1", 0)
-    server = Server(app)
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            asyncio.run(server.serve(sockets=[sock]))
-        except BaseException as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        # The socket listens already: what comes before the server is up waits in its backlog.
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        sock.close()
-        if failure:
-            raise failure[0]

@@ -7,13 +7,11 @@ says by its exit code whether there is nothing to do.
 import argparse
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import platform
 import queue
-import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tooling.bytecode import remove_cut_files
+from tooling.errors import UsageError, check_full_disk, is_full_disk
+from tooling.files import locked
 from tooling.package_index import index_variables, pip_variables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,11 +30,6 @@ BUILD = ROOT / "build"
 _SILENCE_SECONDS = 2.0
 # What a run with everything installed writes: logs, a database, bundles.
 _NEEDED_BYTES = 20_000_000
-_NO_SPACE = re.compile(r"No space left|Disk quota exceeded|os error (?:28|122)\b")
-
-
-class SetupError(Exception):
-    """One line that says why there is no environment, and what to do."""
 
 
 def locks() -> list[Path]:
@@ -97,7 +92,7 @@ def unusable(venv: Path, recorded: Mapping[str, str]) -> str | None:
 
 
 def set_up(venv: Path) -> None:
-    """Raises `SetupError`, `OSError`, `ValueError` (a configuration of uv or pip that is not readable)."""
+    """Raises `UsageError`, `OSError`, `ValueError` (a configuration of uv or pip that is not readable)."""
     recorded = stamp(venv)
     if recorded and recorded == facts_of_its_python(venv):
         return
@@ -112,7 +107,7 @@ def set_up(venv: Path) -> None:
     install(venv, environment)
     written = facts_of_its_python(venv)
     if not written:
-        raise SetupError(f"the Python in {shown(venv)} does not start.")
+        raise UsageError(f"the Python in {shown(venv)} does not start.")
     # By a rename: a full disk leaves no half of it.
     partial = venv / ".ready.partial"
     partial.write_text(json.dumps(written), encoding="utf-8")
@@ -155,8 +150,8 @@ def create(venv: Path, environment: Mapping[str, str]) -> None:
         # What is unpacked on the way stays in there when Ctrl-C comes, and goes with the next attempt.
         temporary = {**environment, "TMPDIR": str(venv)}
         run([sys.executable, "-m", "venv", str(venv)], temporary, "Creating it")
-    except SetupError as error:
-        raise SetupError(
+    except UsageError as error:
+        raise UsageError(
             f"{sys.executable} has no working venv module: install it (Debian: apt install python3-venv),"
             f" or install uv.\n{error}"
         ) from None
@@ -190,7 +185,7 @@ def copied(file: Path, place: Path) -> Iterator[Path]:
 def run(command: Sequence[str], environment: Mapping[str, str], doing: str) -> None:
     """Runs to the end. From the third second on its output is shown, and the time when there is none.
 
-    Raises `SetupError` with the output where it fails.
+    Raises `UsageError` with the output where it fails.
     """
     begun = time.monotonic()
     with subprocess.Popen(
@@ -210,8 +205,8 @@ def run(command: Sequence[str], environment: Mapping[str, str], doing: str) -> N
             if seconds >= _SILENCE_SECONDS and (line is None or not line.startswith((" +", " -"))):
                 say(f"  {seconds:3.0f} s  {line.strip() if line else f'{doing} ...'}")
     if process.returncode:
-        check_space("".join(output))
-        raise SetupError(
+        check_full_disk("".join(output))
+        raise UsageError(
             f"{doing} failed; {Path(command[0]).name} says:\n{''.join(output)}".rstrip()
         )
 
@@ -238,12 +233,6 @@ def _lines(process: "subprocess.Popen[str]") -> Iterator[str | None]:
             yield line
 
 
-def check_space(output: str) -> None:
-    """Raises `OSError` (ENOSPC) where a program, having failed, said that the disk is full."""
-    if _NO_SPACE.search(output):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
 # --- The command
 
 
@@ -263,20 +252,8 @@ def check_disk() -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(BUILD))
 
 
-@contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Waits until no other run makes an environment in this checkout."""
-    with (BUILD / ".setup.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("Waiting for another run, which installs packages here ...")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def explain(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full_disk(error):
         return f"the disk of {BUILD} is full: make room there, and run this again."
     return f"cannot write {error.filename or ROOT}: {error.strerror or error}."
 
@@ -298,9 +275,9 @@ def main() -> int:
             remove_cut_files(BUILD / folder)
         if options.check:
             return 0 if stamp(venv) == facts(venv) else 3
-        with alone():
+        with locked(BUILD / ".setup.lock"):
             set_up(venv)
-    except (SetupError, ValueError) as error:
+    except (UsageError, ValueError) as error:
         print(f"make: {error}", file=sys.stderr)
         return 1
     except OSError as error:

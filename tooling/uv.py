@@ -4,7 +4,6 @@ Building a distribution runs code of whoever uploaded it, and a configuration th
 decide what other content gets from the same cache. `python -m tooling.uv ...` calls it in this way.
 """
 
-import errno
 import os
 import re
 import sys
@@ -16,7 +15,6 @@ from tooling.package_index import index_variables
 
 # HOME is not among them: credentials lie there. Those for an index are handed on one by one.
 _HANDED_ON = re.compile(r"PATH|LANG|LC_.*|TMPDIR|(UV|PIP|SSL)_.*|NETRC|(?i:.*_proxy)")
-_NO_SPACE = re.compile(r"No space left|Disk quota exceeded|os error (?:28|122)\b")
 
 
 def uv_command(*arguments: str | Path) -> list[str]:
@@ -38,12 +36,6 @@ def uv_environment(home: Path, cache: Path) -> dict[str, str]:
         "UV_SYSTEM_CERTS": "1",  # As pip does: a company's authority is in the system's store only.
     }
     return {**defaults, **ours, "HOME": str(home), "NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
-
-
-def check_disk(said: str) -> None:
-    """Raises `OSError` (ENOSPC) where uv, having failed, said that the disk is full."""
-    if _NO_SPACE.search(said):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def main() -> None:

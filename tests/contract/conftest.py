@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tooling.frameworks import ROOT, UnknownFrameworkError, find_framework, find_frameworks
+from tooling.errors import UsageError
+from tooling.frameworks import ROOT, find_framework, find_frameworks
 
 pytest.register_assert_rewrite("tests.contract.cases")
 
@@ -58,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.report = record_of(url) if url else ROOT / "build" / "contract.json"
     try:
         config.stash[targets] = [_deployed(config, url)] if url else _here(config)
-    except (ValueError, UnknownFrameworkError) as error:
+    except (ValueError, UsageError) as error:
         raise pytest.UsageError(str(error)) from error
 
 

@@ -21,9 +21,9 @@ from tests.contract.in_process import IN_PROCESS, Host, InProcessClient, load
 from tests.contract.model import Case, Mount, Power, Request, StoreName
 from tests.contract.sockets import Connection, DeployedClient, SocketClient
 from tests.postgresql import Cluster, Database
+from tests.serving import serving
 from tooling.frameworks import ROOT, Framework
 from tooling.processes import AppProcess, ServerKind
-from tooling.serving import serving
 
 LOGS = ROOT / "build" / "contract"
 

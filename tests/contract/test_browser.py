@@ -12,9 +12,9 @@ from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
 from tests.contract.model import Mount
 from tests.contract.report import Result, result
 from tests.contract.targets import LOGS, PREFIXES, Target, environment_of
+from tests.serving import serving
 from tooling.frameworks import Framework, find_frameworks
 from tooling.processes import AppProcess, ServerKind
-from tooling.serving import serving
 
 PAGES = ("/", "/about", "/docs")
 

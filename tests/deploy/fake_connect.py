@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from tooling.serving import serving
+from tests.serving import serving
 
 KEY = "k3y-that-n0body-may-see"
 

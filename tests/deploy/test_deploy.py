@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from rsconnect.metadata import ServerStore, config_dirname
 
-from deploy import rsconnect as deploy
+from deploy import rsconnect, verdict
+from deploy.__main__ import main
 from deploy.staging import stage, stage_locked
 from tests.deploy.fake_connect import KEY, FakeConnect, fake_connect
 from tests.deploy.tiny import BUNDLED, replace, write
@@ -56,7 +57,7 @@ def connect(tree: Path) -> Iterator[FakeConnect]:
 @pytest.fixture
 def unverified(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of what comes after: the bundle is staged, and trusted."""
-    monkeypatch.setattr(deploy, "make", stage_locked)
+    monkeypatch.setattr(rsconnect, "stage_and_verify", stage_locked)
 
 
 @pytest.fixture
@@ -64,10 +65,10 @@ def checked(unverified: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """For tests of what comes before the contract: the addresses that it would have been run against."""
     urls: list[str] = []
 
-    def record(framework: Framework, url: str, target: deploy.Target, *_: object) -> None:
+    def record(framework: Framework, url: str, target: rsconnect.Target, *_: object) -> None:
         urls.append(url)
 
-    monkeypatch.setattr(deploy, "check_contract", record)
+    monkeypatch.setattr("deploy.__main__.check_contract", record)
     return urls
 
 
@@ -90,7 +91,7 @@ def run(
 ) -> int:
     """`make deploy-tiny` with a server and its key in the environment."""
     settings = {"CONNECT_SERVER": connect.url, "CONNECT_API_KEY": KEY, "RSCONNECT_FLAGS": flags}
-    return deploy.main(["tiny", *options], {**os.environ, **settings, **environ})
+    return main(["deploy", "tiny", *options], {**os.environ, **settings, **environ})
 
 
 def told(tree: Path) -> dict[str, Any]:
@@ -224,13 +225,13 @@ def test_both_commands_of_rsconnect_deploy_the_same_from_a_bundle(
     tiny: Framework, connect: FakeConnect
 ) -> None:
     bundle = stage(tiny)
-    target = deploy.Target(connect.url, KEY, None)
-    rsconnect = str(Path(sys.executable).with_name("rsconnect"))
+    target = rsconnect.Target(connect.url, KEY, None)
+    program = str(Path(sys.executable).with_name("rsconnect"))
     for command in (
-        [rsconnect, "deploy", "fastapi", "--entrypoint", "tiny_app.app:app", str(bundle)],
-        [rsconnect, "deploy", "pyproject", "--new", str(bundle)],
+        [program, "deploy", "fastapi", "--entrypoint", "tiny_app.app:app", str(bundle)],
+        [program, "deploy", "pyproject", "--new", str(bundle)],
     ):
-        assert deploy.run(command, target.environment(os.environ), KEY)[0] == 0
+        assert rsconnect.run(command, target.variables(os.environ), KEY)[0] == 0
     (_, one), (_, other) = connect.uploads
     assert unpacked(one) == unpacked(other)
 
@@ -344,7 +345,7 @@ def test_a_bundle_that_does_not_start_is_not_sent(
 def refusal(
     arguments: list[str], environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> str:
-    assert deploy.main(arguments, environ) == 1
+    assert main(arguments, environ) == 1
     said = capsys.readouterr()
     assert said.out == ""
     assert "Traceback" not in said.err
@@ -354,7 +355,7 @@ def refusal(
 def test_without_settings_it_says_which_and_how_to_get_them(
     tiny: Framework, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    message = refusal(["tiny"], {}, capsys)
+    message = refusal(["deploy", "tiny"], {}, capsys)
     assert message.splitlines()[0] == (
         "deploy: No server to deploy to: SERVER is not set, nor CONNECT_SERVER and CONNECT_API_KEY."
     )
@@ -366,7 +367,7 @@ def test_without_settings_it_says_which_and_how_to_get_them(
 def test_a_server_without_a_key_is_told_what_is_missing(
     tiny: Framework, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    message = refusal(["tiny"], {"CONNECT_SERVER": "http://x.example"}, capsys)
+    message = refusal(["deploy", "tiny"], {"CONNECT_SERVER": "http://x.example"}, capsys)
     assert message.startswith(
         "deploy: No server to deploy to: SERVER is not set, nor CONNECT_API_KEY."
     )
@@ -376,7 +377,7 @@ def test_an_unknown_server_is_told_which_there_are(
     tiny: Framework, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ServerStore(config_dirname()).set("work", "http://x.example", KEY)
-    message = refusal(["tiny", "--server", "wrok"], {}, capsys)
+    message = refusal(["deploy", "tiny", "--server", "wrok"], {}, capsys)
     assert message.startswith("deploy: rsconnect has no server saved as wrok; there are: work.")
 
 
@@ -385,7 +386,7 @@ def test_a_saved_account_elsewhere_is_not_a_connect_server(
 ) -> None:
     store = ServerStore(config_dirname())
     store.set("cloud", "https://x.example", account_name="ada", token="t", secret="s")
-    message = refusal(["tiny", "--server", "cloud"], {}, capsys)
+    message = refusal(["deploy", "tiny", "--server", "cloud"], {}, capsys)
     assert message == "deploy: What rsconnect has saved as cloud is not a Connect server.\n"
 
 
@@ -393,7 +394,7 @@ def test_an_unreadable_list_of_servers_is_said_so(
     tiny: Framework, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(Path(config_dirname()) / "servers.json", "{")
-    message = refusal(["tiny", "--server", "work"], {}, capsys)
+    message = refusal(["deploy", "tiny", "--server", "work"], {}, capsys)
     assert message.startswith("deploy: rsconnect's list of servers, in ")
 
 
@@ -401,7 +402,9 @@ def test_an_unreadable_list_of_servers_is_said_so(
 def test_a_server_that_is_no_address_is_refused(
     tiny: Framework, capsys: pytest.CaptureFixture[str], server: str
 ) -> None:
-    message = refusal(["tiny"], {"CONNECT_SERVER": server, "CONNECT_API_KEY": KEY}, capsys)
+    message = refusal(
+        ["deploy", "tiny"], {"CONNECT_SERVER": server, "CONNECT_API_KEY": KEY}, capsys
+    )
     assert message == f"deploy: CONNECT_SERVER must be an http(s) address, not {server!r}.\n"
 
 
@@ -414,7 +417,7 @@ def test_a_key_among_the_flags_is_refused_and_not_repeated(
         "CONNECT_API_KEY": KEY,
         "RSCONNECT_FLAGS": flag,
     }
-    message = refusal(["tiny"], settings, capsys)
+    message = refusal(["deploy", "tiny"], settings, capsys)
     assert message.startswith("deploy: RSCONNECT_FLAGS must not hold an API key")
     assert KEY not in message
 
@@ -428,13 +431,13 @@ def test_a_server_among_the_flags_is_refused(
         "CONNECT_API_KEY": KEY,
         "RSCONNECT_FLAGS": flag,
     }
-    message = refusal(["tiny"], settings, capsys)
+    message = refusal(["deploy", "tiny"], settings, capsys)
     assert message.startswith("deploy: RSCONNECT_FLAGS must not name a server")
 
 
 @pytest.mark.parametrize("flags", ["-E KEY=-k", "--no-verify", "--new", "-N", "-a 1-k", "--draft"])
 def test_other_flags_are_taken(flags: str) -> None:
-    assert deploy.find_flags({"RSCONNECT_FLAGS": flags}) == shlex.split(flags)
+    assert rsconnect.find_flags({"RSCONNECT_FLAGS": flags}) == shlex.split(flags)
 
 
 def test_flags_with_an_open_quote_are_refused(
@@ -445,14 +448,14 @@ def test_flags_with_an_open_quote_are_refused(
         "CONNECT_API_KEY": KEY,
         "RSCONNECT_FLAGS": "'",
     }
-    message = refusal(["tiny"], settings, capsys)
+    message = refusal(["deploy", "tiny"], settings, capsys)
     assert message == "deploy: RSCONNECT_FLAGS cannot be split into flags: No closing quotation.\n"
 
 
 def test_an_unknown_framework_is_told_which_there_are(
     tiny: Framework, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    message = refusal(["nosuch"], {}, capsys)
+    message = refusal(["deploy", "nosuch"], {}, capsys)
     assert message == "deploy: There is no nosuch_app/ here; there are: tiny.\n"
 
 
@@ -467,10 +470,10 @@ def test_what_rsconnect_trusts_the_contract_trusts(
         given.update(environment)
         return 0, ""
 
-    monkeypatch.setattr(deploy, "run", record)
-    target = deploy.Target("https://x.example", None, "work")
+    monkeypatch.setattr(verdict, "run", record)
+    target = rsconnect.Target("https://x.example", None, "work")
     environ = {"CONNECT_CA_CERTIFICATE": "/ca.pem", "API_KEY": "another server's"}
-    deploy.check_contract(tiny, "https://x.example/content/1/", target, environ)
+    verdict.check_contract(tiny, "https://x.example/content/1/", target, environ)
     del given["PYTHONUNBUFFERED"]
     assert given == {"CONNECT_CA_CERTIFICATE": "/ca.pem", "SSL_CERT_FILE": "/ca.pem"}
 
@@ -482,9 +485,9 @@ def test_what_rsconnect_trusts_the_contract_trusts(
 def test_a_key_is_hidden_wherever_the_output_is_cut(size: int) -> None:
     text = b"Key abcabd, abcab abcabdabcabd. abca"
     chunks = [text[start : start + size] for start in range(0, len(text), size)]
-    assert b"".join(deploy.hide(b"abcabd", chunks)) == b"Key ***, abcab ******. abca"
+    assert b"".join(rsconnect.hide(b"abcabd", chunks)) == b"Key ***, abcab ******. abca"
 
 
 def test_output_is_passed_on_before_its_line_ends() -> None:
-    chunks = deploy.hide(b"key", iter([b"Deploying ... k", b"ept"]))
+    chunks = rsconnect.hide(b"key", iter([b"Deploying ... k", b"ept"]))
     assert next(chunks) == b"Deploying ... "

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.contents import BundleError, contents
-from deploy.staging import main, stage, try_out
+from deploy.__main__ import main
+from deploy.contents import contents
+from deploy.staging import stage
+from deploy.trial import try_out
+from tooling.errors import UsageError
 from tooling.frameworks import Framework, find_frameworks
 
 each_framework = pytest.mark.parametrize(
@@ -38,14 +41,14 @@ def test_the_bundle_starts_with_the_driver_and_without_its_database(
     try_out(bundle, "postgres")
     # Without the driver it does not, and says what is missing.
     stage(framework)
-    with pytest.raises(BundleError, match="needs the package asyncpg"):
+    with pytest.raises(UsageError, match="needs the package asyncpg"):
         try_out(bundle, "postgres")
 
 
 def test_a_store_is_refused_where_there_is_none(
     tiny: Framework, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["tiny", "--store", "mysql"]) == 1
+    assert main(["bundle", "tiny", "--store", "mysql"]) == 1
     assert capsys.readouterr().err == (
         "bundle: tiny has no requirements for STORE=mysql; there are: none.\n"
     )
@@ -53,5 +56,5 @@ def test_a_store_is_refused_where_there_is_none(
 
 @each_framework
 def test_the_stores_that_there_are_are_named(framework: Framework) -> None:
-    with pytest.raises(BundleError, match="STORE=mysql; there are: postgres"):
+    with pytest.raises(UsageError, match="STORE=mysql; there are: postgres"):
         contents(framework, "mysql")

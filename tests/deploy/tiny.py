@@ -1,4 +1,4 @@
-"""A repository in miniature: one app without a framework, a `shared/` with more than it uses."""
+"""A repository in miniature: one app without a framework, a `shared/` with what it uses."""
 
 import os
 import subprocess
@@ -53,8 +53,6 @@ distribution = "uvicorn"
         'TEMPLATES = Path(__file__).parent / "templates"\n'
         'STATIC = Path(__file__).parent / "static"\n'
     ),
-    "shared/unused.py": 'from pathlib import Path\n\nFILE = Path(__file__).parent / "unused.json"\n',
-    "shared/unused.json": "{}\n",
     "shared/templates/index.html": "<h1>Tiny</h1>\n",
     "shared/static/styles.css": "body { color: red }\n",
     "shared/static/icons/icon.svg": "<svg/>\n",

@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
 from tests.front_door.checkout import PORT, STOP_SECONDS, Checkout, Run, is_taken
+from tests.serving import serving
 from tooling.frameworks import ROOT, Framework, find_frameworks
-from tooling.serving import serving
 
 NAMES = [framework.name for framework in find_frameworks()]
 URL = f"http://127.0.0.1:{PORT}/"

@@ -14,8 +14,9 @@ from rehearsal.server import Rehearsal, Settings
 from rehearsal.storage.database import State, User
 from tests.rehearsal.bundles import FILES, bundle_of
 from tests.rehearsal.wire import TIMEOUT_SECONDS
+from tests.serving import serving
 from tooling.frameworks import ROOT
-from tooling.serving import listen, serving
+from tooling.serving import listen
 
 ENVIRONMENTS = ROOT / "build" / "rehearsal" / "environments"
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy.environment import install
 from tests.rehearsal.system import ends, needs_proc
 from tests.rehearsal.wire import TIMEOUT_SECONDS
 from tooling.environments import EnvironmentFailedError, Environments
@@ -220,13 +219,6 @@ def test_a_disk_that_uv_finds_full_is_said_to_be_full(tmp_path: Path, provide: P
         provide(bundle(tmp_path / "bundle", ""))
     assert caught.value.errno == errno.ENOSPC
     assert list((tmp_path / "environments").iterdir()) == []
-
-
-@pytest.mark.usefixtures("full_disk")
-def test_a_disk_that_is_full_when_a_bundle_is_tried_is_said_to_be_full(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No space left") as caught:
-        install(bundle(tmp_path / "bundle", "") / "requirements.txt", tmp_path / "environments")
-    assert caught.value.errno == errno.ENOSPC
 
 
 def test_what_was_not_asked_for_in_two_weeks_is_removed_at_a_start(tmp_path: Path) -> None:

@@ -92,10 +92,11 @@ print(asyncio.run(provided))
 """What the rehearsal does with the requirements of a bundle."""
 
 TRYING = """
-import sys
+import asyncio, sys
 from pathlib import Path
-from deploy.environment import install
-install(Path(sys.argv[1]) / "requirements.txt", Path(sys.argv[2]))
+from tooling.environments import Environments
+environments = Environments(Path(sys.argv[2]))
+asyncio.run(environments.provide(Path(sys.argv[1]), "requirements.txt", None, print))
 """
 """What `make bundle-<name>` does before it tries a bundle."""
 

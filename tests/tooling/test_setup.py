@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tooling import setup
+from tooling.errors import UsageError
 
 
 def test_a_step_that_is_silent_is_told_of_every_two_seconds(
@@ -21,5 +22,5 @@ def test_a_step_that_is_silent_is_told_of_every_two_seconds(
 
 def test_what_a_step_says_is_shown_when_it_fails() -> None:
     script = "import sys; print('No such package.'); sys.exit(2)"
-    with pytest.raises(setup.SetupError, match="No such package"):
+    with pytest.raises(UsageError, match="No such package"):
         setup.run([sys.executable, "-c", script], os.environ, "Installing")

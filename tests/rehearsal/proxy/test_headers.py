@@ -9,7 +9,7 @@ import pytest
 from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
 from rehearsal.proxy.headers import Credentials
 from tests.rehearsal.wire import OK, Recorder, exchange, recording
-from tooling.serving import serving
+from tests.serving import serving
 
 PREFIX = "/content/7b1e"
 

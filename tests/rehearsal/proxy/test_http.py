@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
 from tests.rehearsal.wire import TIMEOUT_SECONDS, dial, exchange, read_until, recording
-from tooling.serving import serving
+from tests.serving import serving
 
 MIB = 1024 * 1024
 

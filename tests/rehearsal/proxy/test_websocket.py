@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
 from rehearsal.proxy.headers import Credentials
 from tests.rehearsal.wire import TIMEOUT_SECONDS, read_until, recording
-from tooling.serving import serving
+from tests.serving import serving
 
 closed_with: list[tuple[int, str]] = []
 closed = threading.Event()

@@ -1,0 +1,57 @@
+"""`python -m deploy`: from this repository to a Connect server.
+
+- `bundle NAME` (`make bundle-<name>`): stages `build/bundles/<name>/` and starts it once.
+- `deploy NAME` (`make deploy-<name>`): the same, then rsconnect, then the contract at the deployed address.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from deploy.rsconnect import deploy, find_flags, find_target
+from deploy.staging import bundle_lock
+from deploy.trial import stage_and_verify
+from deploy.verdict import check_contract
+from tooling.commands import exit_code
+from tooling.files import locked
+from tooling.frameworks import find_framework
+
+
+def _bundle(options: argparse.Namespace) -> None:
+    framework = find_framework(options.name)
+    with locked(bundle_lock(framework)):
+        stage_and_verify(framework, options.store)
+
+
+def _deploy(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    framework = find_framework(options.name)
+    target = find_target(environ, framework.name, options.server)
+    flags = find_flags(environ)
+    url = deploy(framework, target, flags, environ, options.store)
+    print(f"Checking the contract at {url} ...", flush=True)
+    check_contract(framework, url, target, environ, options.store)
+    print(f"{framework.title} is deployed and keeps the contract: {url}", flush=True)
+
+
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
+    """Returns the exit code: 0, or 1 after an error that was printed as one line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in ("bundle", "deploy"):
+        options = commands.add_parser(command)
+        options.add_argument("name", help="of the framework")
+        options.add_argument("--store", help="the database whose driver the bundle has: postgres")
+    options.add_argument("--server", help="a server that `rsconnect add` saved under this name")
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "bundle":
+        return exit_code("bundle", lambda: _bundle(chosen))
+    return exit_code("deploy", lambda: _deploy(chosen, environ))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""Starts a staged bundle once, in a fresh environment, before it is deployed."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from deploy.inspection import Upload, inspect, relative_to_repository
+from deploy.staging import stage_locked
+from tooling.environments import EnvironmentFailedError, Environments
+from tooling.errors import UsageError
+from tooling.frameworks import Framework
+from tooling.processes import AppDidNotStartError, AppProcess, connect_environment
+
+_EXCEPTION = re.compile(r"(?:\w+\.)*(\w*(?:Error|Exception)): (.+)")
+# A database at which nothing listens: the app starts with the driver, and GET /greetings answers 503.
+_TRIALS = {"postgres": ({"GREETINGS_URL": "postgresql://127.0.0.1:1/greetings"}, 503)}
+
+
+def stage_and_verify(framework: Framework, store: str | None = None) -> Path:
+    """Stages and verifies a bundle and prints its progress; the caller holds the lock on `bundle_lock`."""
+    bundle = stage_locked(framework, store)
+    print(inspect(bundle), flush=True)
+    print("Installing its requirements and starting it ...", flush=True)
+    try_out(bundle, store)
+    print(
+        f"{framework.entrypoint} starts, and answers GET / and GET /greetings as it should.",
+        flush=True,
+    )
+    return bundle
+
+
+def verify(bundle: Path) -> Upload:
+    """Inspects a bundle and starts it as a server would. Raises `UsageError`."""
+    upload = inspect(bundle)
+    try_out(bundle)
+    return upload
+
+
+def try_out(bundle: Path, store: str | None = None) -> None:
+    """Installs the bundle's requirements, starts it under uvicorn, and requests `/` and `/greetings`.
+
+    The environment holds what `requirements.txt` lists and nothing else; the bundle is the working directory. A
+    bundle with a database's driver is tried without the database. Environments and logs lie in the folder
+    `build` of the repository, two levels up. Raises `UsageError`.
+    """
+    settings, greetings = _TRIALS.get(store or "", ({}, 200))
+    build = bundle.parent.parent
+    python = _install(bundle, build / "environments")
+    entrypoint = f"{bundle.name}_app.app:app"
+    # Compiled modules must not lie in the bundle, where rsconnect would upload them.
+    caches = {"PYTHONPYCACHEPREFIX": str(build / "pycache")}
+    app = AppProcess(
+        entrypoint,
+        log=build / "logs" / f"bundle-{bundle.name}.log",
+        environment=connect_environment("http://127.0.0.1", bundle.name, caches | settings),
+        directory=bundle,
+        command=(str(python), "-m", "uvicorn"),
+    )
+    with app:
+        try:
+            app.wait_until_ready()
+        except AppDidNotStartError as error:
+            reason = _reason(app.last_lines(1000)) or str(error)
+            raise UsageError(f"{entrypoint} does not start from its bundle: {reason}") from None
+        with httpx.Client(base_url=app.url, trust_env=False, timeout=30) as client:
+            for path, status in (("/", 200), ("/greetings", greetings)):
+                _check_answer(client, path, status, app.log)
+
+
+def _install(bundle: Path, environments: Path) -> Path:
+    output: list[str] = []
+    try:
+        return asyncio.run(
+            Environments(environments).provide(bundle, "requirements.txt", None, output.append)
+        )
+    except EnvironmentFailedError:
+        # Without the lines that uv draws.
+        words = re.sub(r"[×╰│├─▶]", " ", " ".join(output[1:])).split()
+        message = " ".join(words).rpartition("error: ")[2] or "it gives no reason."
+        raise UsageError(f"uv cannot install requirements.txt: {message}") from None
+
+
+def _check_answer(client: httpx.Client, path: str, status: int, log: Path) -> None:
+    try:
+        answer = f"{client.get(path).status_code}"
+    except httpx.HTTPError as error:
+        answer = f"nothing ({error})"
+    if answer != f"{status}":
+        raise UsageError(
+            f"From its bundle the app answers GET {path} with {answer} instead of {status}; its log is"
+            f" {relative_to_repository(log)}."
+        )
+
+
+def _reason(log: Sequence[str]) -> str | None:
+    """The sentence in its server's log that says why an app did not start."""
+    for line in reversed(log):
+        if missing := re.search(r"No module named '?([\w.]+)", line):
+            return f"requirements.txt lists nothing that provides the module {missing[1]}."
+        if unloadable := re.search(r"Error loading ASGI app\. (.+)", line):
+            return unloadable[1]
+        if exception := _EXCEPTION.fullmatch(line.strip()):
+            return f"{exception[1]}: {exception[2]}"
+    return None

@@ -1,0 +1,54 @@
+"""Checks the contract at the address of a deployed app: rsconnect's own check takes a 404 for an answer."""
+
+import sys
+from collections.abc import Mapping
+
+from deploy.rsconnect import CONNECTION, Target, run
+from tooling.errors import UsageError
+from tooling.frameworks import Framework
+
+_STORES = {"postgres": "postgresql"}
+"""What `GET /health` calls the store for which `STORE` brings the driver."""
+
+
+def check_contract(
+    framework: Framework,
+    url: str,
+    target: Target,
+    environ: Mapping[str, str],
+    store: str | None = None,
+) -> None:
+    """Runs the contract against a deployed app; raises `UsageError` where it is not kept."""
+    dropped = (*CONNECTION, "API_KEY")
+    environment = {key: value for key, value in environ.items() if key not in dropped}
+    if certificates := environ.get("CONNECT_CA_CERTIFICATE"):
+        # By this name the ssl module, and with it every HTTP client, knows what rsconnect trusts.
+        environment.setdefault("SSL_CERT_FILE", certificates)
+    if target.api_key is not None:
+        environment["API_KEY"] = target.api_key
+    else:
+        print("Without an API key, as an anonymous visitor.", flush=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "tests/contract/test_contract.py"]
+    code, output = run(
+        [
+            *command,
+            *("--url", url, "--app", framework.name),
+            *(("--store", _STORES.get(store, store)) if store else ()),
+        ],
+        {**environment, "PYTHONUNBUFFERED": "1"},
+        target.api_key,
+        framework.folder.parent,
+    )
+    if store and "HEALTH-1 fails" in output:
+        raise UsageError(
+            f"The app at {url} does not answer from its database: GET /health says why. It takes the address"
+            ' from the content\'s variable GREETINGS_URL: RSCONNECT_FLAGS="-E GREETINGS_URL" sets it.'
+        )
+    if code == 1:
+        hint = " (With RSCONNECT_FLAGS=--draft the check comes before anybody sees it.)"
+        raise UsageError(
+            f"What is deployed at {url} does not keep the contract: the failed cases are named above."
+            + ("" if "/_bundle" in url else hint)
+        )
+    if code:
+        raise UsageError(f"The contract could not be checked at {url} (pytest's exit code {code}).")

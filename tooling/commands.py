@@ -1,0 +1,35 @@
+"""What the command lines of this repository have in common."""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+
+from tooling.errors import UsageError, os_error_message
+
+
+def exit_code(name: str, command: Callable[[], object]) -> int:
+    """Runs the command; gives 0, 1 after an error that is printed as one line, or 130 after Ctrl-C."""
+    try:
+        command()
+    except (UsageError, OSError) as error:
+        message = os_error_message(error) if isinstance(error, OSError) else str(error)
+        print(f"{name}: {message}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def port(text: str) -> int:
+    """A number from 0 to 65535. Raises `ArgumentTypeError`."""
+    if not (text.isascii() and text.isdecimal() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"PORT must be a number from 0 to 65535, not {text!r}.")
+    return int(text)
+
+
+def port_of(environ: Mapping[str, str], default: int) -> int:
+    """`PORT`, which hosts of development environments set; the default where it is not a port."""
+    try:
+        return port(environ.get("PORT", ""))
+    except argparse.ArgumentTypeError:
+        return default

@@ -1,0 +1,19 @@
+"""Locks between processes."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def locked(file: Path, holder: str = "another run") -> Iterator[None]:
+    """Holds an exclusive lock on the file, which is created where it is missing; waits for its holder."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Waiting for {holder}, which holds {file.name} ...", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
