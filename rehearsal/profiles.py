@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tooling.errors import UsageError
 from tooling.processes import ServerKind
 
 Shape = Literal["included", "stripped", "bare"]
@@ -66,14 +67,10 @@ PROFILES = {profile.name: profile for profile in _PROFILES}
 DEFAULT_PROFILE = PROFILES["included"]
 
 
-class UnknownProfileError(LookupError):
-    """There is no profile of that name; the message lists those that there are."""
-
-
 def find_profile(name: str) -> Profile:
-    """Raises `UnknownProfileError`."""
+    """Raises `UsageError`, which lists the profiles, where there is none of that name."""
     if name not in PROFILES:
-        raise UnknownProfileError(
-            f"There is no profile {name!r}; there are: {', '.join(PROFILES)}."
+        raise UsageError(
+            f"There is no profile {name!r}; there are: {', '.join(PROFILES)}. Set PROFILE."
         )
     return PROFILES[name]

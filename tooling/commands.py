@@ -1,6 +1,5 @@
 """What the command lines of this repository have in common."""
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping
 
@@ -21,15 +20,15 @@ def exit_code(name: str, command: Callable[[], object]) -> int:
 
 
 def port(text: str) -> int:
-    """A number from 0 to 65535. Raises `ArgumentTypeError`."""
+    """A number from 0 to 65535. Raises `UsageError`."""
     if not (text.isascii() and text.isdecimal() and int(text) < 65536):
-        raise argparse.ArgumentTypeError(f"PORT must be a number from 0 to 65535, not {text!r}.")
+        raise UsageError(f"PORT must be a number from 0 to 65535, not {text!r}.")
     return int(text)
 
 
-def port_of(environ: Mapping[str, str], default: int) -> int:
+def port_of(environ: Mapping[str, str], default: str) -> str:
     """`PORT`, which hosts of development environments set; the default where it is not a port."""
     try:
-        return port(environ.get("PORT", ""))
-    except argparse.ArgumentTypeError:
+        return f"{port(environ.get('PORT', ''))}"
+    except UsageError:
         return default

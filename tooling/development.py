@@ -49,9 +49,9 @@ def main() -> int:
     """Returns the exit code: 0, or 1 after an error that was printed as one line."""
     parser = argparse.ArgumentParser(prog="python -m tooling.development", description=__doc__)
     parser.add_argument("name")
-    parser.add_argument("--port", type=port, default=port_of(os.environ, 8000))
+    parser.add_argument("--port", default=port_of(os.environ, "8000"))
     options = parser.parse_args()
-    return exit_code("make", lambda: serve(find_framework(options.name), options.port))
+    return exit_code("make", lambda: serve(find_framework(options.name), port(options.port)))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
@@ -21,12 +21,12 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
-from rehearsal.access import SESSION_COOKIE, may_publish, may_view, user_by_cookie
+from rehearsal.access import SESSION_COOKIE, user_by_cookie
 from rehearsal.hosting.hosting import Hosting
 from rehearsal.profiles import PROFILES, Profile
 from rehearsal.proxy.headers import origin_of
 from rehearsal.proxy.problems import problem_response
-from rehearsal.storage.database import Content, State, User
+from rehearsal.storage.database import Content, State
 from tooling.frameworks import ROOT, Framework, find_frameworks
 
 _PAGES = Path(__file__).with_name("pages")
@@ -90,8 +90,9 @@ class Dashboard:
         )
         return HTMLResponse(html, status, headers=_HEADERS)
 
-    async def problem(self, request: Request, error: HTTPException) -> Response:
+    async def on_http_error(self, request: Request, error: Exception) -> Response:
         """A refusal: a page for a browser, which asks for one, and problem details for others."""
+        assert isinstance(error, HTTPException)
         if "text/html" not in request.headers.get("accept", ""):
             return problem_response(error)
         publisher = next(user for user in self.state.users() if user.role == "publisher")
@@ -105,11 +106,10 @@ class Dashboard:
         return self._page(request, "profile.html", profiles=PROFILES.values())
 
     async def index(self, request: Request) -> Response:
-        user = user_by_cookie(self.state, request.scope)
-        return self._page(request, "index.html", cards=self._cards(user))
+        return self._page(request, "index.html", cards=self._cards())
 
-    def _cards(self, user: User | None) -> list[Card]:
-        contents = [c for c in self.state.contents() if may_view(self.state, user, c)]
+    def _cards(self) -> list[Card]:
+        contents = self.state.contents()
         at = {content.vanity: content for content in contents if content.vanity}
         frameworks = find_frameworks()
         cards = [self._card(framework, at.get(f"/{framework.name}")) for framework in frameworks]
@@ -145,10 +145,9 @@ class Dashboard:
     async def switch_user(self, request: Request) -> Response:
         """Be another user in this browser; asked for by a form of our own pages only."""
         _check_form(request)
-        body = await request.body()
-        wanted = body.decode("ascii", "replace").partition("guid=")[2].partition("&")[0]
+        form = parse_qs((await request.body()).decode("ascii", "replace"))
         answer = RedirectResponse(_back(request), 303)
-        user = self.state.user_by("guid", wanted)
+        user = self.state.user_by("guid", form.get("guid", [""])[0])
         if user is None:
             answer.delete_cookie(SESSION_COOKIE)
         else:
@@ -158,7 +157,7 @@ class Dashboard:
     def _managed(self, request: Request) -> Content:
         user = user_by_cookie(self.state, request.scope)
         content = self.state.content(request.path_params["guid"])
-        if content is None or user is None or not may_publish(self.state, user, content):
+        if content is None or user is None or user.guid != content.owner_guid:
             raise HTTPException(404, "There is nothing here for this user.")
         return content
 
@@ -169,8 +168,8 @@ class Dashboard:
             "content.html",
             content=content,
             bundles=self.state.bundles(content.guid),
-            processes=self.hosting.processes_of(content),
-            variables=list(self.state.environment(content.guid)),
+            process=self.hosting.process_of(content),
+            variables=list(self.state.variables(content.guid)),
         )
 
     async def logs(self, request: Request) -> Response:
@@ -191,7 +190,7 @@ class Dashboard:
         _check_form(request)
         content = self._managed(request)
         self.state.delete_content(content.guid)
-        self.hosting.forget(content.guid)
+        self.hosting.stop(content.guid)
         return RedirectResponse("../../", 303)
 
 

@@ -1,27 +1,21 @@
-"""Work that goes on after a request has been answered, with its log and its end, as `/v1/tasks` shows them."""
+"""Work that goes on after its request was answered, with its log and result, as `/v1/tasks` gives them."""
 
 import asyncio
-import errno
+import contextlib
 import logging
 import secrets
-import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-LOG = logging.getLogger("rehearsal.hosting.tasks")
-Log = Callable[[str], None]
+from tooling.environments import Log
+from tooling.errors import is_full_disk
+
+LOG = logging.getLogger("rehearsal.tasks")
 NO_SPACE = "No space left on the rehearsal's disk."
 
 
 class TaskFailedError(Exception):
     """One sentence that says why the work did not succeed."""
-
-
-def is_full_disk(error: Exception) -> bool:
-    """Whether that is why something failed, as the system or SQLite says it."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 class Task:
@@ -49,13 +43,11 @@ class Task:
         self._changed = asyncio.Event()
 
     async def wait(self, first: int, seconds: float) -> None:
-        """Until there is a line after `first`, or the end, at most this long."""
-        try:
+        """Returns when there is a line after `first`, at the task's end, or after so many seconds."""
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self.finished and len(self.output) <= first:
                     await self._changed.wait()
-        except TimeoutError:
-            pass
 
     def status(self, first: int) -> dict[str, Any]:
         """As `GET /v1/tasks/{id}` answers it (API reference)."""

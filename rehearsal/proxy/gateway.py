@@ -1,26 +1,25 @@
-"""The gateway: sends what comes under a path prefix to the app behind it, as a Connect server would.
+"""The gateway: sends requests below a path prefix to the app behind it, as a Connect server does.
 
-It is one ASGI application. What it does not know itself, it asks: `resolve` says for each request where
-it goes, so that the table of a test and the content of a whole rehearsal use the same gateway.
+It is one ASGI application. The function `resolve` says for each request where it goes.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from functools import partial
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rehearsal.proxy.connection import UpstreamRefusedError, UpstreamSlowError
-from rehearsal.proxy.headers import Credentials, for_client, for_upstream, target_of
+from rehearsal.proxy.headers import Credentials, Forward, for_client, for_upstream, target_of
 from rehearsal.proxy.http import proxy_http
 from rehearsal.proxy.problems import Problem, refuse
 from rehearsal.proxy.websocket import HANDSHAKE_HEADERS, proxy_websocket
 
 
 @dataclass(frozen=True)
-class Route:
+class Upstream:
     """One app process behind one path prefix, and what it is told about that."""
 
     prefix: str
@@ -28,19 +27,19 @@ class Route:
     port: int
     """Where the app listens on 127.0.0.1."""
     strip_prefix: bool = True
-    """Whether the request target sent on begins after the prefix."""
+    """Whether the request target that is sent on begins after the prefix."""
     base_url: bool = True
     """Whether `RStudio-Connect-App-Base-URL` is sent."""
     forwarded: bool = True
     """Whether `X-Forwarded-For`, `-Proto` and `-Host` are sent."""
     credentials: Credentials | None = None
-    """The signed-in user; `None` is an anonymous visitor, for whom no header is sent."""
+    """The signed-in user; for `None`, an anonymous visitor, no header is sent."""
     external_host: bool = True
     """Whether the app sees the client's Host header, or its own address."""
     drop: frozenset[bytes] = frozenset()
-    """Lower-case names of further request headers that are not for the app."""
+    """Lower-case names of further request headers that are not sent on."""
     drop_cookies: frozenset[bytes] = frozenset()
-    """Names of cookies that are not for the app."""
+    """Names of cookies that are not sent on."""
     add: tuple[tuple[bytes, bytes], ...] = ()
     """Further request headers for the app."""
 
@@ -53,9 +52,9 @@ class Refusal(Exception):
         self.problem = Problem(status, detail)
 
 
-Resolve = Callable[[Scope], AbstractAsyncContextManager[Route | None]]
-"""Where does this request go? Entered before it is sent on, left when its answer has ended; `None` means
-that no app has the path. May raise `Refusal`."""
+Resolve = Callable[[Scope], AbstractAsyncContextManager[Upstream | None]]
+"""Where a request goes. The context is entered before the request is sent on and left at the end of its
+answer. `None` means that no app has the path. May raise `Refusal`."""
 
 
 def is_under(raw_path: bytes, prefix: str) -> bool:
@@ -64,43 +63,14 @@ def is_under(raw_path: bytes, prefix: str) -> bool:
     return raw_path == mount or raw_path.startswith(mount + b"/")
 
 
-@dataclass
-class RoutingTable:
-    """Routes that may change while requests run; the longest prefix that fits wins."""
-
-    routes: dict[str, Route] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, *routes: Route) -> "RoutingTable":
-        return cls({route.prefix: route for route in routes})
-
-    def put(self, route: Route) -> None:
-        self.routes[route.prefix] = route
-
-    def remove(self, prefix: str) -> None:
-        self.routes.pop(prefix, None)
-
-    @asynccontextmanager
-    async def resolve(self, scope: Scope) -> AsyncIterator[Route | None]:
-        fitting = [prefix for prefix in self.routes if is_under(scope["raw_path"], prefix)]
-        yield self.routes[max(fitting, key=len)] if fitting else None
-
-
-async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    """The answer where nothing is mounted; an application without lifespan."""
-    if scope["type"] == "lifespan":
-        raise NotImplementedError
-    await refuse(Problem(404, "Nothing is mounted at this path."), scope, receive, send)
-
-
 class Gateway:
-    """ASGI application. Requests that no app has go to `fallback`, lifespan events too.
+    """ASGI application. Requests for no app, and lifespan events, go to `fallback`.
 
     `response_seconds` is how long an app may take from the end of a request to the head of its answer.
     """
 
     def __init__(
-        self, resolve: Resolve, fallback: ASGIApp = not_found, *, response_seconds: float = 60.0
+        self, resolve: Resolve, fallback: ASGIApp, *, response_seconds: float = 60.0
     ) -> None:
         self._resolve = resolve
         self._fallback = fallback
@@ -111,13 +81,13 @@ class Gateway:
             await self._fallback(scope, receive, send)
             return
         try:
-            async with self._resolve(scope) as route:
-                if route is None:
+            async with self._resolve(scope) as upstream:
+                if upstream is None:
                     await self._fallback(scope, receive, send)
-                elif scope.get("method") in ("GET", "HEAD") and _is_bare(route, scope):
+                elif scope.get("method") in ("GET", "HEAD") and _is_bare(upstream, scope):
                     await _with_slash(scope)(scope, receive, send)
                 else:
-                    await self._proxy(route, scope, receive, send)
+                    await self._proxy(upstream, scope, receive, send)
         except Refusal as refusal:
             await refuse(refusal.problem, scope, receive, send)
         except UpstreamRefusedError:
@@ -127,45 +97,39 @@ class Gateway:
             detail = f"The app behind this path did not answer within {self._response_seconds:g} s."
             await refuse(Problem(504, detail), scope, receive, send)
 
-    async def _proxy(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
-        proxy = proxy_http
-        drop = route.drop
-        if scope["type"] == "websocket":
-            proxy = proxy_websocket
-            drop |= HANDSHAKE_HEADERS
+    async def _proxy(self, upstream: Upstream, scope: Scope, receive: Receive, send: Send) -> None:
+        is_websocket = scope["type"] == "websocket"
         target = target_of(scope)
-        if route.strip_prefix:
-            target = target[len(route.prefix.encode()) :]
+        if upstream.strip_prefix:
+            target = target[len(upstream.prefix.encode()) :]
             if not target.startswith(b"/"):
                 # The bare prefix: a request target cannot be empty (RFC 9112, 3.2.1).
                 target = b"/" + target
         headers = for_upstream(
             scope,
-            route.prefix,
-            route.credentials,
-            base_url=route.base_url,
-            forwarded=route.forwarded,
-            drop=drop,
-            drop_cookies=route.drop_cookies,
+            upstream.prefix,
+            upstream.credentials,
+            base_url=upstream.base_url,
+            forwarded=upstream.forwarded,
+            drop=upstream.drop | (HANDSHAKE_HEADERS if is_websocket else frozenset()),
+            drop_cookies=upstream.drop_cookies,
         )
-        host = dict(scope["headers"]).get(b"host") if route.external_host else None
-        await proxy(
-            scope,
-            receive,
-            send,
-            port=route.port,
+        host = dict(scope["headers"]).get(b"host") if upstream.external_host else None
+        forward = Forward(
+            port=upstream.port,
             target=target,
-            host=host or f"127.0.0.1:{route.port}".encode(),
-            headers=[*headers, *route.add],
-            rewrite=partial(for_client, prefix=route.prefix),
+            host=host or f"127.0.0.1:{upstream.port}".encode(),
+            headers=[*headers, *upstream.add],
+            rewrite=partial(for_client, prefix=upstream.prefix),
             response_seconds=self._response_seconds,
         )
+        await (proxy_websocket if is_websocket else proxy_http)(forward, scope, receive, send)
 
 
-def _is_bare(route: Route, scope: Scope) -> bool:
-    """Whether the prefix alone is asked for: relative links on the page there would lead one level up."""
+def _is_bare(upstream: Upstream, scope: Scope) -> bool:
+    """Whether the path is the prefix alone: relative links on the page there lead one level up."""
     raw_path: bytes = scope["raw_path"]
-    return raw_path == route.prefix.encode()
+    return raw_path == upstream.prefix.encode()
 
 
 def _with_slash(scope: Scope) -> Response:

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from starlette.types import Scope
 
 Headers = list[tuple[bytes, bytes]]
-Rewrite = Callable[[Headers], Headers]
 
 # RFC 9110, 7.6.1 and 11.7; Trailer because the gateway drops the trailers that it announces (6.5.1).
 _HOP_BY_HOP = frozenset(
-    (
-        *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization"),
-        *(b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"),
-    )
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer"
+    b" transfer-encoding upgrade".split()
 )
 # What only the gateway may say. Compared after `_spelling`, so that a backend which folds names as
 # CGI does (`RStudio_Connect_Credentials`) cannot be handed a second copy.
@@ -24,6 +21,21 @@ _OURS = re.compile(
 )
 _HOST = re.compile(rb"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _COOKIE_PATH = re.compile(rb"(;[ \t]*path[ \t]*=[ \t]*)(/[^;]*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One request as it is sent to an app, and how its answer is sent back."""
+
+    port: int
+    """Where the app listens on 127.0.0.1."""
+    target: bytes
+    host: bytes
+    headers: Headers
+    rewrite: Callable[[Headers], Headers]
+    """From the app's response headers to the client's."""
+    response_seconds: float
+    """How long the head of the answer may take."""
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import h11
 from starlette.types import Receive, Scope, Send
 
 from rehearsal.proxy.connection import Connection, UpstreamRefusedError, UpstreamSlowError
-from rehearsal.proxy.headers import Headers, Rewrite
+from rehearsal.proxy.headers import Forward, Headers
 
-LOG = logging.getLogger("rehearsal.proxy.gateway")
+LOG = logging.getLogger("rehearsal.proxy")
 MAX_HEAD_BYTES = 256 * 1024
 
 
@@ -43,10 +43,10 @@ class Exchange:
         self._deadline: float | None = None
         self._timeout: asyncio.Timeout | None = None
 
-    def _await_app(self, waiting: bool) -> None:
-        """The clock for the head of the answer runs only while the app, not the client, has the word."""
+    def _run_timeout(self, running: bool) -> None:
+        """The timeout for the head of the answer does not run while the client uploads."""
         now = asyncio.get_running_loop().time()
-        self._deadline = now + self._response_seconds if waiting else None
+        self._deadline = now + self._response_seconds if running else None
         if self._timeout is not None:
             self._timeout.reschedule(self._deadline)
 
@@ -64,14 +64,14 @@ class Exchange:
             more = message.get("more_body", False)
             if not more:
                 pending += self._http.send(h11.EndOfMessage()) or b""
-            self._await_app(True)
+            self._run_timeout(True)
             try:
                 await self._connection.write(pending)
             except OSError:
                 writable = False  # It may have answered before it stopped reading: let `head` see.
             pending = b""
             if more and writable:
-                self._await_app(False)
+                self._run_timeout(False)
 
     async def _next_event(self) -> object:
         while True:
@@ -106,31 +106,20 @@ class Exchange:
             yield bytes(event.data)
 
 
-async def proxy_http(
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    *,
-    port: int,
-    target: bytes,
-    host: bytes,
-    headers: Headers,
-    rewrite: Rewrite,
-    response_seconds: float,
-) -> None:
-    """Proxy one request to the app on `port`.
+async def proxy_http(forward: Forward, scope: Scope, receive: Receive, send: Send) -> None:
+    """Proxies one request.
 
     Raises `UpstreamRefusedError` and `UpstreamSlowError` before anything was sent to the client. A body
     that the app cuts short is cut short for the client too: the connection ends without the last chunk.
     """
-    connection = await Connection.open(port)
-    exchange = Exchange(connection, response_seconds)
+    connection = await Connection.open(forward.port)
+    exchange = Exchange(connection, forward.response_seconds)
     request = h11.Request(
         method=scope["method"],
-        target=target,
+        target=forward.target,
         headers=[
-            (b"host", host),
-            *headers,
+            (b"host", forward.host),
+            *forward.headers,
             *_framing(scope),
             (b"connection", b"close"),
         ],
@@ -138,13 +127,13 @@ async def proxy_http(
 
     async def download() -> None:
         head = await exchange.head()
-        answer = {"status": head.status, "headers": rewrite(head.headers)}
+        answer = {"status": head.status, "headers": forward.rewrite(head.headers)}
         await send({"type": "http.response.start", **answer})
         try:
             async for chunk in exchange.body():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except (OSError, h11.RemoteProtocolError):
-            LOG.warning("The app on port %d cut its answer short", port)
+            LOG.warning("The app on port %d cut its answer short", forward.port)
             return
         await send({"type": "http.response.body", "body": b""})
 

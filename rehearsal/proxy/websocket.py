@@ -1,149 +1,103 @@
 """One websocket through the gateway: the handshake first, then messages both ways until either side closes."""
 
 import asyncio
+from collections.abc import Sequence
 
-from starlette.types import Message, Receive, Scope, Send
-from wsproto import ConnectionType, WSConnection
-from wsproto.events import (
-    AcceptConnection,
-    BytesMessage,
-    CloseConnection,
-    Event,
-    Ping,
-    RejectConnection,
-    RejectData,
-    Request,
-    TextMessage,
-)
-from wsproto.frame_protocol import CloseReason
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+from starlette.types import Receive, Scope, Send
+from websockets.asyncio.client import ClientConnection
+from websockets.client import ClientProtocol
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+from websockets.uri import WebSocketURI
 
-from rehearsal.proxy.connection import Connection, UpstreamRefusedError, UpstreamSlowError
-from rehearsal.proxy.headers import Headers, Rewrite
+from rehearsal.proxy.connection import UpstreamRefusedError, UpstreamSlowError
+from rehearsal.proxy.headers import Forward, Headers
 
 # Set by each hop for itself. Extensions too: compression is agreed between neighbours.
 HANDSHAKE_HEADERS = frozenset(
-    (
-        *(b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-accept"),
-        *(b"sec-websocket-protocol", b"sec-websocket-extensions", b"content-length"),
-    )
+    b"sec-websocket-key sec-websocket-version sec-websocket-accept sec-websocket-protocol"
+    b" sec-websocket-extensions content-length".split()
 )
-# IANA registry of close codes: "Bad Gateway".
-_BAD_GATEWAY = 1014
+_CLOSE_SECONDS = 1.0
 
 
-class Tunnel:
-    """The app's end of the websocket."""
+class _Handshake(ClientProtocol):
+    """A request with the target and the Host byte for byte as they are given."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._protocol = WSConnection(ConnectionType.CLIENT)
+    def __init__(self, forward: Forward, subprotocols: Sequence[Subprotocol]) -> None:
+        target = forward.target.decode("ascii")
+        uri = WebSocketURI(False, "127.0.0.1", forward.port, target, query="")
+        super().__init__(uri, subprotocols=subprotocols or None, max_size=None)
+        self._host = forward.host.decode("latin-1")
 
-    async def send(self, event: Event) -> None:
-        await self._connection.write(self._protocol.send(event))
-
-    async def next_event(self) -> Event | None:
-        """The next event from the app; `None` when it dropped the connection."""
-        while True:
-            for event in self._protocol.events():
-                if isinstance(event, Ping):
-                    await self.send(event.response())
-                else:
-                    return event
-            data = await self._connection.read()
-            if not data:
-                return None
-            self._protocol.receive_data(data)
-
-    async def handshake(
-        self, request: Request, response_seconds: float
-    ) -> AcceptConnection | RejectConnection:
-        """Raises `UpstreamRefusedError`, `UpstreamSlowError`."""
-        try:
-            async with asyncio.timeout(response_seconds):
-                await self.send(request)
-                event = await self.next_event()
-        except TimeoutError as error:
-            raise UpstreamSlowError from error
-        except (OSError, RemoteProtocolError) as error:
-            raise UpstreamRefusedError from error
-        if not isinstance(event, AcceptConnection | RejectConnection):
-            raise UpstreamRefusedError
-        return event
-
-    async def rejection_body(self) -> bytes:
-        body = b""
-        while isinstance(event := await self.next_event(), RejectData):
-            body += event.data
-            if event.body_finished:
-                break
-        return body
+    def connect(self) -> Request:
+        request = super().connect()
+        del request.headers["Host"]
+        request.headers["Host"] = self._host
+        return request
 
 
-async def proxy_websocket(
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    *,
-    port: int,
-    target: bytes,
-    host: bytes,
-    headers: Headers,
-    rewrite: Rewrite,
-    response_seconds: float,
-) -> None:
-    """Proxy one websocket to the app on `port`.
+async def proxy_websocket(forward: Forward, scope: Scope, receive: Receive, send: Send) -> None:
+    """Proxies one websocket.
 
     Raises `UpstreamRefusedError` and `UpstreamSlowError` before anything was sent to the client.
     """
-    request = Request(
-        host=host.decode("ascii", "replace"),
-        target=target.decode("ascii"),
-        extra_headers=headers,
-        subprotocols=scope["subprotocols"],
-    )
-    connection = await Connection.open(port)
+    handshake = _Handshake(forward, scope["subprotocols"])
+    app: ClientConnection | None = None
     try:
-        tunnel = Tunnel(connection)
-        answer = await tunnel.handshake(request, response_seconds)
-        await receive()
-        received = [
-            (name, value)
-            for name, value in rewrite([(bytes(n), bytes(v)) for n, v in _headers_of(answer)])
-            if name.lower() not in HANDSHAKE_HEADERS
-        ]
-        if isinstance(answer, RejectConnection):
-            await _reject(answer, received, tunnel, scope, send)
+        try:
+            async with asyncio.timeout(forward.response_seconds):
+                _, app = await asyncio.get_running_loop().create_connection(
+                    lambda: ClientConnection(
+                        handshake, ping_interval=None, close_timeout=_CLOSE_SECONDS, max_queue=1
+                    ),
+                    *("127.0.0.1", forward.port),
+                )
+                await app.handshake(
+                    [(n.decode("latin-1"), v.decode("latin-1")) for n, v in forward.headers], None
+                )
+        except InvalidStatus as error:
+            await receive()
+            await _reject(error.response, _headers_of(error.response, forward), scope, send)
             return
-        accept = {"subprotocol": answer.subprotocol, "headers": received}
-        await send({"type": "websocket.accept", **accept})
-        await _exchange(tunnel, receive, send)
+        except TimeoutError as error:
+            raise UpstreamSlowError from error
+        except (OSError, WebSocketException) as error:
+            raise UpstreamRefusedError from error
+        await receive()
+        assert app.response is not None
+        headers = _headers_of(app.response, forward)
+        await send({"type": "websocket.accept", "subprotocol": app.subprotocol, "headers": headers})
+        await _pass_messages(app, receive, send)
     finally:
-        connection.close()
+        if app is not None:
+            app.transport.abort()
 
 
-def _headers_of(answer: AcceptConnection | RejectConnection) -> Headers:
-    if isinstance(answer, AcceptConnection):
-        return answer.extra_headers
-    return answer.headers
+def _headers_of(response: Response, forward: Forward) -> Headers:
+    received = [(n.encode(), v.encode("latin-1")) for n, v in response.headers.raw_items()]
+    return [
+        (name, value)
+        for name, value in forward.rewrite(received)
+        if name.lower() not in HANDSHAKE_HEADERS
+    ]
 
 
-async def _reject(
-    answer: RejectConnection, headers: Headers, tunnel: Tunnel, scope: Scope, send: Send
-) -> None:
+async def _reject(response: Response, headers: Headers, scope: Scope, send: Send) -> None:
     if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 1008})
+        await send({"type": "websocket.close", "code": CloseCode.POLICY_VIOLATION})
         return
-    body = await tunnel.rejection_body() if answer.has_body else b""
-    start = {"status": answer.status_code, "headers": headers}
+    start = {"status": response.status_code, "headers": headers}
     await send({"type": "websocket.http.response.start", **start})
-    await send({"type": "websocket.http.response.body", "body": body})
+    await send({"type": "websocket.http.response.body", "body": bytes(response.body or b"")})
 
 
-async def _exchange(tunnel: Tunnel, receive: Receive, send: Send) -> None:
+async def _pass_messages(app: ClientConnection, receive: Receive, send: Send) -> None:
     tasks = [
-        asyncio.create_task(_client_to_app(tunnel, receive)),
-        asyncio.create_task(_app_to_client(tunnel, send)),
+        asyncio.create_task(_client_to_app(app, receive)),
+        asyncio.create_task(_app_to_client(app, send)),
     ]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -153,52 +107,31 @@ async def _exchange(tunnel: Tunnel, receive: Receive, send: Send) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _client_to_app(tunnel: Tunnel, receive: Receive) -> None:
+async def _client_to_app(app: ClientConnection, receive: Receive) -> None:
+    try:
+        while (message := await receive())["type"] != "websocket.disconnect":
+            text = message.get("text")
+            await app.send(message["bytes"] if text is None else text)
+    except ConnectionClosed:
+        # `_app_to_client` tells the client.
+        await asyncio.Event().wait()
+    code = message.get("code") or CloseCode.NO_STATUS_RCVD
+    if code == CloseCode.NO_STATUS_RCVD:
+        await app.close()
+    elif code != CloseCode.ABNORMAL_CLOSURE:
+        await app.close(code, message.get("reason") or "")
+
+
+async def _app_to_client(app: ClientConnection, send: Send) -> None:
     try:
         while True:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                code = message.get("code") or CloseReason.NO_STATUS_RCVD
-                if code != CloseReason.ABNORMAL_CLOSURE:
-                    await tunnel.send(CloseConnection(code=code, reason=message.get("reason")))
-                return
-            await tunnel.send(_event_of(message))
-    except (OSError, LocalProtocolError):
-        # The app closed meanwhile: `_app_to_client` sees it, and tells the client.
-        await asyncio.Event().wait()
-
-
-def _event_of(message: Message) -> Event:
-    if (text := message.get("text")) is not None:
-        return TextMessage(data=text)
-    return BytesMessage(data=message["bytes"])
-
-
-async def _app_to_client(tunnel: Tunnel, send: Send) -> None:
-    text: list[str] = []
-    binary: list[bytes] = []
-    while True:
-        try:
-            event = await tunnel.next_event()
-        except (OSError, RemoteProtocolError):
-            event = None
-        match event:
-            case TextMessage():
-                text.append(event.data)
-                if event.message_finished:
-                    await send({"type": "websocket.send", "text": "".join(text)})
-                    text.clear()
-            case BytesMessage():
-                binary.append(bytes(event.data))
-                if event.message_finished:
-                    await send({"type": "websocket.send", "bytes": b"".join(binary)})
-                    binary.clear()
-            case CloseConnection(code=code, reason=reason):
-                if code == CloseReason.NO_STATUS_RCVD:
-                    code = CloseReason.NORMAL_CLOSURE
-                await send({"type": "websocket.close", "code": int(code), "reason": reason})
-                return
-            case _:
-                lost = {"code": _BAD_GATEWAY, "reason": "The app dropped the connection."}
-                await send({"type": "websocket.close", **lost})
-                return
+            data = await app.recv()
+            kind = "text" if isinstance(data, str) else "bytes"
+            await send({"type": "websocket.send", kind: data})
+    except ConnectionClosed as closed:
+        code, reason = int(CloseCode.BAD_GATEWAY), "The app dropped the connection."
+        if closed.rcvd is not None:
+            code, reason = closed.rcvd.code, closed.rcvd.reason
+        if code == CloseCode.NO_STATUS_RCVD:
+            code = int(CloseCode.NORMAL_CLOSURE)
+        await send({"type": "websocket.close", "code": code, "reason": reason})

@@ -1,7 +1,7 @@
-"""What the rehearsal remembers: users, content and bundles, in SQLite; the bundles' files beside it.
+"""What the rehearsal keeps: users, content and bundles in SQLite, the bundles' files beside it.
 
-Every change is one transaction, and files are in place before a row names them. So whenever the process
-is killed, what is found at the next start is the state before or after a step, never between.
+Every change is one transaction, and files are in place before a row names them. A process that is killed at any
+moment leaves the state before a step or after it.
 """
 
 import fcntl
@@ -16,11 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Literal, TextIO, TypeVar
 
-from rehearsal.storage.unpack import Manifest
-
-AccessType = Literal["all", "logged_in", "acl"]
+from rehearsal.storage.manifest import Manifest
+from tooling.errors import UsageError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
@@ -28,27 +27,19 @@ CREATE TABLE IF NOT EXISTS users (
     api_key TEXT UNIQUE NOT NULL, session TEXT UNIQUE NOT NULL);
 CREATE TABLE IF NOT EXISTS content (
     id INTEGER PRIMARY KEY AUTOINCREMENT, guid TEXT UNIQUE NOT NULL, owner_guid TEXT NOT NULL,
-    name TEXT NOT NULL, title TEXT, description TEXT NOT NULL DEFAULT '',
-    access_type TEXT NOT NULL DEFAULT 'all', bundle_id INTEGER, vanity TEXT UNIQUE,
-    min_processes INTEGER, max_processes INTEGER, max_conns_per_process INTEGER, load_factor REAL,
-    idle_timeout INTEGER, init_timeout INTEGER,
+    name TEXT NOT NULL, title TEXT, bundle_id INTEGER, vanity TEXT UNIQUE,
     created_time TEXT NOT NULL, last_deployed_time TEXT NOT NULL, UNIQUE (owner_guid, name));
 CREATE TABLE IF NOT EXISTS bundles (
     id INTEGER PRIMARY KEY AUTOINCREMENT, content_guid TEXT NOT NULL REFERENCES content (guid)
     ON DELETE CASCADE, created_time TEXT NOT NULL, size INTEGER NOT NULL, entrypoint TEXT NOT NULL,
-    python_version TEXT NOT NULL, python_requires TEXT, requirements TEXT NOT NULL, metadata TEXT);
+    python_version TEXT NOT NULL, python_requires TEXT, requirements TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS environment (
     content_guid TEXT NOT NULL REFERENCES content (guid) ON DELETE CASCADE,
     name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (content_guid, name));
-CREATE TABLE IF NOT EXISTS permissions (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, content_guid TEXT NOT NULL REFERENCES content (guid)
-    ON DELETE CASCADE, user_guid TEXT NOT NULL REFERENCES users (guid), role TEXT NOT NULL,
-    UNIQUE (content_guid, user_guid));
 """
-
-
-class StateInUseError(RuntimeError):
-    """Another rehearsal runs on the same directory."""
+# The viewer's name finds apps that read header bytes as latin-1.
+_USERS = (("publisher", "publisher"), ("José Ünï 你好", "viewer"))
+_ANNOUNCED_SECONDS = 2.0
 
 
 class ConflictError(ValueError):
@@ -62,7 +53,7 @@ class User:
     role: Literal["publisher", "viewer"]
     api_key: str
     session: str
-    """What the dashboard's cookie holds for this user."""
+    """The value of the dashboard's cookie for this user."""
 
 
 @dataclass(frozen=True)
@@ -72,18 +63,10 @@ class Content:
     owner_guid: str
     name: str
     title: str | None
-    description: str
-    access_type: AccessType
     bundle_id: int | None
-    """The active version; `None` before the first was activated."""
+    """The active bundle; `None` before the first was activated."""
     vanity: str | None
-    """As in `/fastapi`: a second prefix; begins with a slash, ends without one."""
-    min_processes: int | None
-    max_processes: int | None
-    max_conns_per_process: int | None
-    load_factor: float | None
-    idle_timeout: int | None
-    init_timeout: int | None
+    """A second path prefix, such as `/fastapi`: begins with a slash, ends without one."""
     created_time: str
     last_deployed_time: str
 
@@ -98,99 +81,40 @@ class Bundle:
     python_version: str
     python_requires: str | None
     requirements: str
-    metadata: str | None
 
 
-@dataclass(frozen=True)
-class Permission:
-    id: int
-    content_guid: str
-    user_guid: str
-    role: str
-    """`viewer` or `owner`, as the API has it: who may look, who may publish too."""
-
-
-SETTABLE = frozenset(field.name for field in fields(Content)) - {
-    "id",
-    "guid",
-    "owner_guid",
-    "bundle_id",
-    "vanity",
-    "created_time",
-    "last_deployed_time",
-}
-"""The members of `Content` that a client may change."""
-
-# The viewer's name is there to find apps that take header bytes for latin-1.
-_USERS = (("publisher", "publisher"), ("José Ünï 你好", "viewer"))
-
-_ANNOUNCED_SECONDS = 2.0
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _lock(file: Path) -> TextIO:
-    """The file, empty and locked. Raises `StateInUseError`, which says where the other rehearsal is."""
-    lock = file.open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise StateInUseError(
-            f"A rehearsal runs here already: {_holder(file)}. Use that one, or stop it first."
-        ) from None
-    lock.truncate(0)
-    return lock
-
-
-def _holder(file: Path) -> str:
-    """What the process that has the lock wrote into it; soon after its start that is not there yet."""
-    deadline = time.monotonic() + _ANNOUNCED_SECONDS
-    while not (holder := file.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return holder or f"on {file.parent}"
+_Row = TypeVar("_Row", User, Content, Bundle)
+_TABLES = {User: "users", Content: "content", Bundle: "bundles"}
 
 
 class State:
-    """The database and files under `directory`, made where they are missing.
+    """The database and files under `directory`, created where they are missing.
 
-    Raises `StateInUseError`: one process has it at a time.
+    Raises `UsageError` where another process has the directory open.
     """
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(0o700)  # API keys and environment variables lie here.
+        directory.chmod(0o700)  # It holds API keys and variables of content.
         self._lock = _lock(directory / "lock")
         self._bundles = directory / "bundles"
         self._bundles.mkdir(exist_ok=True)
         self._database = sqlite3.connect(
             directory / "state.sqlite", isolation_level=None, check_same_thread=False
         )
-        self._database.row_factory = sqlite3.Row
         self._database.executescript(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
             + _SCHEMA
         )
-        with self._transaction() as database:
-            for username, role in _USERS:
-                secret = (secrets.token_hex(16), secrets.token_hex(16))
-                database.execute(
-                    "INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?, ?)",
-                    (str(uuid.uuid4()), username, role, *secret),
-                )
-        self.sweep(incoming=True)
+        for username, role in _USERS:
+            self._write(
+                "INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?, ?)",
+                *(str(uuid.uuid4()), username, role, secrets.token_hex(16), secrets.token_hex(16)),
+            )
+        self.delete_unused_files(incoming=True)
 
     def announce(self, url: str) -> None:
-        """Lets a second rehearsal on the same directory tell its user where this one is."""
+        """Writes the address that a second rehearsal on the same directory prints."""
         self._lock.write(f"{url}/ (process {os.getpid()})")
         self._lock.flush()
 
@@ -199,146 +123,113 @@ class State:
         self._lock.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Iterator[None]:
         self._database.execute("BEGIN IMMEDIATE")
         try:
-            yield self._database
+            yield
             self._database.execute("COMMIT")
         except BaseException:
             if self._database.in_transaction:  # SQLite itself rolls back where the disk is full.
                 self._database.execute("ROLLBACK")
             raise
 
-    def sweep(self, *, incoming: bool = False) -> None:
-        """Removes the files of bundles that no row names, and uploads that were interrupted if `incoming`."""
-        known = {str(row["id"]) for row in self._database.execute("SELECT id FROM bundles")}
+    def _write(self, statement: str, *values: object) -> sqlite3.Cursor:
+        with self._transaction():
+            return self._database.execute(statement, values)
+
+    def _read(self, kind: type[_Row], rest: str, *values: object) -> list[_Row]:
+        columns = ", ".join(field.name for field in fields(kind))
+        statement = f"SELECT {columns} FROM {_TABLES[kind]} {rest}"
+        return [kind(*row) for row in self._database.execute(statement, values)]
+
+    def delete_unused_files(self, *, incoming: bool = False) -> None:
+        """Deletes the files of bundles without a row, and interrupted uploads if `incoming`."""
+        known = {str(row[0]) for row in self._database.execute("SELECT id FROM bundles")}
         for path in self._bundles.iterdir():
             name = path.name.partition(".")[0]
-            if name in known or not (incoming or name.isdecimal()):
-                continue
-            _remove(path)
+            if name not in known and (incoming or name.isdecimal()):
+                _delete(path)
 
     # Users
 
     def users(self) -> list[User]:
-        rows = self._database.execute("SELECT * FROM users ORDER BY rowid")
-        return [User(**row) for row in rows]
+        return self._read(User, "ORDER BY rowid")
 
-    def user_by(self, column: Literal["api_key", "session", "guid"], value: str) -> User | None:
-        row = self._database.execute(f"SELECT * FROM users WHERE {column} = ?", (value,)).fetchone()
-        return User(**row) if row else None
+    def user_by(self, column: Literal["session", "guid"], value: str) -> User | None:
+        return next(iter(self._read(User, f"WHERE {column} = ?", value)), None)
 
     # Content
 
     def contents(self, owner_guid: str | None = None, name: str | None = None) -> list[Content]:
         """Newest deployment first."""
-        rows = self._database.execute(
-            "SELECT * FROM content WHERE owner_guid = ifnull(?, owner_guid) AND name = ifnull(?, name)"
+        return self._read(
+            Content,
+            "WHERE owner_guid = ifnull(?, owner_guid) AND name = ifnull(?, name)"
             " ORDER BY last_deployed_time DESC, id",
-            (owner_guid, name),
+            *(owner_guid, name),
         )
-        return [Content(**row) for row in rows]
 
     def content(self, guid: str) -> Content | None:
-        row = self._database.execute("SELECT * FROM content WHERE guid = ?", (guid,)).fetchone()
-        return Content(**row) if row else None
+        return next(iter(self._read(Content, "WHERE guid = ?", guid)), None)
 
-    def create_content(self, owner_guid: str, name: str, fields: Mapping[str, Any] = {}) -> Content:
-        """`fields` has only names in `SETTABLE`. Raises `ConflictError` where the owner has that name."""
+    def create_content(self, owner_guid: str, name: str, title: str | None = None) -> Content:
+        """Raises `ConflictError` where the owner has content of that name."""
         guid = str(uuid.uuid4())
-        with self._transaction() as database:
-            try:
-                database.execute(
-                    "INSERT INTO content (guid, owner_guid, name, title, created_time,"
-                    " last_deployed_time) VALUES (?, ?, ?, ?, ?, ?)",
-                    (guid, owner_guid, name, name, _now(), _now()),
-                )
-            except sqlite3.IntegrityError:
-                raise ConflictError("There is content of that name already.") from None
-            self._change(guid, fields)
-        created = self.content(guid)
-        assert created is not None
+        try:
+            self._write(
+                "INSERT INTO content (guid, owner_guid, name, title, created_time,"
+                " last_deployed_time) VALUES (?, ?, ?, ?, ?, ?)",
+                *(guid, owner_guid, name, title or name, _now(), _now()),
+            )
+        except sqlite3.IntegrityError:
+            raise ConflictError("There is content of that name already.") from None
+        (created,) = self._read(Content, "WHERE guid = ?", guid)
         return created
 
-    def update_content(self, guid: str, changes: Mapping[str, Any]) -> None:
-        """`changes` has only names in `SETTABLE` or `vanity`. Raises `ConflictError`."""
-        with self._transaction():
-            self._change(guid, changes)
-
-    def _change(self, guid: str, changes: Mapping[str, Any]) -> None:
-        assert SETTABLE | {"vanity"} >= set(changes)
-        for name, value in changes.items():
-            try:
-                self._database.execute(
-                    f"UPDATE content SET {name} = ? WHERE guid = ?", (value, guid)
-                )
-            except sqlite3.IntegrityError:
-                raise ConflictError(f"Other content has that {name} already.") from None
+    def update_content(
+        self, guid: str, column: Literal["name", "title", "vanity"], value: str | None
+    ) -> None:
+        """Raises `ConflictError` where the value must be unique and is taken."""
+        try:
+            self._write(f"UPDATE content SET {column} = ? WHERE guid = ?", value, guid)
+        except sqlite3.IntegrityError:
+            raise ConflictError(f"Other content has that {column} already.") from None
 
     def activate(self, guid: str, bundle_id: int) -> None:
-        """From here on this bundle is the content's active version.
-
-        Raises `LookupError` where one of them is not there any more.
-        """
-        with self._transaction() as database:
-            changed = database.execute(
-                "UPDATE content SET bundle_id = ?1, last_deployed_time = ?2 WHERE guid = ?3"
-                " AND EXISTS (SELECT 1 FROM bundles WHERE id = ?1 AND content_guid = ?3)",
-                (bundle_id, _now(), guid),
-            )
-            if changed.rowcount == 0:
-                raise LookupError("There is no such bundle.")
+        """Makes this the active bundle. Raises `LookupError` where content or bundle was deleted."""
+        changed = self._write(
+            "UPDATE content SET bundle_id = ?1, last_deployed_time = ?2 WHERE guid = ?3"
+            " AND EXISTS (SELECT 1 FROM bundles WHERE id = ?1 AND content_guid = ?3)",
+            *(bundle_id, _now(), guid),
+        )
+        if changed.rowcount == 0:
+            raise LookupError("There is no such bundle.")
 
     def delete_content(self, guid: str) -> None:
-        """The files of its bundles stay until `sweep`: a process may still use them."""
-        with self._transaction() as database:
-            database.execute("DELETE FROM content WHERE guid = ?", (guid,))
+        """Its bundles' files stay until `delete_unused_files`: a process may still use them."""
+        self._write("DELETE FROM content WHERE guid = ?", guid)
 
-    # Environment variables
+    # Variables
 
-    def environment(self, guid: str) -> dict[str, str]:
-        rows = self._database.execute(
-            "SELECT name, value FROM environment WHERE content_guid = ? ORDER BY name", (guid,)
-        )
-        return {row["name"]: row["value"] for row in rows}
-
-    def set_environment(self, guid: str, changes: Mapping[str, str | None]) -> None:
-        """`None` removes a variable; those not named stay."""
-        with self._transaction() as database:
-            for name, value in changes.items():
-                database.execute(
-                    "DELETE FROM environment WHERE content_guid = ? AND name = ?", (guid, name)
-                )
-                if value is not None:
-                    database.execute(
-                        "INSERT INTO environment VALUES (?, ?, ?)", (guid, name, value)
-                    )
-
-    # Access lists
-
-    def permissions(self, guid: str) -> list[Permission]:
-        rows = self._database.execute(
-            "SELECT * FROM permissions WHERE content_guid = ? ORDER BY id", (guid,)
-        )
-        return [Permission(**row) for row in rows]
-
-    def add_permission(self, guid: str, user_guid: str, role: str) -> Permission:
-        """Raises `ConflictError` where that user is listed."""
-        with self._transaction() as database:
-            try:
-                database.execute(
-                    "INSERT INTO permissions (content_guid, user_guid, role) VALUES (?, ?, ?)",
-                    (guid, user_guid, role),
-                )
-            except sqlite3.IntegrityError:
-                raise ConflictError("That user is listed already.") from None
-        return self.permissions(guid)[-1]
-
-    def remove_permission(self, guid: str, permission_id: int) -> None:
-        with self._transaction() as database:
-            database.execute(
-                "DELETE FROM permissions WHERE content_guid = ? AND id = ?", (guid, permission_id)
+    def variables(self, guid: str) -> dict[str, str]:
+        return dict(
+            self._database.execute(
+                "SELECT name, value FROM environment WHERE content_guid = ? ORDER BY name", (guid,)
             )
+        )
+
+    def set_variables(self, guid: str, changes: Mapping[str, str | None]) -> None:
+        """`None` removes a variable; those that are not named stay."""
+        with self._transaction():
+            for name, value in changes.items():
+                if value is None:
+                    self._database.execute(
+                        "DELETE FROM environment WHERE content_guid = ? AND name = ?", (guid, name)
+                    )
+                else:
+                    self._database.execute(
+                        "INSERT OR REPLACE INTO environment VALUES (?, ?, ?)", (guid, name, value)
+                    )
 
     # Bundles
 
@@ -352,53 +243,74 @@ class State:
 
     @contextmanager
     def incoming(self) -> Iterator[tuple[Path, Path]]:
-        """Where to put an archive that comes in, and where to unpack it; both are gone afterwards."""
+        """Paths for an archive and for its unpacked files; whatever is there at the end is deleted."""
         directory = self._bundles / f"incoming.{secrets.token_hex(8)}"
+        archive = directory.with_name(directory.name + ".tar.gz")
         try:
-            yield directory.with_name(directory.name + ".tar.gz"), directory
+            yield archive, directory
         finally:
-            for path in self._bundles.glob(directory.name + "*"):
-                _remove(path)
+            _delete(archive)
+            _delete(directory)
 
-    def add_bundle(
-        self, guid: str, archive: Path, directory: Path, manifest: Manifest, metadata: str | None
-    ) -> Bundle:
-        """Move an unpacked bundle to its place and name it in the database."""
-        with self._transaction() as database:
-            cursor = database.execute(
+    def add_bundle(self, guid: str, archive: Path, directory: Path, manifest: Manifest) -> Bundle:
+        """Moves the files of an upload into place and names them in the database."""
+        with self._transaction():
+            cursor = self._database.execute(
                 "INSERT INTO bundles (content_guid, created_time, size, entrypoint, python_version,"
-                " python_requires, requirements, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                " python_requires, requirements) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(guid, _now(), archive.stat().st_size, manifest.entrypoint),
                     *(manifest.python_version, manifest.python_requires, manifest.requirements),
-                    metadata,
                 ),
             )
-            assert cursor.lastrowid is not None
-            bundle_id = cursor.lastrowid
+            bundle_id = cursor.lastrowid or 0
             shutil.rmtree(self.directory_of(bundle_id), ignore_errors=True)
             archive.rename(self.archive_of(bundle_id))
             directory.rename(self.directory_of(bundle_id))
-        added = self.bundle(guid, bundle_id)
-        assert added is not None
+        (added,) = self._read(Bundle, "WHERE id = ?", bundle_id)
         return added
 
     def bundles(self, guid: str) -> list[Bundle]:
         """Newest first."""
-        rows = self._database.execute(
-            "SELECT * FROM bundles WHERE content_guid = ? ORDER BY id DESC", (guid,)
-        )
-        return [Bundle(**row) for row in rows]
+        return self._read(Bundle, "WHERE content_guid = ? ORDER BY id DESC", guid)
 
     def bundle(self, guid: str, bundle_id: int) -> Bundle | None:
-        row = self._database.execute(
-            "SELECT * FROM bundles WHERE content_guid = ? AND id = ?", (guid, bundle_id)
-        ).fetchone()
-        return Bundle(**row) if row else None
+        found = self._read(Bundle, "WHERE content_guid = ? AND id = ?", guid, bundle_id)
+        return next(iter(found), None)
 
     def delete_bundle(self, guid: str, bundle_id: int) -> None:
-        """Its files stay until `sweep`: a process may still use them."""
-        with self._transaction() as database:
-            database.execute(
-                "DELETE FROM bundles WHERE content_guid = ? AND id = ?", (guid, bundle_id)
-            )
+        """Its files stay until `delete_unused_files`: a process may still use them."""
+        self._write("DELETE FROM bundles WHERE content_guid = ? AND id = ?", guid, bundle_id)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _lock(file: Path) -> TextIO:
+    """The file, emptied and locked. Raises `UsageError` with the address of the process that has it."""
+    lock = file.open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise UsageError(
+            f"A rehearsal runs here already: {_holder(file)}. Use that one, or stop it first."
+        ) from None
+    lock.truncate(0)
+    return lock
+
+
+def _holder(file: Path) -> str:
+    """What the process with the lock wrote into it. Soon after its start that is nothing yet."""
+    deadline = time.monotonic() + _ANNOUNCED_SECONDS
+    while not (holder := file.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return holder or f"on {file.parent}"

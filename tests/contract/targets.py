@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 
 import h11
 
-from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
+from rehearsal.proxy.gateway import Upstream
 from tests.contract.in_process import IN_PROCESS, Host, InProcessClient, load
 from tests.contract.model import Case, Mount, Power, Request, StoreName
 from tests.contract.sockets import Connection, DeployedClient, SocketClient
+from tests.gateway import gateway
 from tests.postgresql import Cluster, Database
 from tests.serving import serving
 from tooling.frameworks import ROOT, Framework
@@ -163,9 +164,8 @@ class Served:
         )
         self.url = self.app.url
         if target.server == "gateway":
-            route = Route(mount.prefix, self.app.port, strip_prefix=True, base_url=True)
-            gateway = Gateway(RoutingTable.of(route).resolve)
-            self.url = self._stack.enter_context(serving(gateway))
+            route = Upstream(mount.prefix, self.app.port, strip_prefix=True, base_url=True)
+            self.url = self._stack.enter_context(serving(gateway(route)))
         self._connection = Connection(self.url)
         self._stack.callback(self._connection.close)
         self.database: Database | None = None

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
+from rehearsal.proxy.gateway import Upstream
 from tests.contract.model import Mount
 from tests.contract.report import Result, result
 from tests.contract.targets import LOGS, PREFIXES, Target, environment_of
+from tests.gateway import gateway
 from tests.serving import serving
 from tooling.frameworks import Framework, find_frameworks
 from tooling.processes import AppProcess, ServerKind
@@ -64,14 +65,13 @@ def reach() -> Iterator[Reach]:
             process = processes[key]
             if not mount.prefix:
                 return process.url
-            route = Route(
+            route = Upstream(
                 mount.prefix,
                 process.port,
                 strip_prefix=mount.path == "stripped",
                 base_url=mount.base_url,
             )
-            gateway = Gateway(RoutingTable.of(route).resolve)
-            return stack.enter_context(serving(gateway)) + mount.prefix
+            return stack.enter_context(serving(gateway(route))) + mount.prefix
 
         yield reach
         for process in processes.values():

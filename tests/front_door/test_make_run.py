@@ -15,8 +15,9 @@ from urllib.parse import urljoin
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
+from rehearsal.proxy.gateway import Upstream
 from tests.front_door.checkout import PORT, STOP_SECONDS, Checkout, Run, is_taken
+from tests.gateway import gateway
 from tests.serving import serving
 from tooling.frameworks import ROOT, Framework, find_frameworks
 
@@ -67,8 +68,8 @@ Proxy = Callable[[Path], AbstractContextManager[str]]
 
 @contextmanager
 def through_gateway(_: Path) -> Iterator[str]:
-    route = Route(PREFIX, PORT, base_url=False, forwarded=False, external_host=False)
-    with serving(Gateway(RoutingTable.of(route).resolve)) as url:
+    route = Upstream(PREFIX, PORT, base_url=False, forwarded=False, external_host=False)
+    with serving(gateway(route)) as url:
         yield f"{url}{PREFIX}/"
 
 

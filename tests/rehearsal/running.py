@@ -91,6 +91,15 @@ class Running:
         headers = {"Authorization": f"Key {self.user(role).api_key}"} if role else {}
         return httpx.get(self.url + path, headers=headers, timeout=TIMEOUT_SECONDS)
 
+    def delete(self, guid: str) -> None:
+        """Deletes content as its publisher does, by the form on its page."""
+        response = httpx.post(
+            f"{self.url}/dashboard/{guid}/delete",
+            headers={"Origin": self.url},
+            cookies={"rehearsal-session": self.user("publisher").session},
+        )
+        assert response.status_code == 303, response.text
+
     def create(self, name: str) -> str:
         guid: str = answered(self.api().post("/v1/content", json={"name": name}))["guid"]
         return guid

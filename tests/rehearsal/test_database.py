@@ -14,11 +14,10 @@ import pytest
 
 from deploy.contents import RECORD
 from deploy.staging import stage
-from tests.contract.cases.slow import eventually
 from tests.contract.model import CASES, Mount, Power, Request
 from tests.contract.sockets import Connection, FreshServer, SocketClient
 from tests.postgresql import Cluster, Database
-from tests.rehearsal.running import Running, answered
+from tests.rehearsal.running import Running
 from tests.rehearsal.test_rsconnect import RSCONNECT
 from tooling.frameworks import ROOT, Framework, find_frameworks
 
@@ -106,12 +105,6 @@ def test_the_contract_holds_with_a_database_behind_the_proxy(
     for case_id in CASE_IDS:
         CASES[case_id].check(client)
 
-    # Several processes share the table, and a change reaches all of them at once.
-    answered(rehearsed.api().patch(f"/v1/content/{guid}", json={"min_processes": 2}))
-    current = rehearsed.rehearsal.state.content(guid)
-    assert current is not None
-    hosting = rehearsed.rehearsal.hosting
-    assert eventually(lambda: len(hosting.processes_of(current)) == 2)
     for text in ("Hi", "Ahoy", "Hello"):
         database.execute(f"UPDATE greetings SET text = '{text}' WHERE lang = 'en'")
         asked = client.together([Request("GET", "/greetings/en")] * 8)
@@ -120,7 +113,7 @@ def test_the_contract_holds_with_a_database_behind_the_proxy(
     said = [done.stdout, *(log.read_text(errors="replace") for log in logs(rehearsed))]
     for secret in (database.password, quote(database.password, safe="")):
         assert not any(secret in text for text in said)
-    rehearsed.api().delete(f"/v1/content/{guid}")
+    rehearsed.delete(guid)
 
 
 def logs(it: Running) -> list[Path]:

@@ -18,13 +18,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.staging import BundleError
-from rehearsal.first_deploy import NotPublishedError, publish, reserve
+from rehearsal.first_deploy import publish, reserve
 from tests.rehearsal.bundles import FILES, bundle_of
 from tests.rehearsal.running import Running as Rehearsed
 from tests.rehearsal.running import answered, mirror
 from tests.rehearsal.running import running as rehearsing
 from tests.rehearsal.wire import TIMEOUT_SECONDS
+from tooling.errors import UsageError
 from tooling.frameworks import ROOT, Framework, find_frameworks
 
 NAMES = [framework.name for framework in find_frameworks()]
@@ -172,7 +172,7 @@ def test_the_rehearsal_alone_prints_its_keys_and_where_it_is(running: Running) -
 def test_logs_are_shown_by_name_vanity_path_or_guid(running: Running, tmp_path: Path) -> None:
     with rehearsing(tmp_path / "state") as it:
         guid = it.deployed("talkative", mirror())
-        answered(it.api().put(f"/v1/content/{guid}/vanity", json={"path": "/talk"}))
+        it.rehearsal.state.update_content(guid, "vanity", "/talk")
         assert it.api().patch(f"/v1/content/{guid}", json={"title": "Talks a Lot"}).is_success
     for name in ("talkative", "/talk/", "talk", guid, "Talks a Lot", "talks_a_lot"):
         with running("logs", name) as process:
@@ -290,12 +290,12 @@ def test_what_a_killed_deployment_left_is_removed_by_the_next(
 
     def fail(_: Framework) -> Path:
         assert not left.exists()
-        raise BundleError("Far enough.")
+        raise UsageError("Far enough.")
 
     monkeypatch.setattr("rehearsal.first_deploy.stage_locked", fail)
     with rehearsing(tmp_path) as it:
         guid = reserve(it.rehearsal, framework)
-        with pytest.raises(NotPublishedError, match="Far enough"):
+        with pytest.raises(UsageError, match="Far enough"):
             asyncio.run(publish(framework, guid, it.rehearsal))
 
 
@@ -307,7 +307,7 @@ def test_a_deployment_that_rsconnect_refuses_is_reported_with_its_words(
         guid = reserve(it.rehearsal, framework)
         stranger = replace(it.user("publisher"), api_key="wrong")
         monkeypatch.setattr(type(it.rehearsal), "publisher", stranger)
-        with pytest.raises(NotPublishedError) as caught:
+        with pytest.raises(UsageError) as caught:
             asyncio.run(publish(framework, guid, it.rehearsal))
     assert f"{framework.name} was not deployed" in str(caught.value)
     assert f"deploy-{framework.name}.log" in str(caught.value)
@@ -318,11 +318,10 @@ def test_a_path_that_other_content_has_is_not_taken_from_it(tmp_path: Path) -> N
     framework = find_frameworks()[0]
     with rehearsing(tmp_path) as it:
         guid = it.create("squatter")
-        path = {"path": f"/{framework.name}"}
-        answered(it.api().put(f"/v1/content/{guid}/vanity", json=path))
-        with pytest.raises(NotPublishedError, match="Other content has the path"):
+        it.rehearsal.state.update_content(guid, "vanity", f"/{framework.name}")
+        with pytest.raises(UsageError, match="Other content has the path"):
             reserve(it.rehearsal, framework)
-        assert it.api().delete(f"/v1/content/{guid}/vanity").status_code == 204
+        it.delete(guid)
         guid = reserve(it.rehearsal, framework)
         assert reserve(it.rehearsal, framework) == guid
 
@@ -330,7 +329,7 @@ def test_a_path_that_other_content_has_is_not_taken_from_it(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("failure", "sentence"),
     [
-        (BundleError("It holds a secret."), "cannot be bundled: It holds a secret."),
+        (UsageError("It holds a secret."), "cannot be bundled: It holds a secret."),
         (OSError(errno.ENOSPC, "full"), "The disk is full"),
     ],
 )
@@ -344,5 +343,5 @@ def test_an_app_without_a_bundle_is_reported_in_one_sentence(
     framework = find_frameworks()[0]
     with rehearsing(tmp_path) as it:
         guid = reserve(it.rehearsal, framework)
-        with pytest.raises(NotPublishedError, match=sentence):
+        with pytest.raises(UsageError, match=sentence):
             asyncio.run(publish(framework, guid, it.rehearsal))

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.first_deploy import publish, reserve
-from rehearsal.profiles import PROFILES, Profile, UnknownProfileError, find_profile
+from rehearsal.profiles import PROFILES, Profile, find_profile
 from tests.rehearsal.running import Running, answered, running
+from tooling.errors import UsageError
 from tooling.frameworks import ROOT, find_frameworks
 
 
@@ -112,8 +113,8 @@ def rehearse(profile: Profile) -> list[str]:
 def main() -> int:
     try:
         profiles = [find_profile(name) for name in sys.argv[1:]] or list(PROFILES.values())
-    except UnknownProfileError as error:
-        print(f"test-rehearsal: {error.args[0]}", file=sys.stderr)
+    except UsageError as error:
+        print(f"test-rehearsal: {error}", file=sys.stderr)
         return 1
     wrong = [line for profile in profiles for line in rehearse(profile)]
     for line in wrong:

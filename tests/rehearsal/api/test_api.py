@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from rehearsal.storage.database import ConflictError
 from rehearsal.storage.unpack import MIB, Limits
 from tests.rehearsal.bundles import bundle_of
 from tests.rehearsal.running import Running, answered, mirror, running
@@ -77,7 +76,9 @@ def test_a_call_that_is_not_stood_in_for_says_so(api: httpx.Client, method: str,
 # Content
 
 
-def test_content_is_created_found_changed_and_deleted(api: httpx.Client) -> None:
+def test_content_is_created_found_changed_and_deleted(
+    rehearsed: Running, api: httpx.Client
+) -> None:
     created = answered(api.post("/v1/content", json={"name": "life", "title": "A life"}))
     assert created["title"] == "A life"
     assert created["bundle_id"] is None
@@ -85,12 +86,12 @@ def test_content_is_created_found_changed_and_deleted(api: httpx.Client) -> None
     path = f"/v1/content/{created['guid']}"
     assert answered(api.get(path)) == created
     assert [item["guid"] for item in api.get("/v1/content?name=life").json()] == [created["guid"]]
-    changed = answered(api.patch(path, json={"title": None, "max_processes": 2}))
-    assert (changed["title"], changed["max_processes"]) == (None, 2)
+    assert answered(api.patch(path, json={"title": None}))["title"] is None
+    assert answered(api.patch(path, json={"name": "other-life"}))["name"] == "other-life"
     assert answered(api.get(f"/applications/{created['id']}"))["guid"] == created["guid"]
-    assert api.delete(path).status_code == 204
+    rehearsed.delete(created["guid"])
     refused(api.get(path), 404, "does not exist")
-    assert api.get("/v1/content?name=life").json() == []
+    assert api.get("/v1/content?name=other-life").json() == []
 
 
 def test_a_name_can_be_given_once(api: httpx.Client, guid: str) -> None:
@@ -102,20 +103,16 @@ def test_a_name_can_be_given_once(api: httpx.Client, guid: str) -> None:
     [
         (b"", "not JSON"),
         (b"{", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
-        (b"[]", "must be a JSON object"),
-        (b"{}", "'name' is missing"),
-        (b'{"name": 1}', "'name' has a value of the wrong type"),
-        (b'{"name": "a b"}', "3 to 64 letters"),
-        (b'{"name": "good", "color": 1}', "no field 'color'"),
-        (b'{"name": "good", "access_type": "some"}', "access type"),
-        (b'{"name": "good", "min_processes": true}', "wrong type"),
-        (b'{"name": "good", "min_processes": -1}', "must be from 0 to 20"),
-        (b'{"name": "good", "guid": "x"}', "no field 'guid'"),
-        (b'{"name": "good", "description": null}', "'description' has a value of the wrong type"),
-        (b'{"name": "good", "title": "\\ud800"}', "not Unicode"),
-        (b'{"name": "good", "min_processes": 5, "max_processes": 1}', "at most max_processes, 1"),
-        (b'{"name": "good", "min_processes": 5}', "at most max_processes, 3"),
+        (b"[" * 100_000, "Expected `object`, got `array`"),
+        (b"[]", "Expected `object`, got `array`"),
+        (b"{}", "missing required field `name`"),
+        (b'{"name": 1}', "Expected `str`, got `int` - at `$.name`"),
+        (b'{"name": true}', "Expected `str`, got `bool` - at `$.name`"),
+        (b'{"name": "a b"}', "at `$.name`"),
+        (b'{"name": "good\\n"}', "at `$.name`"),
+        (b'{"name": "good", "color": 1}', "unknown field `color`"),
+        (b'{"name": "good", "guid": "x"}', "unknown field `guid`"),
+        (b'{"name": "good", "title": "\\ud800"}', "not JSON"),
     ],
 )
 def test_a_broken_body_is_400_with_the_reason(
@@ -123,22 +120,6 @@ def test_a_broken_body_is_400_with_the_reason(
 ) -> None:
     refused(api.post("/v1/content", content=body), 400, sentence)
     assert api.get("/v1/content?name=good").json() == []
-
-
-def test_content_is_created_with_all_of_its_fields_or_not_at_all(rehearsed: Running) -> None:
-    state = rehearsed.rehearsal.state
-    owner = rehearsed.user("publisher").guid
-    with pytest.raises(ConflictError):
-        state.create_content(owner, "half", {"title": "Half", "description": None})
-    assert state.contents(owner, "half") == []
-
-
-def test_a_change_keeps_the_least_processes_below_the_most(api: httpx.Client) -> None:
-    created = answered(api.post("/v1/content", json={"name": "bounds", "min_processes": 2}))
-    path = f"/v1/content/{created['guid']}"
-    refused(api.patch(path, json={"max_processes": 1}), 400, "at most max_processes, 1")
-    changed = answered(api.patch(path, json={"min_processes": 0, "max_processes": 1}))
-    assert (changed["min_processes"], changed["max_processes"]) == (0, 1)
 
 
 def test_a_body_that_is_too_long_is_413(api: httpx.Client) -> None:
@@ -154,16 +135,11 @@ def test_a_viewer_may_not_publish(rehearsed: Running) -> None:
     ("method", "path"),
     [
         ("PATCH", ""),
-        ("DELETE", ""),
-        ("GET", "/environment"),
         ("PATCH", "/environment"),
         ("GET", "/bundles"),
         ("POST", "/bundles"),
         ("POST", "/deploy"),
         ("POST", "/build"),
-        ("PUT", "/vanity"),
-        ("POST", "/permissions"),
-        ("DELETE", "/permissions/1"),
     ],
 )
 def test_what_is_not_yours_is_as_if_it_were_not_there(
@@ -213,16 +189,14 @@ def test_what_fails_on_our_side_is_said_in_the_same_form(
     assert ("Traceback" in caplog.text) == (failure == "other")
 
 
-# Environment variables, vanity paths, access lists
+# Variables
 
 
-def test_environment_variables_are_named_but_never_shown(api: httpx.Client, guid: str) -> None:
+def test_variables_are_named_but_never_shown(api: httpx.Client, guid: str) -> None:
     path = f"/v1/content/{guid}/environment"
     assert api.patch(path, json=[{"name": "A", "value": "secret"}]).json() == ["A"]
     assert api.patch(path, json=[{"name": "B", "value": ""}]).json() == ["A", "B"]
     assert api.patch(path, json=[{"name": "A", "value": None}]).json() == ["B"]
-    assert api.put(path, json=[{"name": "C", "value": "c"}]).json() == ["C"]
-    assert "secret" not in api.get(path).text
 
 
 @pytest.mark.parametrize(
@@ -237,26 +211,6 @@ def test_a_broken_environment_is_400(api: httpx.Client, guid: str, entries: obje
     refused(api.patch(f"/v1/content/{guid}/environment", content=body), 400, "")
 
 
-def test_a_vanity_path_is_set_moved_and_removed(api: httpx.Client, guid: str) -> None:
-    other = answered(api.post("/v1/content", json={"name": "other-vanity"}))["guid"]
-    path = f"/v1/content/{guid}/vanity"
-    assert answered(api.put(path, json={"path": "nice/name"}))["path"] == "/nice/name/"
-    taken = {"path": "/nice/name/"}
-    refused(api.put(f"/v1/content/{other}/vanity", json=taken), 409, "vanity already")
-    assert api.put(f"/v1/content/{other}/vanity", json=taken | {"force": True}).status_code == 200
-    refused(api.get(path), 404, "does not exist")
-    assert api.delete(f"/v1/content/{other}/vanity").status_code == 204
-
-
-@pytest.mark.parametrize(
-    "path", ["", "/", "/a b", "/../x", "/a/..", "/__api__", "/content/x", '/"', "/a//b", "/%2e"]
-)
-def test_a_path_that_cannot_be_a_vanity_path_is_400(
-    api: httpx.Client, guid: str, path: str
-) -> None:
-    refused(api.put(f"/v1/content/{guid}/vanity", json={"path": path}), 400, "cannot be a vanity")
-
-
 # Bundles
 
 
@@ -268,25 +222,17 @@ def test_a_bundle_is_uploaded_listed_and_downloaded_as_it_was(
     path = f"/v1/content/{guid}/bundles"
     assert bundle_id in [item["id"] for item in api.get(path).json()]
     assert api.get(f"{path}/{bundle_id}/download").content == bundle
-    assert answered(api.get(f"{path}/{bundle_id}"))["active"] is False
-    assert api.delete(f"{path}/{bundle_id}").status_code == 204
-    refused(api.get(f"{path}/{bundle_id}/download"), 404, "does not exist")
+    refused(api.get(f"{path}/999999/download"), 404, "does not exist")
+    refused(api.get(f"{path}/..%2f1/download"), 404, "")
 
 
-def test_a_bundle_in_a_form_keeps_its_metadata(api: httpx.Client, guid: str) -> None:
-    metadata = {"source": "git", "source_commit": "abc"}
+def test_a_bundle_may_come_in_a_form(api: httpx.Client, guid: str) -> None:
+    """rsconnect sends what it knows of the git commit beside it."""
     form = {"archive": ("bundle.tar.gz", bundle_of(), "application/x-tar")}
-    data = {"metadata": json.dumps(metadata)}
-    uploaded = answered(api.post(f"/v1/content/{guid}/bundles", files=form, data=data))
-    assert uploaded["metadata"] == metadata
-
-
-def test_metadata_that_is_no_text_is_400(api: httpx.Client, guid: str) -> None:
-    form = {"archive": ("bundle.tar.gz", bundle_of(), "application/x-tar")}
-    response = api.post(
-        f"/v1/content/{guid}/bundles", files=form, data={"metadata": '{"source": "\\ud800"}'}
-    )
-    refused(response, 400, "metadata in JSON")
+    data = {"metadata": json.dumps({"source": "git", "source_commit": "abc"})}
+    path = f"/v1/content/{guid}/bundles"
+    uploaded = answered(api.post(path, files=form, data=data))
+    assert api.get(f"{path}/{uploaded['id']}/download").content == bundle_of()
 
 
 @pytest.mark.parametrize(
@@ -377,13 +323,6 @@ def test_a_task_streams_its_log_and_ends_with_a_code(rehearsed: Running, api: ht
     assert (task["code"], task["error"]) == (0, "")
     assert lines[-1] == f"Bundle {bundle_id} is active."
     assert rehearsed.api("viewer").get(f"/v1/tasks/{task_id}").status_code == 404
-
-
-def test_the_active_bundle_cannot_be_deleted(rehearsed: Running, api: httpx.Client) -> None:
-    guid = rehearsed.deployed("kept", mirror())
-    (bundle,) = api.get(f"/v1/content/{guid}/bundles").json()
-    assert bundle["active"] is True
-    refused(api.delete(f"/v1/content/{guid}/bundles/{bundle['id']}"), 409, "cannot be deleted")
 
 
 def test_a_build_makes_the_environment_and_activates_nothing(

@@ -138,18 +138,6 @@ def test_content_without_a_version_is_no_card(rehearsed: Running) -> None:
     assert "refused-bundle" in page(rehearsed, "/").text
 
 
-def test_content_for_listed_users_is_not_on_the_index_of_others(
-    rehearsed: Running, guid: str
-) -> None:
-    answered(rehearsed.api().patch(f"/v1/content/{guid}", json={"access_type": "acl"}))
-    try:
-        assert guid not in page(rehearsed, "/", None).text
-        assert guid not in page(rehearsed, "/", "viewer").text
-        assert guid in page(rehearsed, "/").text
-    finally:
-        answered(rehearsed.api().patch(f"/v1/content/{guid}", json={"access_type": "all"}))
-
-
 def test_the_switch_makes_a_session_and_ends_it(rehearsed: Running) -> None:
     viewer = rehearsed.user("viewer")
     response = switch(rehearsed, viewer.guid)

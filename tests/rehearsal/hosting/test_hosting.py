@@ -16,11 +16,12 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from rehearsal.hosting.pool import DEFAULT_SCHEDULE, Schedule
+from rehearsal.hosting.process import START_SECONDS
 from rehearsal.profiles import PROFILES, Profile
 from tests.rehearsal.bundles import FILES, bundle_of
 from tests.rehearsal.running import MIRROR, Running, answered, eventually, mirror, running
 from tests.rehearsal.wire import TIMEOUT_SECONDS
+from tooling.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def told(response: httpx.Response) -> dict[str, Any]:
 def test_the_app_is_told_the_path_that_it_was_reached_through(
     rehearsed: Running, guid: str
 ) -> None:
-    answered(rehearsed.api().put(f"/v1/content/{guid}/vanity", json={"path": "/mirror/one"}))
+    rehearsed.rehearsal.state.update_content(guid, "vanity", "/mirror/one")
     for mount in (f"/content/{guid}", "/mirror/one"):
         response = rehearsed.get(f"{mount}/told?q")
         given = told(response)
@@ -111,16 +112,6 @@ def test_the_app_runs_in_its_bundle_with_connects_environment(
     assert (Path(given["directory"]) / "main.py").is_file()
 
 
-def test_a_changed_setting_holds_without_being_asked_for(rehearsed: Running, guid: str) -> None:
-    (before,) = processes(rehearsed, guid)
-    answered(rehearsed.api().patch(f"/v1/content/{guid}", json={"min_processes": 2}))
-    content = rehearsed.rehearsal.state.content(guid)
-    assert content is not None
-    hosting = rehearsed.rehearsal.hosting
-    assert eventually(lambda: len({p.pid for p in hosting.processes_of(content)} - {before}) == 2)
-    answered(rehearsed.api().patch(f"/v1/content/{guid}", json={"min_processes": None}))
-
-
 def test_a_root_without_handler_leads_to_the_docs(rehearsed: Running, guid: str) -> None:
     response = rehearsed.get(f"/content/{guid}/")
     assert response.status_code == 307
@@ -135,9 +126,9 @@ def test_a_websocket_reaches_the_app_under_the_same_mount_and_access(rehearsed: 
     with connect(url) as websocket:
         websocket.send("hello")
         assert websocket.recv(TIMEOUT_SECONDS) == f"/content/{guid} hello"
-    answered(rehearsed.api().patch(f"/v1/content/{guid}", json={"access_type": "acl"}))
+    draft = rehearsed.upload(guid, mirror("two"))
     with pytest.raises(InvalidStatus) as caught:
-        connect(url)
+        connect(url.replace("/socket", f"/_bundle{draft}/socket"))
     assert caught.value.response.status_code == 401
 
 
@@ -160,44 +151,6 @@ def test_each_profile_gives_the_scope_that_it_stands_for(profile: Profile, tmp_p
 
 
 # Who may see it
-
-
-@pytest.mark.parametrize(
-    ("access_type", "anonymous", "viewer"),
-    [("all", 200, 200), ("logged_in", 401, 200), ("acl", 401, 403)],
-)
-def test_access_is_for_whom_the_content_says(
-    rehearsed: Running, guid: str, access_type: str, anonymous: int, viewer: int
-) -> None:
-    api = rehearsed.api()
-    answered(api.patch(f"/v1/content/{guid}", json={"access_type": access_type}))
-    try:
-        path = f"/content/{guid}/told"
-        assert rehearsed.get(path).status_code == anonymous
-        assert rehearsed.get(path, "viewer").status_code == viewer
-        assert rehearsed.get(path, "publisher").status_code == 200
-        visible = rehearsed.api("viewer").get(f"/v1/content/{guid}").status_code
-        assert visible == (200 if viewer == 200 else 404)
-    finally:
-        answered(api.patch(f"/v1/content/{guid}", json={"access_type": "all"}))
-
-
-def test_a_listed_user_may_see_it_until_taken_off_the_list(rehearsed: Running, guid: str) -> None:
-    api, path = rehearsed.api(), f"/v1/content/{guid}/permissions"
-    answered(api.patch(f"/v1/content/{guid}", json={"access_type": "acl"}))
-    try:
-        entry = {
-            "principal_guid": rehearsed.user("viewer").guid,
-            "principal_type": "user",
-            "role": "viewer",
-        }
-        added = answered(api.post(path, json=entry))
-        assert rehearsed.get(f"/content/{guid}/told", "viewer").status_code == 200
-        assert api.post(path, json=entry).status_code == 409
-        assert api.delete(f"{path}/{added['id']}").status_code == 204
-        assert rehearsed.get(f"/content/{guid}/told", "viewer").status_code == 403
-    finally:
-        answered(api.patch(f"/v1/content/{guid}", json={"access_type": "all"}))
 
 
 def test_a_wrong_key_is_401_even_where_everybody_may_look(rehearsed: Running, guid: str) -> None:
@@ -313,14 +266,6 @@ def processes(it: Running, guid: str, requests: int = 1) -> set[int]:
     return {told(it.get(f"/content/{guid}/told"))["pid"] for _ in range(requests)}
 
 
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A rehearsal that stops idle processes at once."""
-    schedule = Schedule(min_processes=0, max_processes=2, max_conns_per_process=2, idle_timeout=0)
-    with running(tmp_path_factory.mktemp("own"), schedule=schedule) as it:
-        yield it
-
-
 def test_a_process_that_crashes_is_replaced_without_being_asked_for(
     rehearsed: Running, guid: str
 ) -> None:
@@ -329,68 +274,42 @@ def test_a_process_that_crashes_is_replaced_without_being_asked_for(
     content = rehearsed.rehearsal.state.content(guid)
     assert content is not None
     hosting = rehearsed.rehearsal.hosting
-    assert eventually(lambda: [p.pid for p in hosting.processes_of(content)] not in ([], [first]))
+    assert eventually(lambda: (process := hosting.process_of(content)) and process.pid != first)
     (second,) = processes(rehearsed, guid)
     assert second != first
 
 
-def test_an_idle_process_is_stopped_and_started_again_when_needed(own: Running) -> None:
-    guid = own.deployed("idle", mirror())
-    (first,) = processes(own, guid)
-    content = own.rehearsal.state.content(guid)
-    assert content is not None
-    assert eventually(lambda: own.rehearsal.hosting.processes_of(content) == [])
-    (second,) = processes(own, guid)
-    assert second != first
-
-
-def test_more_requests_get_more_processes_up_to_the_maximum(own: Running, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    guid = own.create("loaded")
-    # The second process has no request yet when it is there, and must not end at once.
-    answered(own.api().patch(f"/v1/content/{guid}", json={"idle_timeout": 600}))
-    variables = [{"name": "GATE", "value": str(gate)}]
-    assert own.api().patch(f"/v1/content/{guid}/environment", json=variables).status_code == 200
-    assert own.deploy(guid, own.upload(guid, mirror()))["code"] == 0
-    content = own.rehearsal.state.content(guid)
-    assert content is not None
-    with httpx.Client(base_url=own.url, timeout=TIMEOUT_SECONDS) as client:
-        opened = []
-        for _ in range(8):
-            request = client.build_request("GET", f"/content/{guid}/slow")
-            opened.append(client.send(request, stream=True))
-        running_now = own.rehearsal.hosting.processes_of
-        assert eventually(lambda: len(running_now(content)) == 2)
-        gate.touch()
-        for response in opened:
-            assert response.read() == b"begun ended"
-
-
 def test_a_new_version_takes_over_while_the_old_one_ends_its_requests(
-    own: Running, tmp_path: Path
+    rehearsed: Running, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
-    guid = own.create("drained")
+    guid = rehearsed.create("drained")
     variables = [{"name": "GATE", "value": str(gate)}]
-    assert own.api().patch(f"/v1/content/{guid}/environment", json=variables).status_code == 200
-    assert own.deploy(guid, own.upload(guid, mirror("one")))["code"] == 0
-    with httpx.stream("GET", f"{own.url}/content/{guid}/slow", timeout=TIMEOUT_SECONDS) as old:
+    assert (
+        rehearsed.api().patch(f"/v1/content/{guid}/environment", json=variables).status_code == 200
+    )
+    assert rehearsed.deploy(guid, rehearsed.upload(guid, mirror("one")))["code"] == 0
+    with httpx.stream(
+        "GET", f"{rehearsed.url}/content/{guid}/slow", timeout=TIMEOUT_SECONDS
+    ) as old:
         body = old.iter_raw()
         assert next(body) == b"begun "
-        assert own.deploy(guid, own.upload(guid, mirror("two")))["code"] == 0
-        assert told(own.get(f"/content/{guid}/told"))["version"] == "two"
+        assert rehearsed.deploy(guid, rehearsed.upload(guid, mirror("two")))["code"] == 0
+        assert told(rehearsed.get(f"/content/{guid}/told"))["version"] == "two"
         gate.touch()
         assert b"".join(body) == b"ended"
 
 
-def test_a_version_that_keeps_crashing_is_not_started_again_at_once(own: Running) -> None:
-    guid = own.deployed("crashing", mirror())
-    for _ in range(2):
-        assert own.get(f"/content/{guid}/crash").status_code == 502
-    refused = own.get(f"/content/{guid}/told")
+def test_a_version_that_crashed_is_not_started_again_at_once(
+    rehearsed: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rehearsal.hosting.process._BACKOFF_SECONDS", (TIMEOUT_SECONDS / 2,))
+    guid = rehearsed.deployed("crashing", mirror())
+    assert rehearsed.get(f"/content/{guid}/crash").status_code == 502
+    refused = rehearsed.get(f"/content/{guid}/told")
     assert refused.status_code == 502
     assert "exit code 3" in refused.json()["detail"]
-    assert eventually(lambda: own.get(f"/content/{guid}/told").status_code == 200)
+    assert eventually(lambda: rehearsed.get(f"/content/{guid}/told").status_code == 200)
 
 
 def is_gone(pid: int) -> bool:
@@ -404,37 +323,44 @@ def is_gone(pid: int) -> bool:
 def test_deleted_content_is_gone_with_its_processes(rehearsed: Running) -> None:
     guid = rehearsed.deployed("deleted", mirror())
     (pid,) = processes(rehearsed, guid)
-    assert rehearsed.api().delete(f"/v1/content/{guid}").status_code == 204
+    rehearsed.delete(guid)
     assert rehearsed.get(f"/content/{guid}/told").status_code == 404
     assert eventually(lambda: is_gone(pid))
 
 
-def test_a_deleted_draft_is_gone_with_its_process(rehearsed: Running) -> None:
-    guid = rehearsed.deployed("deleted-draft", mirror())
+def test_a_draft_is_gone_with_its_process_when_another_bundle_is_deployed(
+    rehearsed: Running,
+) -> None:
+    guid = rehearsed.deployed("old-draft", mirror())
     draft = rehearsed.upload(guid, mirror("two"))
     assert rehearsed.deploy(guid, draft, activate=False)["code"] == 0
     path = f"/content/{guid}/_bundle{draft}/told"
     pid = told(rehearsed.get(path, "publisher"))["pid"]
-    assert rehearsed.api().delete(f"/v1/content/{guid}/bundles/{draft}").status_code == 204
-    assert rehearsed.get(path, "publisher").status_code == 404
+    other = rehearsed.upload(guid, mirror("three"))
+    assert rehearsed.deploy(guid, other, activate=False)["code"] == 0
     assert eventually(lambda: is_gone(pid))
     assert told(rehearsed.get(f"/content/{guid}/told"))["version"] == "one"
+    assert told(rehearsed.get(path, "publisher"))["version"] == "two"
 
 
 def test_the_files_of_deleted_content_stay_until_its_requests_have_ended(
-    own: Running, tmp_path: Path
+    rehearsed: Running, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
-    guid = own.create("deleted-late")
+    guid = rehearsed.create("deleted-late")
     variables = [{"name": "GATE", "value": str(gate)}]
-    assert own.api().patch(f"/v1/content/{guid}/environment", json=variables).status_code == 200
-    bundle_id = own.upload(guid, mirror())
-    assert own.deploy(guid, bundle_id)["code"] == 0
-    files = own.rehearsal.state.directory_of(int(bundle_id))
-    with httpx.stream("GET", f"{own.url}/content/{guid}/slow", timeout=TIMEOUT_SECONDS) as old:
+    assert (
+        rehearsed.api().patch(f"/v1/content/{guid}/environment", json=variables).status_code == 200
+    )
+    bundle_id = rehearsed.upload(guid, mirror())
+    assert rehearsed.deploy(guid, bundle_id)["code"] == 0
+    files = rehearsed.rehearsal.state.directory_of(int(bundle_id))
+    with httpx.stream(
+        "GET", f"{rehearsed.url}/content/{guid}/slow", timeout=TIMEOUT_SECONDS
+    ) as old:
         body = old.iter_raw()
         assert next(body) == b"begun "
-        assert own.api().delete(f"/v1/content/{guid}").status_code == 204
+        rehearsed.delete(guid)
         assert (files / "main.py").is_file()
         gate.touch()
         assert b"".join(body) == b"ended"
@@ -456,7 +382,7 @@ def test_what_is_deployed_is_there_after_a_restart(tmp_path: Path) -> None:
 def test_one_rehearsal_at_a_time_has_the_state(tmp_path: Path) -> None:
     with (
         running(tmp_path),
-        pytest.raises(RuntimeError, match="A rehearsal runs here already"),
+        pytest.raises(UsageError, match="A rehearsal runs here already"),
         running(tmp_path),
     ):
         pass
@@ -476,12 +402,12 @@ SLOW_START = MIRROR.replace(
 def gating(tmp_path: Path) -> Iterator[tuple[Running, str, Path]]:
     """Content whose version "one" was active before a restart, and the gate at which slow versions wait."""
     gate = tmp_path / "gate"
-    with running(tmp_path / "state", resume=False) as it:
+    with running(tmp_path / "state", start_active=False) as it:
         guid = it.create("gated")
         variables = [{"name": "GATE", "value": str(gate)}]
         assert it.api().patch(f"/v1/content/{guid}/environment", json=variables).status_code == 200
         assert it.deploy(guid, it.upload(guid, mirror("one")))["code"] == 0
-    with running(tmp_path / "state", resume=False) as it:
+    with running(tmp_path / "state", start_active=False) as it:
         yield it, guid, gate
 
 
@@ -530,7 +456,7 @@ def test_content_that_is_deleted_during_its_deployment_leaves_no_process(
     it, guid, gate = gated
     task_id = launching(it, guid)
     pid = starting(gate)
-    assert it.api().delete(f"/v1/content/{guid}").status_code == 204
+    it.delete(guid)
     task = it.finished(task_id)
     assert (task["code"], "meanwhile" in task["error"]) == (1, True)
     assert it.get(f"/content/{guid}/told").status_code == 404
@@ -543,7 +469,7 @@ def test_a_bundle_that_is_deleted_during_its_deployment_does_not_become_active(
     it, guid, gate = gated
     task_id = launching(it, guid)
     newest = it.api().get(f"/v1/content/{guid}/bundles").json()[0]["id"]
-    assert it.api().delete(f"/v1/content/{guid}/bundles/{newest}").status_code == 204
+    it.rehearsal.state.delete_bundle(guid, int(newest))
     gate.touch()
     task = it.finished(task_id)
     assert (task["code"], "meanwhile" in task["error"]) == (1, True)
@@ -565,18 +491,18 @@ def test_stopping_does_not_wait_for_an_app_that_starts(tmp_path: Path) -> None:
         pid = starting(gate)
         assert not answered(it.api().get(f"/v1/tasks/{task_id}"))["finished"]
         begun = time.monotonic()
-    assert time.monotonic() - begun < DEFAULT_SCHEDULE.init_timeout / 3
+    assert time.monotonic() - begun < START_SECONDS / 3
     assert eventually(lambda: is_gone(pid))
 
 
-def test_requests_during_a_switch_are_all_answered(own: Running) -> None:
-    guid = own.deployed("switched", mirror("0"))
+def test_requests_during_a_switch_are_all_answered(rehearsed: Running) -> None:
+    guid = rehearsed.deployed("switched", mirror("0"))
     seen: set[str] = set()
     failed: list[int] = []
     stop = threading.Event()
 
     def ask() -> None:
-        with httpx.Client(base_url=own.url, timeout=TIMEOUT_SECONDS) as client:
+        with httpx.Client(base_url=rehearsed.url, timeout=TIMEOUT_SECONDS) as client:
             while not stop.is_set():
                 response = client.get(f"/content/{guid}/told")
                 if response.status_code == 200:
@@ -590,7 +516,7 @@ def test_requests_during_a_switch_are_all_answered(own: Running) -> None:
     try:
         assert eventually(lambda: "0" in seen)
         for version in ("1", "2", "3"):
-            assert own.deploy(guid, own.upload(guid, mirror(version)))["code"] == 0
+            assert rehearsed.deploy(guid, rehearsed.upload(guid, mirror(version)))["code"] == 0
         assert eventually(lambda: "3" in seen)
     finally:
         stop.set()

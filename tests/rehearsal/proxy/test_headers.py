@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
+from rehearsal.proxy.gateway import Gateway, Upstream
 from rehearsal.proxy.headers import Credentials
+from tests.gateway import RoutingTable, not_found
 from tests.rehearsal.wire import OK, Recorder, exchange, recording
 from tests.serving import serving
 
@@ -23,7 +24,7 @@ class Mounted:
         self.url = url
 
     def set(self, **changes: object) -> None:
-        self.table.put(replace(self.table.routes[PREFIX], **changes))  # type: ignore[arg-type]
+        self.table.put(replace(self.table.upstreams[PREFIX], **changes))  # type: ignore[arg-type]
 
     def get(
         self, target: bytes, *headers: bytes, host: bytes = b"here.test:1", method: bytes = b"GET"
@@ -41,7 +42,7 @@ class Mounted:
 def running() -> Iterator[Mounted]:
     with recording() as recorder:
         table = RoutingTable()
-        with serving(Gateway(table.resolve)) as url:
+        with serving(Gateway(table.resolve, not_found)) as url:
             yield Mounted(recorder, table, url)
 
 
@@ -50,8 +51,8 @@ def mounted(running: Mounted) -> Mounted:
     """As it was at first."""
     running.recorder.heads.clear()
     running.recorder.answer = OK
-    running.table.routes.clear()
-    running.table.put(Route(PREFIX, running.recorder.port))
+    running.table.upstreams.clear()
+    running.table.put(Upstream(PREFIX, running.recorder.port))
     return running
 
 
@@ -106,7 +107,7 @@ def test_other_paths_are_404_problems_that_tell_nothing(mounted: Mounted, target
 @pytest.mark.parametrize("way", [b"/..", b"/%2e%2e"])
 def test_the_longest_prefix_wins_and_dots_do_not_leave_it(mounted: Mounted, way: bytes) -> None:
     with recording() as draft:
-        mounted.table.put(Route(PREFIX + "/_bundle7", draft.port))
+        mounted.table.put(Upstream(PREFIX + "/_bundle7", draft.port))
         mounted.get(b"/content/7b1e/_bundle7%s/x" % way)
         mounted.get(b"/content/7b1e/_bundle70/x")
         assert draft.targets == [way + b"/x"]
@@ -114,7 +115,7 @@ def test_the_longest_prefix_wins_and_dots_do_not_leave_it(mounted: Mounted, way:
 
 
 def test_a_route_can_come_and_go_while_it_runs(mounted: Mounted) -> None:
-    route = mounted.table.routes[PREFIX]
+    route = mounted.table.upstreams[PREFIX]
     mounted.table.remove(PREFIX)
     assert b" 404 " in mounted.get(b"/content/7b1e/")
     mounted.table.put(route)

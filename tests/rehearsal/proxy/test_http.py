@@ -20,7 +20,8 @@ from starlette.responses import FileResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route as Path_
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
+from rehearsal.proxy.gateway import Upstream
+from tests.gateway import gateway
 from tests.rehearsal.wire import TIMEOUT_SECONDS, dial, exchange, read_until, recording
 from tests.serving import serving
 
@@ -39,8 +40,7 @@ def mounted(app: ASGIApp, response_seconds: float = 60.0) -> Iterator[str]:
 
 @contextmanager
 def behind_gateway(port: int, response_seconds: float = 60.0) -> Iterator[str]:
-    table = RoutingTable.of(Route("/app", port))
-    with serving(Gateway(table.resolve, response_seconds=response_seconds)) as url:
+    with serving(gateway(Upstream("/app", port), response_seconds=response_seconds)) as url:
         yield f"{url}/app/"
 
 

@@ -18,8 +18,9 @@ from websockets.server import ServerProtocol
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from rehearsal.proxy.gateway import Gateway, Route, RoutingTable
+from rehearsal.proxy.gateway import Upstream
 from rehearsal.proxy.headers import Credentials
+from tests.gateway import gateway
 from tests.rehearsal.wire import TIMEOUT_SECONDS, read_until, recording
 from tests.serving import serving
 
@@ -68,8 +69,8 @@ def url() -> Iterator[str]:
 
 @contextmanager
 def mounted(port: int, response_seconds: float = 60.0) -> Iterator[str]:
-    table = RoutingTable.of(Route("/app", port, credentials=Credentials("José 你好")))
-    with serving(Gateway(table.resolve, response_seconds=response_seconds)) as url:
+    upstream = Upstream("/app", port, credentials=Credentials("José 你好"))
+    with serving(gateway(upstream, response_seconds=response_seconds)) as url:
         yield url.replace("http://", "ws://") + "/app"
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from rehearsal.storage.unpack import DEFAULT_LIMITS, MIB, BundleRefusedError, Limits, unpack
+from rehearsal.storage.manifest import BundleRefusedError
+from rehearsal.storage.unpack import DEFAULT_LIMITS, MIB, Limits, unpack
 from tests.rehearsal.bundles import FILES, bundle_of, member, tar_of
 
 
@@ -197,22 +198,22 @@ def test_a_bundle_without_a_manifest_is_refused(tmp_path: Path) -> None:
             lambda m: m["metadata"].update(appmode="shiny"),
             "python-fastapi content only, not 'shiny'",
         ),
-        (lambda m: m["metadata"].pop("appmode"), "no proper 'appmode'"),
-        (lambda m: m["metadata"].update(entrypoint=None), "no proper 'entrypoint'"),
+        (lambda m: m["metadata"].pop("appmode"), "`appmode`"),
+        (lambda m: m["metadata"].update(entrypoint=None), "`$.metadata.entrypoint`"),
         *(
             (lambda m, text=text: m["metadata"].update(entrypoint=text), "entry point")
             for text in ("", "main:app\0", "a b", "-c:x", "x:y:z", "x" * 300)
         ),
         (lambda m: m["files"].update({"x" * 5000: {"checksum": ""}}), "which is not in"),
         (lambda m: m["files"].update({"x\0": {"checksum": ""}}), "which is not in"),
-        (lambda m: m["python"].update(version="\ud800"), "is not JSON"),
-        (lambda m: m.update(files=[]), "no proper 'files'"),
-        (lambda m: m.pop("python"), "no proper 'python'"),
+        (lambda m: m["python"].update(version="\ud800"), "is not"),
+        (lambda m: m.update(files=[]), "`$.files`"),
+        (lambda m: m.pop("python"), "`python`"),
         (lambda m: m["files"].update({"gone.py": {"checksum": ""}}), "'gone.py', which is not in"),
         (lambda m: m["files"].update({"../../etc/passwd": {"checksum": ""}}), "which is not in"),
         (lambda m: m["files"].update({"/etc/passwd": {"checksum": ""}}), "which is not in"),
         (lambda m: m["files"]["main.py"].update(checksum="0" * 32), "The checksum of 'main.py'"),
-        (lambda m: m["files"].update({"main.py": None}), "no proper 'checksum'"),
+        (lambda m: m["files"].update({"main.py": None}), "`$.files[...]`"),
         (
             lambda m: m["python"]["package_manager"].update(package_file="../requirements.txt"),
             "no requirements file",

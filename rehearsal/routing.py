@@ -1,0 +1,98 @@
+"""Which content a request is for, and whether its user may see it."""
+
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+from rehearsal.access import (
+    SESSION_COOKIE,
+    WrongKeyError,
+    api_key_of,
+    user_by_cookie,
+    user_by_key,
+)
+from rehearsal.hosting.hosting import Hosting
+from rehearsal.hosting.runtime import MOUNT_HEADER
+from rehearsal.profiles import Profile
+from rehearsal.proxy.gateway import Refusal, Upstream, is_under
+from rehearsal.proxy.headers import Credentials
+from rehearsal.storage.database import Content, State, User
+from tooling.environments import EnvironmentFailedError
+from tooling.processes import AppDidNotStartError
+
+LOG = logging.getLogger("rehearsal.routing")
+_CONTENT = re.compile(rb"(/content/([0-9a-f-]{36})(?:/_bundle([0-9]{1,15}))?)(?=/|$)")
+
+
+@dataclass(frozen=True)
+class Routing:
+    """From a request's path to the process that answers it."""
+
+    state: State
+    hosting: Hosting
+    profile: Profile
+
+    @asynccontextmanager
+    async def resolve(self, scope: Scope) -> AsyncIterator[Upstream | None]:
+        """Where a request for content goes. Raises `Refusal`.
+
+        That an app reached through a draft's or a vanity path is told that very path as its mount is
+        inferred: only the content's own path was seen on live servers.
+        """
+        found = self._find(scope["raw_path"])
+        if found is None:
+            yield None
+            return
+        prefix, content, draft = found
+        user = self._user(scope)
+        if draft is not None and user is None:
+            raise Refusal(401, "A draft is not for anonymous visitors.")
+        if draft is not None and user and user.guid != content.owner_guid:
+            raise Refusal(403, "This user may not see this draft.")
+        try:
+            async with self.hosting.process(content.guid, draft) as process:
+                yield self._upstream(scope, prefix, process.port, user)
+        except LookupError as error:
+            raise Refusal(404, str(error)) from None
+        except AppDidNotStartError as error:
+            LOG.warning("%s: %s", content.name, error)
+            raise Refusal(502, f"The app did not start: see its log ({error.sentence})") from None
+        except EnvironmentFailedError as error:
+            raise Refusal(502, str(error)) from None
+
+    def _find(self, raw_path: bytes) -> tuple[str, Content, int | None] | None:
+        """The prefix, content and draft that a path leads to."""
+        if match := _CONTENT.match(raw_path):
+            content = self.state.content(match[2].decode())
+            if content is None:
+                return None
+            return match[1].decode(), content, int(match[3]) if match[3] else None
+        fitting = [
+            (content.vanity, content, None)
+            for content in self.state.contents()
+            if content.vanity and is_under(raw_path, content.vanity)
+        ]
+        return max(fitting, key=lambda found: len(found[0]), default=None)
+
+    def _user(self, scope: Scope) -> User | None:
+        try:
+            return user_by_key(self.state, scope) or user_by_cookie(self.state, scope)
+        except WrongKeyError:
+            raise Refusal(401, "The API key is not valid.") from None
+
+    def _upstream(self, scope: Scope, prefix: str, port: int, user: User | None) -> Upstream:
+        return Upstream(
+            prefix=prefix,
+            port=port,
+            forwarded=self.profile.forwarded,
+            external_host=self.profile.external_host,
+            credentials=Credentials(user.username) if user else None,
+            # Whether Connect sends the key on is unknown; an app that needs it would notice here.
+            drop=frozenset({b"authorization"}) if api_key_of(scope) is not None else frozenset(),
+            drop_cookies=frozenset({SESSION_COOKIE.encode()}),
+            add=((MOUNT_HEADER, prefix.encode()),),
+        )

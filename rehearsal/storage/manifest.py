@@ -1,0 +1,142 @@
+"""The `manifest.json` of a bundle, as rsconnect writes it."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+APP_MODE = "python-fastapi"
+_ENTRYPOINT = re.compile(r"[\w.]{1,200}(:[\w.]{1,200})?")
+_MAX_BYTES = 4 * 1024 * 1024
+
+
+class BundleRefusedError(ValueError):
+    """One sentence that says why a bundle is not accepted."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the rehearsal needs of it."""
+
+    entrypoint: str
+    python_version: str
+    """Of the interpreter that the publisher used."""
+    python_requires: str | None
+    """The specifier of versions that the content accepts, where it states one."""
+    requirements: str
+    """The path of the requirements file in the bundle."""
+
+
+class _Metadata(msgspec.Struct):
+    appmode: str
+    entrypoint: str = ""
+
+
+class _PackageManager(msgspec.Struct):
+    package_file: str
+
+
+class _Python(msgspec.Struct):
+    version: str
+    package_manager: _PackageManager
+
+
+class _Accepted(msgspec.Struct):
+    requires: str | None = None
+
+
+class _Environment(msgspec.Struct):
+    python: _Accepted | None = None
+
+
+class _File(msgspec.Struct):
+    checksum: str
+
+
+class _Document(msgspec.Struct):
+    metadata: _Metadata
+    python: _Python
+    files: dict[str, _File]
+    environment: _Environment | None = None
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of an unpacked bundle. Each file that it lists must be there with its checksum.
+
+    Files that it does not list are accepted. Raises `BundleRefusedError`.
+    """
+    file = directory / "manifest.json"
+    if not file.is_file():
+        raise BundleRefusedError("The bundle has no manifest.json at its top.")
+    if file.stat().st_size > _MAX_BYTES:
+        raise BundleRefusedError("The bundle's manifest.json is too large.")
+    try:
+        document = msgspec.json.decode(file.read_bytes(), type=_Document)
+    except msgspec.ValidationError as error:
+        raise BundleRefusedError(f"The bundle's manifest.json is not valid: {error}.") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise BundleRefusedError("The bundle's manifest.json is not JSON.") from None
+    metadata, python = document.metadata, document.python
+    if metadata.appmode != APP_MODE:
+        raise BundleRefusedError(
+            f"The rehearsal runs {APP_MODE} content only, not {metadata.appmode[:40]!r}:"
+            " deploy ASGI apps with `rsconnect deploy fastapi`."
+        )
+    if not _ENTRYPOINT.fullmatch(metadata.entrypoint):
+        raise BundleRefusedError(
+            f"The entry point {metadata.entrypoint[:40]!r} is not of the form 'module:app'."
+        )
+    requirements = python.package_manager.package_file
+    _verify(directory, document.files, requirements)
+    if not _is_file_in(directory, requirements):
+        raise BundleRefusedError(f"The bundle has no requirements file {requirements[:80]!r}.")
+    accepted = document.environment and document.environment.python
+    return Manifest(
+        entrypoint=metadata.entrypoint,
+        python_version=python.version,
+        python_requires=accepted.requires if accepted else None,
+        requirements=requirements,
+    )
+
+
+def _is_file_in(directory: Path, name: str) -> bool:
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts:
+        return False
+    try:
+        return (directory / path).is_file()
+    except (OSError, ValueError):  # Too long, or a name that no file can have.
+        return False
+
+
+def _verify(directory: Path, files: dict[str, _File], requirements: str) -> None:
+    for name, file in files.items():
+        if not _is_file_in(directory, name):
+            raise BundleRefusedError(
+                f"The manifest lists {name[:80]!r}, which is not in the bundle."
+            )
+        content = (directory / name).read_bytes()
+        if file.checksum != _md5(content) and not (
+            name == requirements and file.checksum == _md5(_as_rsconnect_reads(content))
+        ):
+            raise BundleRefusedError(f"The checksum of {name[:80]!r} is not the manifest's.")
+
+
+def _md5(content: bytes) -> str:
+    """The format's checksum: it detects a broken upload, not an attack."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _as_rsconnect_reads(requirements: bytes) -> bytes:
+    """Requirements as `rsconnect write-manifest` reads them. It does not write them back.
+
+    It drops lines that name rsconnect, what follows ` @ file:`, and the spaces around each line
+    (rsconnect-python 1.32, rsconnect/subprocesses/inspect_environment.py, output_file and strip_ref).
+    """
+    return b"\n".join(
+        line.partition(b" @ file:")[0].strip() + (b"\r" if line.endswith(b"\r") else b"")
+        for line in requirements.split(b"\n")
+        if b"rsconnect" not in line
+    )
