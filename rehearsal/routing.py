@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from rehearsal.access import (
@@ -18,8 +19,7 @@ from rehearsal.access import (
 from rehearsal.hosting.hosting import Hosting
 from rehearsal.hosting.runtime import MOUNT_HEADER
 from rehearsal.profiles import Profile
-from rehearsal.proxy.gateway import Refusal, Upstream, is_under
-from rehearsal.proxy.headers import Credentials
+from rehearsal.proxy.upstream import Credentials, Upstream, is_under
 from rehearsal.storage.database import Content, State, User
 from tooling.environments import EnvironmentFailedError
 from tooling.processes import AppDidNotStartError
@@ -38,7 +38,7 @@ class Routing:
 
     @asynccontextmanager
     async def resolve(self, scope: Scope) -> AsyncIterator[Upstream | None]:
-        """Where a request for content goes. Raises `Refusal`.
+        """Where a request for content goes. Raises `HTTPException`.
 
         That an app reached through a draft's or a vanity path is told that very path as its mount is
         inferred: only the content's own path was seen on live servers.
@@ -50,19 +50,21 @@ class Routing:
         prefix, content, draft = found
         user = self._user(scope)
         if draft is not None and user is None:
-            raise Refusal(401, "A draft is not for anonymous visitors.")
+            raise HTTPException(401, "A draft is not for anonymous visitors.")
         if draft is not None and user and user.guid != content.owner_guid:
-            raise Refusal(403, "This user may not see this draft.")
+            raise HTTPException(403, "This user may not see this draft.")
         try:
             async with self.hosting.process(content.guid, draft) as process:
                 yield self._upstream(scope, prefix, process.port, user)
         except LookupError as error:
-            raise Refusal(404, str(error)) from None
+            raise HTTPException(404, str(error)) from None
         except AppDidNotStartError as error:
             LOG.warning("%s: %s", content.name, error)
-            raise Refusal(502, f"The app did not start: see its log ({error.sentence})") from None
+            raise HTTPException(
+                502, f"The app did not start: see its log ({error.sentence})"
+            ) from None
         except EnvironmentFailedError as error:
-            raise Refusal(502, str(error)) from None
+            raise HTTPException(502, str(error)) from None
 
     def _find(self, raw_path: bytes) -> tuple[str, Content, int | None] | None:
         """The prefix, content and draft that a path leads to."""
@@ -82,7 +84,7 @@ class Routing:
         try:
             return user_by_key(self.state, scope) or user_by_cookie(self.state, scope)
         except WrongKeyError:
-            raise Refusal(401, "The API key is not valid.") from None
+            raise HTTPException(401, "The API key is not valid.") from None
 
     def _upstream(self, scope: Scope, prefix: str, port: int, user: User | None) -> Upstream:
         return Upstream(

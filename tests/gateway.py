@@ -3,17 +3,19 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from rehearsal.proxy.gateway import Gateway, Upstream, is_under
-from rehearsal.proxy.problems import Problem, refuse
+from rehearsal.proxy.gateway import Gateway
+from rehearsal.proxy.problems import refuse
+from rehearsal.proxy.upstream import Upstream, is_under
 
 
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
     """The answer where nothing is mounted; an application without lifespan."""
     if scope["type"] == "lifespan":
         raise NotImplementedError
-    await refuse(Problem(404, "Nothing is mounted at this path."), scope, receive, send)
+    await refuse(HTTPException(404, "Nothing is mounted at this path."), scope, receive, send)
 
 
 class RoutingTable:

@@ -5,7 +5,6 @@ says by its exit code whether there is nothing to do.
 """
 
 import argparse
-import contextlib
 import errno
 import hashlib
 import json
@@ -59,9 +58,6 @@ def stamp(venv: Path) -> dict[str, str]:
     return written
 
 
-# --- Why it cannot be used
-
-
 def unusable(venv: Path, recorded: Mapping[str, str]) -> str | None:
     """Why an environment has to be made anew; None where it only has to be brought up to date."""
     python = venv / "bin" / "python"
@@ -69,22 +65,15 @@ def unusable(venv: Path, recorded: Mapping[str, str]) -> str | None:
         return f"its Python is gone ({os.path.realpath(python)})"
     if not recorded:
         return "it was not completed"
-    if recorded["place"] != str(venv):
-        return f"it was made for {recorded['place']}"
-    asked = "import platform, sys; print(*sys.version_info[:2], sys.platform, platform.machine())"
     try:
-        told = subprocess.run([python, "-I", "-c", asked], capture_output=True, text=True)
+        now = facts_of_its_python(venv)
     except OSError as error:
         return f"its Python does not start here ({error.strerror})"
-    major, minor, *machine = told.stdout.split() or ("?", "?", "?")
-    if told.returncode:
+    if not now:
         return "its Python does not start here"
-    if recorded["machine"] != " ".join(machine):
-        return f"it was made for {recorded['machine']}, and this is {' '.join(machine)}"
-    if recorded["python"] != f"{major}.{minor}":
-        return (
-            f"it was made with Python {recorded['python']}, and its Python is {major}.{minor} now"
-        )
+    for fact in ("place", "machine", "python"):
+        if recorded[fact] != now[fact]:
+            return f"it was made for {recorded[fact]}, and this is {now[fact]}"
     return None
 
 
@@ -94,11 +83,11 @@ def unusable(venv: Path, recorded: Mapping[str, str]) -> str | None:
 def set_up(venv: Path) -> None:
     """Raises `UsageError`, `OSError`, `ValueError` (a configuration of uv or pip that is not readable)."""
     recorded = stamp(venv)
-    if recorded and recorded == facts_of_its_python(venv):
-        return
     environment = {**os.environ, **index_variables(os.environ)}
     exists = venv.is_dir() and any(venv.iterdir())
     reason = unusable(venv, recorded) if exists else None
+    if exists and not reason and recorded == facts_of_its_python(venv):
+        return  # Another run made it meanwhile.
     (venv / ".ready").unlink(missing_ok=True)
     if reason or not exists:
         begun = f"Rebuilding {shown(venv)}: {reason}" if reason else f"Creating {shown(venv)}"
@@ -115,13 +104,10 @@ def set_up(venv: Path) -> None:
 
 
 def facts_of_its_python(venv: Path) -> dict[str, str]:
-    """The facts as the environment's own Python finds them; empty where it does not start."""
+    """The facts as the environment's own Python finds them; empty where it fails. Raises `OSError`."""
     command = [str(venv / "bin" / "python"), "-m", "tooling.setup", "--facts", str(venv)]
-    try:
-        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        found: dict[str, str] = json.loads(told.stdout)
-    except (OSError, ValueError):
-        return {}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    found: dict[str, str] = json.loads(done.stdout) if done.returncode == 0 else {}
     return found
 
 
@@ -135,16 +121,8 @@ def create(venv: Path, environment: Mapping[str, str]) -> None:
         else:
             entry.unlink()
     if uv := shutil.which("uv"):
-        make = [
-            uv,
-            "venv",
-            "--quiet",
-            "--no-config",
-            "--allow-existing",
-            "--python",
-            sys.executable,
-        ]
-        run([*make, str(venv)], environment, "Creating it")
+        make = ["venv", "--quiet", "--no-config", "--allow-existing", "--python"]
+        run([uv, *make, sys.executable, str(venv)], environment, "Creating it")
         return
     try:
         # What is unpacked on the way stays in there when Ctrl-C comes, and goes with the next attempt.
@@ -168,18 +146,12 @@ def install(venv: Path, environment: Mapping[str, str]) -> None:
         uv = str(own)
     say("Installing what is listed in " + " ".join(shown(lock) for lock in locks()))
     # uv replaces itself on the way, and so runs from a copy.
-    with copied(Path(uv), venv / "uv-bootstrap") as bootstrap:
-        sync = [str(bootstrap), "pip", "sync", "--no-config", "--python", python]
-        run([*sync, *map(str, locks())], environment, "Installing")
-
-
-@contextlib.contextmanager
-def copied(file: Path, place: Path) -> Iterator[Path]:
-    shutil.copy2(file, place)
+    bootstrap = str(shutil.copy2(uv, venv / "uv-bootstrap"))
     try:
-        yield place
+        sync = [bootstrap, "pip", "sync", "--no-config", "--python", python]
+        run([*sync, *map(str, locks())], environment, "Installing")
     finally:
-        place.unlink(missing_ok=True)
+        Path(bootstrap).unlink(missing_ok=True)
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], doing: str) -> None:
@@ -259,7 +231,7 @@ def explain(error: OSError) -> str:
 
 
 def main() -> int:
-    """Gives the exit code: 0, or 1 after having said what is wrong."""
+    """Returns the exit code: 0, 1 after an error that was printed, 3 from `--check` where there is work."""
     parser = argparse.ArgumentParser(prog="python -m tooling.setup", description=__doc__)
     parser.add_argument("venv", type=Path)
     parser.add_argument("--check", action="store_true")
@@ -277,11 +249,8 @@ def main() -> int:
             return 0 if stamp(venv) == facts(venv) else 3
         with locked(BUILD / ".setup.lock"):
             set_up(venv)
-    except (UsageError, ValueError) as error:
-        print(f"make: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"make: {explain(error)}", file=sys.stderr)
+    except (UsageError, ValueError, OSError) as error:
+        print(f"make: {explain(error) if isinstance(error, OSError) else error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -1,11 +1,12 @@
 """Which headers cross the gateway, which it removes, and which it sets."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.types import Scope
+
+from rehearsal.proxy.upstream import Upstream
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -14,8 +15,8 @@ _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer"
     b" transfer-encoding upgrade".split()
 )
-# What only the gateway may say. Compared after `_spelling`, so that a backend which folds names as
-# CGI does (`RStudio_Connect_Credentials`) cannot be handed a second copy.
+# What only the gateway may send. Compared after `_spelling`: a backend that folds names as CGI does
+# (`RStudio_Connect_Credentials`) must not get a second copy.
 _OURS = re.compile(
     rb"(rstudio|posit)-connect-.*|x-rsc-.*|x-rehearsal-.*|x-rs-correlation-id|x-forwarded-.*|forwarded|x-real-ip"
 )
@@ -36,20 +37,6 @@ class Forward:
     """From the app's response headers to the client's."""
     response_seconds: float
     """How long the head of the answer may take."""
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """The signed-in user, as `RStudio-Connect-Credentials` tells an app (user guide, section FastAPI)."""
-
-    user: str
-    groups: tuple[str, ...] = ()
-
-    @property
-    def header(self) -> bytes:
-        """The header's value: JSON in UTF-8, unescaped as Go's encoder writes it (inferred)."""
-        members = {"user": self.user, "groups": self.groups}
-        return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def target_of(scope: Scope) -> bytes:
@@ -87,43 +74,32 @@ def _end_to_end(headers: Headers) -> Headers:
     ]
 
 
-def for_upstream(
-    scope: Scope,
-    prefix: str,
-    credentials: Credentials | None,
-    *,
-    base_url: bool,
-    forwarded: bool,
-    drop: frozenset[bytes] = frozenset(),
-    drop_cookies: frozenset[bytes] = frozenset(),
-) -> Headers:
-    """The client's end-to-end headers without anything that is the gateway's to say, then what it says.
+def for_upstream(scope: Scope, upstream: Upstream, drop: frozenset[bytes] = frozenset()) -> Headers:
+    """The client's end-to-end headers without those that only the gateway may send, then the gateway's.
 
     Framing (`Host`, `Content-Length`, `Transfer-Encoding`, `Sec-WebSocket-*`) is left to the caller,
-    `Expect` to the server in front of the gateway. `drop` names further headers not to send on, and
-    `drop_cookies` cookies.
+    `Expect` to the server in front of the gateway. `drop` names further headers that are not sent on.
     """
-    unsent = drop | {b"host", b"content-length", b"expect"}
+    unsent = upstream.drop | drop | {b"host", b"content-length", b"expect"}
     headers = [
         (name, value)
         for name, value in _end_to_end(scope["headers"])
         if name.lower() not in unsent and not _OURS.fullmatch(_spelling(name))
     ]
-    if drop_cookies:
-        headers = _without_cookies(headers, drop_cookies)
+    if upstream.drop_cookies:
+        headers = _without_cookies(headers, upstream.drop_cookies)
     origin = origin_of(scope)
     headers.append((b"x-rsc-request", origin + target_of(scope)))
-    if base_url:
-        headers.append((b"rstudio-connect-app-base-url", origin + prefix.encode()))
-    if credentials is not None:
-        headers.append((b"rstudio-connect-credentials", credentials.header))
-    if forwarded:
+    if upstream.base_url:
+        headers.append((b"rstudio-connect-app-base-url", origin + upstream.prefix.encode()))
+    if upstream.credentials is not None:
+        headers.append((b"rstudio-connect-credentials", upstream.credentials.header))
+    if upstream.forwarded:
         scheme, _, host = origin.partition(b"://")
-        client = scope.get("client")
-        if client:
+        if client := scope.get("client"):
             headers.append((b"x-forwarded-for", client[0].encode()))
         headers += [(b"x-forwarded-proto", scheme), (b"x-forwarded-host", host)]
-    return headers
+    return [*headers, *upstream.add]
 
 
 def _without_cookies(headers: Headers, names: frozenset[bytes]) -> Headers:

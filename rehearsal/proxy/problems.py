@@ -1,7 +1,6 @@
 """Refusals of the rehearsal itself, as `application/problem+json` (RFC 9457), over http and websockets."""
 
 import json
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -9,49 +8,29 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 
-@dataclass(frozen=True)
-class Problem:
-    """What went wrong, in words that are safe to show to anybody."""
-
-    status: int
-    detail: str
-
-    @property
-    def body(self) -> bytes:
-        members = {
-            "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
-            "status": self.status,
-            "detail": self.detail,
-        }
-        return json.dumps(members, ensure_ascii=False).encode()
+def problem_response(error: HTTPException) -> Response:
+    """The error's status, detail and headers. The detail must be safe to show to anybody."""
+    members = {
+        "type": "about:blank",
+        "title": HTTPStatus(error.status_code).phrase,
+        "status": error.status_code,
+        "detail": error.detail,
+    }
+    headers = {"Cache-Control": "no-store", **(error.headers or {})}
+    if error.status_code == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Key"  # RFC 9110, 11.6.1: a 401 names its scheme.
+    body = json.dumps(members, ensure_ascii=False)
+    return Response(body, error.status_code, headers, "application/problem+json")
 
 
-async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one http request, or refuse one websocket handshake, with this problem.
+async def refuse(error: HTTPException, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers one http request, or refuses one websocket handshake, with this error.
 
     A server without the ASGI extension `websocket.http.response` answers a refused handshake with a bare 403.
     """
-    body = problem.body
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    if problem.status == HTTPStatus.UNAUTHORIZED:
-        headers.append((b"www-authenticate", b"Key"))  # RFC 9110, 11.6.1: a 401 names its scheme.
     if scope["type"] == "websocket":
         await receive()
         if "websocket.http.response" not in scope.get("extensions", {}):
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
             return
-    kind = "websocket.http" if scope["type"] == "websocket" else "http"
-    await send({"type": f"{kind}.response.start", "status": problem.status, "headers": headers})
-    await send({"type": f"{kind}.response.body", "body": body})
-
-
-def problem_response(error: HTTPException) -> Response:
-    """One of Starlette's own refusals in this form."""
-    body = Problem(error.status_code, error.detail).body
-    headers = dict(error.headers or {})
-    return Response(body, error.status_code, headers, "application/problem+json")
+    await problem_response(error)(scope, receive, send)

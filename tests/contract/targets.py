@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import h11
 
-from rehearsal.proxy.gateway import Upstream
+from rehearsal.proxy.upstream import Upstream
 from tests.contract.in_process import IN_PROCESS, Host, InProcessClient, load
 from tests.contract.model import Case, Mount, Power, Request, StoreName
 from tests.contract.sockets import Connection, DeployedClient, SocketClient

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from rehearsal.proxy.gateway import Upstream
+from rehearsal.proxy.upstream import Upstream
 from tests.contract.model import Mount
 from tests.contract.report import Result, result
 from tests.contract.targets import LOGS, PREFIXES, Target, environment_of

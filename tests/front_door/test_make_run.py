@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from rehearsal.proxy.gateway import Upstream
+from rehearsal.proxy.upstream import Upstream
 from tests.front_door.checkout import PORT, STOP_SECONDS, Checkout, Run, is_taken
 from tests.gateway import gateway
 from tests.serving import serving

@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route as Path_
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rehearsal.proxy.gateway import Upstream
+from rehearsal.proxy.upstream import Upstream
 from tests.gateway import gateway
 from tests.rehearsal.wire import TIMEOUT_SECONDS, dial, exchange, read_until, recording
 from tests.serving import serving

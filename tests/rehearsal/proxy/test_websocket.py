@@ -18,8 +18,7 @@ from websockets.server import ServerProtocol
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from rehearsal.proxy.gateway import Upstream
-from rehearsal.proxy.headers import Credentials
+from rehearsal.proxy.upstream import Credentials, Upstream
 from tests.gateway import gateway
 from tests.rehearsal.wire import TIMEOUT_SECONDS, read_until, recording
 from tests.serving import serving

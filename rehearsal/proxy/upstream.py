@@ -1,0 +1,49 @@
+"""An app behind a path prefix, and what the gateway tells it."""
+
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The signed-in user, as `RStudio-Connect-Credentials` tells an app (user guide, section FastAPI)."""
+
+    user: str
+
+    @property
+    def header(self) -> bytes:
+        """The header's value: JSON in UTF-8, unescaped as Go's encoder writes it (inferred)."""
+        members = {"user": self.user, "groups": ()}
+        return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One app process behind one path prefix."""
+
+    prefix: str
+    """As in `/content/7b1e...`: begins with a slash, ends without one."""
+    port: int
+    """Where the app listens on 127.0.0.1."""
+    strip_prefix: bool = True
+    """Whether the request target that is sent on begins after the prefix."""
+    base_url: bool = True
+    """Whether `RStudio-Connect-App-Base-URL` is sent."""
+    forwarded: bool = True
+    """Whether `X-Forwarded-For`, `-Proto` and `-Host` are sent."""
+    credentials: Credentials | None = None
+    """The signed-in user; for `None`, an anonymous visitor, no header is sent."""
+    external_host: bool = True
+    """Whether the app sees the client's Host header, or its own address."""
+    drop: frozenset[bytes] = frozenset()
+    """Lower-case names of further request headers that are not sent on."""
+    drop_cookies: frozenset[bytes] = frozenset()
+    """Names of cookies that are not sent on."""
+    add: tuple[tuple[bytes, bytes], ...] = ()
+    """Further request headers for the app."""
+
+
+def is_under(raw_path: bytes, prefix: str) -> bool:
+    """Whether this path is the prefix or below it, by its bytes: `/%66oo` is not under `/foo`."""
+    mount = prefix.encode()
+    return raw_path == mount or raw_path.startswith(mount + b"/")
