@@ -71,6 +71,8 @@ def unusable(venv: Path, recorded: Mapping[str, str]) -> str | None:
         return f"its Python does not start here ({error.strerror})"
     if not now:
         return "its Python does not start here"
+    if recorded.keys() != now.keys():
+        return "another version of this repository made it"
     for fact in ("place", "machine", "python"):
         if recorded[fact] != now[fact]:
             return f"it was made for {recorded[fact]}, and this is {now[fact]}"
