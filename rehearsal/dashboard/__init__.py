@@ -51,8 +51,13 @@ class Card:
     title: str
     framework: Framework | None
     content: Content | None
-    path: str | None
-    """Where it is, relative to the index, with a final slash; `None` before a version is active."""
+
+    @property
+    def path(self) -> str | None:
+        """Its path relative to the index, with a final slash; `None` before a version is active."""
+        if self.content is None or self.content.bundle_id is None:
+            return None
+        return (self.content.vanity or f"/content/{self.content.guid}")[1:] + "/"
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,8 @@ class Dashboard:
         return [
             Route("/", self.index),
             Route("/profile", self.profile_page),
-            Route("/rehearsal.css", self.stylesheet),
-            Route("/rehearsal.js", self.script),
+            Route("/rehearsal.css", self.asset),
+            Route("/rehearsal.js", self.asset),
             Route("/favicon.ico", self.no_icon),
             Route("/user", self.switch_user, methods=["POST"]),
             Route("/source/{name}", self.source),
@@ -106,30 +111,20 @@ class Dashboard:
         return self._page(request, "profile.html", profiles=PROFILES.values())
 
     async def index(self, request: Request) -> Response:
-        return self._page(request, "index.html", cards=self._cards())
-
-    def _cards(self) -> list[Card]:
         contents = self.state.contents()
-        at = {content.vanity: content for content in contents if content.vanity}
-        frameworks = find_frameworks()
-        cards = [self._card(framework, at.get(f"/{framework.name}")) for framework in frameworks]
-        shown = {card.content.guid for card in cards if card.content}
+        at = {content.vanity: content for content in contents}
+        cards = [Card(f.title, f, at.get(f"/{f.name}")) for f in find_frameworks()]
+        listed = [card.content for card in cards]
         # A refused bundle leaves content without any version, which rsconnect made before.
-        others = [c for c in contents if c.guid not in shown and self.state.bundles(c.guid)]
-        return cards + [self._card(None, content) for content in others]
+        cards += [
+            Card(content.title or content.name, None, content)
+            for content in contents
+            if content not in listed and self.state.bundles(content.guid)
+        ]
+        return self._page(request, "index.html", cards=cards)
 
-    def _card(self, framework: Framework | None, content: Content | None) -> Card:
-        path = None
-        if content is not None and content.bundle_id is not None:
-            path = (content.vanity or f"/content/{content.guid}")[1:] + "/"
-        title = framework.title if framework else (content.title or content.name if content else "")
-        return Card(title, framework, content, path)
-
-    async def stylesheet(self, _: Request) -> Response:
-        return FileResponse(_PAGES / "rehearsal.css", headers=_HEADERS)
-
-    async def script(self, _: Request) -> Response:
-        return FileResponse(_PAGES / "rehearsal.js", headers=_HEADERS)
+    async def asset(self, request: Request) -> Response:
+        return FileResponse(_PAGES / request.url.path[1:], headers=_HEADERS)
 
     async def no_icon(self, _: Request) -> Response:
         """Browsers ask for one whatever a page says; JSON says nothing."""

@@ -81,13 +81,14 @@ def for_upstream(scope: Scope, upstream: Upstream, drop: frozenset[bytes] = froz
     `Expect` to the server in front of the gateway. `drop` names further headers that are not sent on.
     """
     unsent = upstream.drop | drop | {b"host", b"content-length", b"expect"}
-    headers = [
-        (name, value)
-        for name, value in _end_to_end(scope["headers"])
-        if name.lower() not in unsent and not _OURS.fullmatch(_spelling(name))
-    ]
-    if upstream.drop_cookies:
-        headers = _without_cookies(headers, upstream.drop_cookies)
+    headers = []
+    for name, value in _end_to_end(scope["headers"]):
+        if name.lower() == b"cookie":
+            value = _without_cookies(value, upstream.drop_cookies)
+            if not value:
+                continue
+        if name.lower() not in unsent and not _OURS.fullmatch(_spelling(name)):
+            headers.append((name, value))
     origin = origin_of(scope)
     headers.append((b"x-rsc-request", origin + target_of(scope)))
     if upstream.base_url:
@@ -102,18 +103,9 @@ def for_upstream(scope: Scope, upstream: Upstream, drop: frozenset[bytes] = froz
     return [*headers, *upstream.add]
 
 
-def _without_cookies(headers: Headers, names: frozenset[bytes]) -> Headers:
-    kept = []
-    for name, value in headers:
-        if name.lower() == b"cookie":
-            pairs = [pair.strip() for pair in value.split(b";")]
-            value = b"; ".join(
-                pair for pair in pairs if pair.partition(b"=")[0].strip() not in names
-            )
-            if not value:
-                continue
-        kept.append((name, value))
-    return kept
+def _without_cookies(value: bytes, names: frozenset[bytes]) -> bytes:
+    pairs = [pair.strip() for pair in value.split(b";")]
+    return b"; ".join(pair for pair in pairs if pair.partition(b"=")[0].strip() not in names)
 
 
 def for_client(headers: Headers, prefix: str) -> Headers:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import h11
 from starlette.types import Receive, Scope, Send
@@ -13,14 +12,6 @@ from rehearsal.proxy.headers import Forward, Headers
 
 LOG = logging.getLogger("rehearsal.proxy")
 MAX_HEAD_BYTES = 256 * 1024
-
-
-@dataclass
-class Head:
-    """Status and headers of the app's answer, before its body."""
-
-    status: int
-    headers: Headers
 
 
 def _framing(scope: Scope) -> Headers:
@@ -80,7 +71,7 @@ class Exchange:
                 return event
             self._http.receive_data(await self._connection.read())
 
-    async def head(self) -> Head:
+    async def head(self) -> h11.Response:
         """The final response's head. Raises `UpstreamRefusedError`, `UpstreamSlowError`."""
         try:
             async with asyncio.timeout_at(self._deadline) as self._timeout:
@@ -95,7 +86,7 @@ class Exchange:
             self._timeout = None
         if not isinstance(event, h11.Response):
             raise UpstreamRefusedError
-        return Head(event.status_code, list(event.headers))
+        return event
 
     async def body(self) -> AsyncIterator[bytes]:
         """The response's body as it comes. Raises `OSError`, `h11.RemoteProtocolError` when it is cut short."""
@@ -127,8 +118,9 @@ async def proxy_http(forward: Forward, scope: Scope, receive: Receive, send: Sen
 
     async def download() -> None:
         head = await exchange.head()
-        answer = {"status": head.status, "headers": forward.rewrite(head.headers)}
-        await send({"type": "http.response.start", **answer})
+        headers = forward.rewrite(list(head.headers))
+        start = {"status": head.status_code, "headers": headers}
+        await send({"type": "http.response.start", **start})
         try:
             async for chunk in exchange.body():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
