@@ -1,7 +1,8 @@
 """`python -m deploy`: from this repository to a Connect server.
 
 - `bundle NAME` (`make bundle-<name>`): stages `build/bundles/<name>/` and starts it once.
-- `deploy NAME` (`make deploy-<name>`): the same, then rsconnect, then the contract at the deployed address.
+- `deploy NAME` (`make deploy-<name>`): the same, then rsconnect, then the contract at the deployed
+  address.
 """
 
 import argparse

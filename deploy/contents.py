@@ -8,17 +8,19 @@ from tooling.errors import UsageError
 from tooling.frameworks import Framework
 
 RECORD = "rsconnect-python"
-"""The folder of a bundle where rsconnect records the content that it deployed; it never uploads it."""
+"""Where rsconnect records in a bundle what it deployed. It never uploads this folder."""
 
 
 def contents(framework: Framework, store: str | None = None) -> dict[str, Path]:
-    """The files of a framework's bundle: path inside it, with `/`, to the file that it is copied from.
+    """The files of a framework's bundle: path inside it, with `/`, to the file that it is copied
+    from.
 
-    Those are the tracked files of the app's folder and of `shared/`. They keep their paths, but for the app's
-    `pyproject.toml` and `requirements.txt`: rsconnect looks for those at the top. With `store`, the name of an
-    extra of the app's project, the requirements are those with that extra.
+    Those are the tracked files of the app's folder and of `shared/`. They keep their paths, but for
+    the app's `pyproject.toml` and `requirements.txt`: rsconnect looks for those at the top. With
+    `store`, the name of an extra of the app's project, the requirements are those with that extra.
 
-    Raises `UsageError` for a file that is missing, a file that git neither tracks nor ignores, and a symlink.
+    Raises `UsageError` for a file that is missing, a file that git neither tracks nor ignores, and
+    a symlink.
     """
     root, app = framework.folder.parent, framework.folder.name
     locks = {
@@ -43,7 +45,9 @@ def contents(framework: Framework, store: str | None = None) -> dict[str, Path]:
 
 
 def _listed(root: Path, folders: Sequence[str]) -> list[str]:
-    """The files in these folders that git tracks; where git cannot tell, all but hidden and compiled ones."""
+    """The files in these folders that git tracks; where git cannot tell, all but hidden and
+    compiled ones.
+    """
     found = sorted(
         path.relative_to(root)
         for folder in folders
@@ -60,8 +64,8 @@ def _listed(root: Path, folders: Sequence[str]) -> list[str]:
     ignored = _ls_files(root, folders, "--others", "--ignored", "--exclude-standard") or []
     if untracked := sorted({*visible} - {*tracked, *ignored}):
         raise UsageError(
-            f"{untracked[0]} is not tracked by git, so that no bundle holds it: add it (git add), move it"
-            " elsewhere, or name it in .gitignore."
+            f"{untracked[0]} is not tracked by git, so that no bundle holds it: add it (git add),"
+            " move it elsewhere, or name it in .gitignore."
         )
     return tracked
 
@@ -79,12 +83,14 @@ def _ls_files(root: Path, folders: Sequence[str], *options: str) -> list[str] | 
 
 
 def _check(root: Path, path: str) -> None:
-    # rsconnect leaves linked folders out without a word, and uploads linked files as dangling links.
+    # rsconnect leaves linked folders out without a word, and uploads linked files as dangling
+    # links.
     for part in (root / path, *(root / path).relative_to(root).parents[:-1]):
         if (root / part).is_symlink():
             link = (root / part).relative_to(root).as_posix()
             raise UsageError(
-                f"{link} is a symlink, which does not survive the upload: put the file itself there."
+                f"{link} is a symlink, which does not survive the upload: put the file itself"
+                " there."
             )
     if not (root / path).is_file():
         raise UsageError(f"{path} is not there.")

@@ -36,7 +36,8 @@ class Upload:
     def __str__(self) -> str:
         summary = (
             f"{relative_to_repository(self.bundle)}: {len(self.sizes)} files,"
-            f" {_size(sum(self.sizes.values()))}, {_size(self.size)} as uploaded (gzip); the largest:"
+            f" {_size(sum(self.sizes.values()))}, {_size(self.size)} as uploaded (gzip); the"
+            " largest:"
         )
         return "\n".join([summary, *(f"  {size:>8}  {path}" for path, size in self.largest())])
 
@@ -54,10 +55,12 @@ def relative_to_repository(path: Path) -> str:
 
 
 def inspect(bundle: Path) -> Upload:
-    """What rsconnect uploads of a bundle, made with its own functions, as `rsconnect deploy pyproject` does.
+    """What rsconnect uploads of a bundle, made with its own functions, as `rsconnect deploy
+    pyproject` does.
 
-    Raises `UsageError` where rsconnect cannot bundle it, would leave a file out or change it (it leaves out
-    folders by their names, and requirements that contain its own), and for more than `MAX_UPLOAD`.
+    Raises `UsageError` where rsconnect cannot bundle it, would leave a file out or change it (it
+    leaves out folders by their names, and requirements that contain its own), and for more than
+    `MAX_UPLOAD`.
     """
     files = {
         path.relative_to(bundle).as_posix(): path

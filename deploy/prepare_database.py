@@ -1,4 +1,5 @@
-"""`python -m deploy.prepare_database`: prepares the greetings table in the database of `GREETINGS_URL`.
+"""`python -m deploy.prepare_database`: prepares the greetings table in the database of
+`GREETINGS_URL`.
 
 Run again it adds what is missing, and changes nothing that is there.
 """
@@ -28,7 +29,8 @@ ADD = "INSERT INTO greetings (lang, text) VALUES ($1, $2) ON CONFLICT (lang) DO 
 async def prepare(url: str, greetings: Mapping[str, str], settings: Settings) -> str:
     """Makes the table where there is none, and adds those greetings whose languages it lacks.
 
-    All of it is done, or nothing. Gives a sentence saying what was found and done. Raises `GreetingsError`.
+    All of it is done, or nothing. Gives a sentence saying what was found and done. Raises
+    `GreetingsError`.
     """
     where = place(url)
     try:
@@ -39,13 +41,14 @@ async def prepare(url: str, greetings: Mapping[str, str], settings: Settings) ->
             encoding = await connection.fetchval("SHOW server_encoding")
             if encoding != "UTF8":
                 raise GreetingsError(
-                    f"PostgreSQL at {where} stores text as {encoding}, which cannot hold every script:"
-                    " make the database with ENCODING 'UTF8' TEMPLATE template0."
+                    f"PostgreSQL at {where} stores text as {encoding}, which cannot hold every"
+                    " script: make the database with ENCODING 'UTF8' TEMPLATE template0."
                 )
             try:
                 before = await _make(connection, greetings)
             except asyncpg.UniqueViolationError:
-                # Another run made the table in the same moment: IF NOT EXISTS looks before it leaps.
+                # Another run made the table in the same moment: IF NOT EXISTS looks before it
+                # leaps.
                 before = await _make(connection, greetings)
         finally:
             await connection.close(timeout=settings.connect_timeout)

@@ -1,7 +1,7 @@
 """Deploys a bundle to a Connect server with the real rsconnect.
 
-rsconnect makes every request of a deployment. The server is a saved one (`--server`), or what `CONNECT_SERVER`
-and `CONNECT_API_KEY` name; `RSCONNECT_FLAGS` are further flags for rsconnect.
+rsconnect makes every request of a deployment. The server is a saved one (`--server`), or what
+`CONNECT_SERVER` and `CONNECT_API_KEY` name; `RSCONNECT_FLAGS` are further flags for rsconnect.
 """
 
 import re
@@ -29,7 +29,7 @@ class Target:
     """A Connect server as rsconnect is told of it."""
 
     url: str
-    """Without a final slash, unless it was saved with one: rsconnect files its records under this."""
+    """The key of rsconnect's records. Without a final slash, unless it was saved with one."""
     api_key: str | None
     """None after `rsconnect login`, which leaves tokens instead of a key."""
     saved_as: str | None
@@ -41,7 +41,8 @@ class Target:
         kept = {key: value for key, value in environ.items() if key not in CONNECTION}
         if self.saved_as is None and self.api_key is not None:
             kept |= {"CONNECT_SERVER": self.url, "CONNECT_API_KEY": self.api_key}
-        # Its output is passed on as it comes; and it would ask PyPI about itself, and wait for the answer.
+        # Its output is passed on as it comes; and it would ask PyPI about itself, and wait for the
+        # answer.
         return {"RSCONNECT_DISABLE_VERSION_CHECK": "1", **kept, "PYTHONUNBUFFERED": "1"}
 
 
@@ -95,8 +96,8 @@ def find_target(environ: Mapping[str, str], name: str, saved_as: str | None = No
         raise UsageError(f"No server to deploy to: SERVER is not set, nor {missing}.\n{how_to}")
     if not re.match(r"https?://[^/]", url):
         raise UsageError(f"CONNECT_SERVER must be an http(s) address, not {url!r}.")
-    # rsconnect files its record under the address as it is written, so that a slash more would be another
-    # server, and the next deployment another content.
+    # rsconnect files its record under the address as it is written, so that a slash more would be
+    # another server, and the next deployment another content.
     return Target(url.rstrip("/"), api_key, None)
 
 
@@ -121,15 +122,17 @@ def _saved_target(saved_as: str) -> Target:
 
 
 def find_flags(environ: Mapping[str, str]) -> list[str]:
-    """`RSCONNECT_FLAGS`, split as a shell would; raises `UsageError` for flags that have no place there."""
+    """`RSCONNECT_FLAGS`, split as a shell would; raises `UsageError` for flags that have no place
+    there.
+    """
     try:
         flags = shlex.split(environ.get("RSCONNECT_FLAGS", ""))
     except ValueError as error:
         raise UsageError(f"RSCONNECT_FLAGS cannot be split into flags: {error}.") from None
     if _has(flags, "api-key", "k"):
         raise UsageError(
-            "RSCONNECT_FLAGS must not hold an API key: everybody on this machine can list the command lines"
-            " of others; use CONNECT_API_KEY."
+            "RSCONNECT_FLAGS must not hold an API key: everybody on this machine can list the"
+            " command lines of others; use CONNECT_API_KEY."
         )
     if _has(flags, "name", "n") or _has(flags, "server", "s"):
         raise UsageError("RSCONNECT_FLAGS must not name a server: use SERVER, or CONNECT_SERVER.")
@@ -145,7 +148,9 @@ def _has(flags: Sequence[str], long: str, short: str) -> bool:
 
 
 def makes_new_content(bundle: Path, target: Target, flags: Sequence[str]) -> bool:
-    """Whether rsconnect will make new content, instead of updating what it recorded or what is named."""
+    """Whether rsconnect will make new content, instead of updating what it recorded or what is
+    named.
+    """
     known = AppStore(fake_module_file_from_directory(str(bundle))).get(target.url) is not None
     return _has(flags, "new", "N") or not (known or _has(flags, "app-id", "a"))
 
@@ -175,8 +180,8 @@ def run(
 ) -> tuple[int, str]:
     """Runs a command, passing its output on as it comes; gives its exit code and that output.
 
-    `secret` is replaced wherever the output holds it: rsconnect masks its key, but the report of a failed
-    case may show a request with all its headers.
+    `secret` is replaced wherever the output holds it: rsconnect masks its key, but the report of a
+    failed case may show a request with all its headers.
     """
     with subprocess.Popen(
         command,
@@ -199,7 +204,9 @@ def run(
 
 
 def hide(secret: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes without the secret; what may be the beginning of one is held back until it is clear."""
+    """The same bytes without the secret; what may be the beginning of one is held back until it is
+    clear.
+    """
     if not secret:
         yield from chunks
         return
@@ -215,8 +222,8 @@ def hide(secret: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
 def draft_bundle(output: str) -> str | None:
     """The id of the bundle that rsconnect left as a draft; None where it activated it.
 
-    rsconnect says so and nowhere writes it down: `Draft content URL: .../draft/<id>`. It also says that of a
-    draft that it activates in the next step, and then `Direct content URL`.
+    rsconnect says so and nowhere writes it down: `Draft content URL: .../draft/<id>`. It also says
+    that of a draft that it activates in the next step, and then `Direct content URL`.
     """
     last = None
     for match in re.finditer(r"/draft/([\w-]+)|Direct content URL:", output):
@@ -227,8 +234,8 @@ def draft_bundle(output: str) -> str | None:
 def deployed_url(bundle: Path, target: Target, output: str) -> str:
     """The address of what rsconnect deployed, with a final slash.
 
-    It begins with the server's address as we know it, not as the server spells its own: that one the key was
-    given for. The content's id is in rsconnect's record, beside the bundle.
+    It begins with the server's address as we know it, not as the server spells its own: that one
+    the key was given for. The content's id is in rsconnect's record, beside the bundle.
     """
     record = AppStore(fake_module_file_from_directory(str(bundle))).get(target.url)
     if record is None or not record["app_guid"]:
@@ -257,8 +264,8 @@ def deploy(
         print(f"Deploying to {target.url} ...", flush=True)
         if makes_new_content(bundle, target, flags) and not _has(flags, "new", "N"):
             print(
-                "Nothing was deployed there from here before, so this makes new content. To update content"
-                ' that is there: RSCONNECT_FLAGS="--app-id <guid>".',
+                "Nothing was deployed there from here before, so this makes new content. To"
+                ' update content that is there: RSCONNECT_FLAGS="--app-id <guid>".',
                 flush=True,
             )
         command = rsconnect_command(framework, bundle, target, flags)
@@ -270,7 +277,9 @@ def deploy(
 
 
 def _check_variable(store: str, flags: Sequence[str]) -> None:
-    """New content has no variables yet. Raises `UsageError` where the app would not find its database."""
+    """New content has no variables yet. Raises `UsageError` where the app would not find its
+    database.
+    """
     if not any("GREETINGS_URL" in flag for flag in flags):
         raise UsageError(
             f"STORE={store} brings the driver, but the app also needs the address of the database:"

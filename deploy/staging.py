@@ -13,7 +13,9 @@ _EPOCH = 946_684_800  # 2000-01-01T00:00:00Z
 
 
 def bundle_folder(framework: Framework) -> Path:
-    """`build/bundles/<name>` of the repository that the framework lies in, whether it exists or not."""
+    """`build/bundles/<name>` of the repository that the framework lies in, whether it exists or
+    not.
+    """
     return framework.folder.parent / "build" / "bundles" / framework.name
 
 
@@ -31,9 +33,9 @@ def stage(framework: Framework, store: str | None = None) -> Path:
 def stage_locked(framework: Framework, store: str | None = None) -> Path:
     """Writes the framework's files to its bundle folder and returns that folder.
 
-    `store` is the extra whose requirements the bundle lists as well. The same files give the same bytes, modes
-    and times. rsconnect's record of earlier deployments is kept. A process that is killed leaves the bundle of
-    before or the new one; the next call completes what it left.
+    `store` is the extra whose requirements the bundle lists as well. The same files give the same
+    bytes, modes and times. rsconnect's record of earlier deployments is kept. A process that is
+    killed leaves the bundle of before or the new one; the next call completes what it left.
 
     Raises `UsageError`, and `OSError` where the disk is full or cannot be written.
     """
@@ -70,7 +72,8 @@ def _write(folder: Path, files: dict[str, Path]) -> None:
 
 
 def _put(new: Path, bundle: Path, replaced: Path) -> None:
-    # A process that is killed between these two renames leaves the old folder under its second name.
+    # A process that is killed between these two renames leaves the old folder under its second
+    # name.
     if bundle.exists():
         bundle.rename(replaced)
     new.rename(bundle)
@@ -79,8 +82,9 @@ def _put(new: Path, bundle: Path, replaced: Path) -> None:
 def _mtime(content: bytes) -> int:
     """A time of modification, in seconds, derived from the file's content: between 2000 and 2016.
 
-    Reproducible bytes need a time that does not come from the clock. One time for all files would be wrong: the
-    frameworks make a file's entity tag from its time and size. After a deployment that changes a colour in the
-    stylesheet, browsers would be answered 304. Python checks its compiled modules by the same two values.
+    Reproducible bytes need a time that does not come from the clock. One time for all files would
+    be wrong: the frameworks make a file's entity tag from its time and size. After a deployment
+    that changes a colour in the stylesheet, browsers would be answered 304. Python checks its
+    compiled modules by the same two values.
     """
     return _EPOCH + int.from_bytes(hashlib.sha256(content).digest()[:4]) % 2**29

@@ -15,12 +15,15 @@ from tooling.frameworks import Framework
 from tooling.processes import AppDidNotStartError, AppProcess, connect_environment
 
 _EXCEPTION = re.compile(r"(?:\w+\.)*(\w*(?:Error|Exception)): (.+)")
-# A database at which nothing listens: the app starts with the driver, and GET /greetings answers 503.
+# A database at which nothing listens: the app starts with the driver, and GET /greetings answers
+# 503.
 _TRIALS = {"postgres": ({"GREETINGS_URL": "postgresql://127.0.0.1:1/greetings"}, 503)}
 
 
 def stage_and_verify(framework: Framework, store: str | None = None) -> Path:
-    """Stages and verifies a bundle and prints its progress; the caller holds the lock on `bundle_lock`."""
+    """Stages and verifies a bundle and prints its progress; the caller holds the lock on
+    `bundle_lock`.
+    """
     bundle = stage_locked(framework, store)
     print(inspect(bundle), flush=True)
     print("Installing its requirements and starting it ...", flush=True)
@@ -40,11 +43,12 @@ def verify(bundle: Path) -> Upload:
 
 
 def try_out(bundle: Path, store: str | None = None) -> None:
-    """Installs the bundle's requirements, starts it under uvicorn, and requests `/` and `/greetings`.
+    """Installs the bundle's requirements, starts it under uvicorn, and requests `/` and
+    `/greetings`.
 
-    The environment holds what `requirements.txt` lists and nothing else; the bundle is the working directory. A
-    bundle with a database's driver is tried without the database. Environments and logs lie in the folder
-    `build` of the repository, two levels up. Raises `UsageError`.
+    The environment holds what `requirements.txt` lists and nothing else; the bundle is the working
+    directory. A bundle with a database's driver is tried without the database. Environments and
+    logs lie in the folder `build` of the repository, two levels up. Raises `UsageError`.
     """
     settings, greetings = _TRIALS.get(store or "", ({}, 200))
     build = bundle.parent.parent
@@ -90,8 +94,8 @@ def _check_answer(client: httpx.Client, path: str, status: int, log: Path) -> No
         answer = f"nothing ({error})"
     if answer != f"{status}":
         raise UsageError(
-            f"From its bundle the app answers GET {path} with {answer} instead of {status}; its log is"
-            f" {relative_to_repository(log)}."
+            f"From its bundle the app answers GET {path} with {answer} instead of {status}; its"
+            f" log is {relative_to_repository(log)}."
         )
 
 

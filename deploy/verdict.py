@@ -1,4 +1,6 @@
-"""Checks the contract at the address of a deployed app: rsconnect's own check takes a 404 for an answer."""
+"""Checks the contract at the address of a deployed app: rsconnect's own check takes a 404 for an
+answer.
+"""
 
 import sys
 from collections.abc import Mapping
@@ -41,14 +43,15 @@ def check_contract(
     )
     if store and "HEALTH-1 fails" in output:
         raise UsageError(
-            f"The app at {url} does not answer from its database: GET /health says why. It takes the address"
-            ' from the content\'s variable GREETINGS_URL: RSCONNECT_FLAGS="-E GREETINGS_URL" sets it.'
+            f"The app at {url} does not answer from its database: GET /health says why. It takes"
+            " the address from the content's variable GREETINGS_URL:"
+            ' RSCONNECT_FLAGS="-E GREETINGS_URL" sets it.'
         )
     if code == 1:
         hint = " (With RSCONNECT_FLAGS=--draft the check comes before anybody sees it.)"
         raise UsageError(
-            f"What is deployed at {url} does not keep the contract: the failed cases are named above."
-            + ("" if "/_bundle" in url else hint)
+            f"What is deployed at {url} does not keep the contract: the failed cases are named"
+            " above." + ("" if "/_bundle" in url else hint)
         )
     if code:
         raise UsageError(f"The contract could not be checked at {url} (pytest's exit code {code}).")

@@ -1,6 +1,8 @@
-"""`python -m rehearsal`: a local stand-in for a Connect server, with every framework's app deployed to it.
+"""`python -m rehearsal`: a local stand-in for a Connect server, with every framework's app deployed
+to it.
 
-- `run` (`make run`): starts it, deploys all apps with rsconnect, prints the address of the landing page.
+- `run` (`make run`): starts it, deploys all apps with rsconnect, prints the address of the landing
+  page.
 - `rehearse` (`make rehearse`): starts it as it was left, and prints its address and its API keys.
 - `logs NAME` (`make rehearse-logs`): what the content's active bundle printed.
 """
@@ -117,8 +119,8 @@ async def _run(
             starting.result()
             settings = rehearsal.settings
             _print(
-                f"Ready: {settings.url}/  (a rehearsal, not Connect; profile {settings.profile.name};"
-                " Ctrl-C stops all)"
+                f"Ready: {settings.url}/  (a rehearsal, not Connect;"
+                f" profile {settings.profile.name}; Ctrl-C stops all)"
             )
             await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -146,7 +148,8 @@ async def _deploy_all(rehearsal: Rehearsal) -> None:
 
     reminding = asyncio.create_task(progress.remind())
     try:
-        # Unlike gather, it waits for all of them when it is cancelled: each deletes its copy of a bundle.
+        # Unlike gather, it waits for all of them when it is cancelled: each deletes its copy of a
+        # bundle.
         async with asyncio.TaskGroup() as group:
             for framework, guid in zip(frameworks, guids, strict=True):
                 group.create_task(deploy(framework, guid))
@@ -157,7 +160,9 @@ async def _deploy_all(rehearsal: Rehearsal) -> None:
 
 
 async def _announce(rehearsal: Rehearsal) -> None:
-    """Prints what a user pastes into another terminal: the publisher's key, since only that user deploys."""
+    """Prints what a user pastes into another terminal: the publisher's key, since only that user
+    deploys.
+    """
     url, publisher = rehearsal.settings.url, rehearsal.publisher
     _print("To deploy to it, paste these two lines into another terminal:")
     _print(f"\n  export CONNECT_SERVER={url}\n  export CONNECT_API_KEY={publisher.api_key}\n")

@@ -1,4 +1,6 @@
-"""Deploys the repository's own apps to a running rehearsal, each from its bundle, by the real rsconnect."""
+"""Deploys the repository's own apps to a running rehearsal, each from its bundle, by the real
+rsconnect.
+"""
 
 import asyncio
 import os
@@ -28,7 +30,8 @@ _STEPS = {
 
 
 def reserve(rehearsal: Rehearsal, framework: Framework) -> str:
-    """The GUID of the content for the framework's app, at the vanity path `/<name>`; made if missing.
+    """The GUID of the content for the framework's app, at the vanity path `/<name>`; made if
+    missing.
 
     Raises `UsageError` where other content has that path.
     """

@@ -1,4 +1,6 @@
-"""The open questions about a Connect server, as switches: each profile is one way in which it may behave."""
+"""The open questions about a Connect server, as switches: each profile is one way in which it may
+behave.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -28,9 +30,9 @@ _PROFILES = (
     Profile(
         "included",
         "Connect from 2024.11 on: root_path is the mount, path begins with it.",
-        "Inferred. Third-party probes of 2025.06 and 2026.07 found root_path and the base-URL header"
-        " right, and a mounted static folder answered, which needs the included form. Only FastAPI"
-        " was probed. That the server is uvicorn is inferred from Posit's templates.",
+        "Inferred. Third-party probes of 2025.06 and 2026.07 found root_path and the base-URL"
+        " header right, and a mounted static folder answered, which needs the included form. Only"
+        " FastAPI was probed. That the server is uvicorn is inferred from Posit's templates.",
     ),
     Profile(
         "stripped",

@@ -23,7 +23,9 @@ class Progress:
         self._print(f"{name:<8} {result}")
 
     async def remind(self, seconds: float = 2.0) -> None:
-        """Says, whenever nothing was printed for so many seconds, what is still being done; never returns."""
+        """Says, whenever nothing was printed for so many seconds, what is still being done; never
+        returns.
+        """
         while True:
             await asyncio.sleep(max(self._last + seconds - time.monotonic(), 0))
             if self._steps and time.monotonic() >= self._last + seconds:

@@ -40,8 +40,8 @@ class Routing:
     async def resolve(self, scope: Scope) -> AsyncIterator[Upstream | None]:
         """Where a request for content goes. Raises `HTTPException`.
 
-        That an app reached through a draft's or a vanity path is told that very path as its mount is
-        inferred: only the content's own path was seen on live servers.
+        That an app reached through a draft's or a vanity path is told that very path as its mount
+        is inferred: only the content's own path was seen on live servers.
         """
         found = self._find(scope["raw_path"])
         if found is None:

@@ -1,4 +1,6 @@
-"""The rehearsal as one ASGI application: the gateway, and behind it content, deploy API and dashboard."""
+"""The rehearsal as one ASGI application: the gateway, and behind it content, deploy API and
+dashboard.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,7 +39,9 @@ class Settings:
     """The Connect version that it claims, on which clients make features depend."""
     limits: Limits = DEFAULT_LIMITS
     environments: Path | None = None
-    """Where Python environments are kept, by default in `directory`; several rehearsals may share it."""
+    """Where Python environments are kept, by default in `directory`; several rehearsals may share
+    it.
+    """
     start_active: bool = True
     """Whether what was active before is started at once, or when it is first asked for."""
 

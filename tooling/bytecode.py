@@ -1,6 +1,7 @@
 """Removes compiled modules that a full disk has cut: Python ends in `EOFError` where it finds one.
 
-Python before 3.14 does not look whether the whole file was written: https://github.com/python/cpython/issues/126606
+Python before 3.14 does not look whether the whole file was written:
+https://github.com/python/cpython/issues/126606
 """
 
 import contextlib

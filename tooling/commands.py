@@ -7,7 +7,7 @@ from tooling.errors import UsageError, os_error_message
 
 
 def exit_code(name: str, command: Callable[[], object]) -> int:
-    """Runs the command; gives 0, 1 after an error that is printed as one line, or 130 after Ctrl-C."""
+    """Runs the command. Returns 0, 1 after an error, printed as one line, or 130 after Ctrl-C."""
     try:
         command()
     except (UsageError, OSError) as error:

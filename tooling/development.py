@@ -1,4 +1,5 @@
-"""`python -m tooling.development NAME`: serve one framework's app, and start it anew when a file changes.
+"""`python -m tooling.development NAME`: serve one framework's app, and start it anew when a file
+changes.
 
 `make run-<name>` calls it.
 """

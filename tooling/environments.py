@@ -1,7 +1,7 @@
 """Python environments for apps, made by uv and kept.
 
-Bundles share an environment where an index alone can fulfil their requirements. Where a requirement is a file
-of the bundle, the environment is that bundle's own.
+Bundles share an environment where an index alone can fulfil their requirements. Where a requirement
+is a file of the bundle, the environment is that bundle's own.
 """
 
 import asyncio
@@ -33,7 +33,9 @@ class EnvironmentFailedError(RuntimeError):
 
 
 def check_python(requires: str | None) -> None:
-    """Raises `EnvironmentFailedError` where the content does not accept this Python, the only one here."""
+    """Raises `EnvironmentFailedError` where the content does not accept this Python, the only one
+    here.
+    """
     ours = platform.python_version()
     try:
         if requires is None or ours in SpecifierSet(requires):
@@ -49,9 +51,11 @@ def check_python(requires: str | None) -> None:
 
 
 class Environments:
-    """Environments under `directory`. Each one is made elsewhere and moved there when it is complete.
+    """Environments under `directory`. Each one is made elsewhere and moved there when it is
+    complete.
 
-    Several processes may share the directory. An environment that none asked for in two weeks is removed.
+    Several processes may share the directory. An environment that none asked for in two weeks is
+    removed.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -71,11 +75,12 @@ class Environments:
     async def provide(
         self, bundle: Path, requirements: str, server: ServerKind | None, log: Log
     ) -> Path:
-        """The interpreter of an environment with these requirements; `log` is called with uv's output.
+        """The interpreter of an environment with these requirements; `log` is called with uv's
+        output.
 
         - `requirements`: the file's path in the bundle.
-        - `server`: is added where the requirements do not list it. With `None` nothing is added, and a
-          requirement of a requirement that the file does not list is an error.
+        - `server`: is added where the requirements do not list it. With `None` nothing is added,
+          and a requirement of a requirement that the file does not list is an error.
 
         Raises `EnvironmentFailedError`, `OSError` (a full disk).
         """

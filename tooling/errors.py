@@ -16,7 +16,7 @@ class UsageError(Exception):
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Whether the system or SQLite raised it because the disk, or the user's quota of it, is full."""
+    """Whether the system or SQLite raised it because the disk, or the quota, is full."""
     if isinstance(error, OSError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return full or any(number in str(error) for number in _FULL_DISK_NUMBERS)

@@ -1,4 +1,6 @@
-"""Finds the frameworks: every `<name>_app/` folder of the repository is one, and nothing else lists them."""
+"""Finds the frameworks: every `<name>_app/` folder of the repository is one, and nothing else lists
+them.
+"""
 
 import tomllib
 from dataclasses import dataclass
@@ -43,7 +45,9 @@ class Framework:
 
     @property
     def entrypoint(self) -> str:
-        """The ASGI application, `module:attribute`, importable with the repository's root on the path."""
+        """The ASGI application, `module:attribute`, importable with the repository's root on the
+        path.
+        """
         return f"{self.name}_app.app:app"
 
 

@@ -1,7 +1,9 @@
-"""Where packages come from: what the user has told uv or pip of indexes, as environment variables of uv.
+"""Where packages come from: what the user has told uv or pip of indexes, as environment variables
+of uv.
 
-uv reads no configuration of the user's here (`tooling/uv.py` says why), and so would not find a company's
-mirror that a file names. Uses the standard library only: the environment is set up with it.
+uv reads no configuration of the user's here (`tooling/uv.py` says why), and so would not find a
+company's mirror that a file names. Uses the standard library only: the environment is set up with
+it.
 """
 
 import configparser
@@ -18,8 +20,9 @@ _NAMED_FOR_UV = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX
 def index_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Variables to add to `environ` before uv is called without configuration files.
 
-    An index that uv is told of counts; where there is none, pip's counts. Passwords are found where `NETRC`
-    says, else in `~/.netrc`. Raises `ValueError` for a file that is no TOML, or no configuration of pip's.
+    An index that uv is told of counts; where there is none, pip's counts. Passwords are found where
+    `NETRC` says, else in `~/.netrc`. Raises `ValueError` for a file that is no TOML, or no
+    configuration of pip's.
     """
     home = Path(environ.get("HOME") or os.path.expanduser("~"))
     found = {} if environ.get("UV_CONFIG_FILE") else _of_uv(home, environ)
@@ -39,7 +42,7 @@ def pip_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _of_uv(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """https://docs.astral.sh/uv/concepts/configuration-files/: the system's file, then the user's."""
+    """The system's file, then the user's: https://docs.astral.sh/uv/concepts/configuration-files/"""
     settings: dict[str, Any] = {}
     system = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
     user = environ.get("XDG_CONFIG_HOME") or home / ".config"
@@ -61,7 +64,8 @@ def _of_uv(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _named(index: Mapping[str, Any]) -> str:
-    # The name leads to the variables with its password: UV_INDEX_<NAME>_USERNAME, UV_INDEX_<NAME>_PASSWORD.
+    # The name leads to the variables with its password: UV_INDEX_<NAME>_USERNAME,
+    # UV_INDEX_<NAME>_PASSWORD.
     return f"{index['name']}={index['url']}" if "name" in index else f"{index['url']}"
 
 

@@ -1,7 +1,8 @@
 """Becomes the command it is given, after tying its life to that of the process that started it.
 
-Run as a script, by path: `python -I launch.py <parent's pid> <command> [argument ...]`. A `preexec_fn` would
-do the same inside the parent's fork, but is unsafe in a process with threads, and says so from 3.12 on.
+Run as a script, by path: `python -I launch.py <parent's pid> <command> [argument ...]`. A
+`preexec_fn` would do the same inside the parent's fork, but is unsafe in a process with threads,
+and says so from 3.12 on.
 """
 
 import ctypes

@@ -1,4 +1,6 @@
-"""Child processes that do not outlive this one: an app on a free loopback port, or a command run to its end."""
+"""Child processes that do not outlive this one: an app on a free loopback port, or a command run to
+its end.
+"""
 
 import asyncio
 import contextlib
@@ -21,7 +23,9 @@ _POLL_SECONDS = 0.02
 
 
 class AppDidNotStartError(RuntimeError):
-    """The process ended, or did not answer in time; the message ends with the last lines of its log."""
+    """The process ended, or did not answer in time; the message ends with the last lines of its
+    log.
+    """
 
     def __init__(self, sentence: str, lines: Sequence[str] = (), log: Path | None = None) -> None:
         shown = "".join(f"\n  | {line}" for line in lines)
@@ -31,7 +35,9 @@ class AppDidNotStartError(RuntimeError):
 
 
 def killed_with_parent(*command: str) -> list[str]:
-    """The same command, killed by Linux when the thread that starts it ends: prctl(2), PR_SET_PDEATHSIG."""
+    """The same command, killed by Linux when the thread that starts it ends: prctl(2),
+    PR_SET_PDEATHSIG.
+    """
     return [sys.executable, "-I", str(_PARENT_DEATH), str(os.getpid()), *command]
 
 
@@ -40,8 +46,9 @@ def connect_environment(
 ) -> dict[str, str]:
     """What a content process on Connect finds in its environment, and nothing of ours but `PATH`.
 
-    The names are documented or read in Posit's own clients; `CONNECT_API_KEY` and session tokens are
-    left out, because an app should learn here that it has none. `extra` is what the publisher set, and wins.
+    The names are documented or read in Posit's own clients; `CONNECT_API_KEY` and session tokens
+    are left out, because an app should learn here that it has none. `extra` is what the publisher
+    set, and wins.
     """
     return {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -109,11 +116,12 @@ class AppProcess:
     - `directory`: the working directory, from which `application` is imported.
     - `log`: the file that takes its output; made anew, or continued where `append` is true.
     - `command`: what stands before the server's own arguments, by default `python -m <server>`.
-    - `arguments`: what stands in the place of the server's own, with the listening socket as `{fd}`.
+    - `arguments`: what stands in the place of the server's own, with the listening socket as
+      `{fd}`.
 
     The socket is bound here and handed over, so no other process can take the port in between. The
-    process leads its own group, which `stop` ends as a whole; where the starting *thread* ends or its
-    process is killed, Linux kills the leader too (prctl(2), PR_SET_PDEATHSIG).
+    process leads its own group, which `stop` ends as a whole; where the starting *thread* ends or
+    its process is killed, Linux kills the leader too (prctl(2), PR_SET_PDEATHSIG).
     """
 
     def __init__(
@@ -138,8 +146,9 @@ class AppProcess:
         ):
             # Bound but not listening: until the server listens, connections are refused.
             listener.bind(("127.0.0.1", 0))
-            # Accepted connections inherit it. uvicorn takes a passed socket for a Unix one, and so never
-            # asks for it: every answer in two parts would wait 40 ms for the client's acknowledgement.
+            # Accepted connections inherit it. uvicorn takes a passed socket for a Unix one, and so
+            # never asks for it: every answer in two parts would wait 40 ms for the client's
+            # acknowledgement.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.port: int = listener.getsockname()[1]
             fd = listener.fileno()
@@ -177,7 +186,9 @@ class AppProcess:
         return self._process.returncode
 
     def is_listening(self) -> bool:
-        """Whether the server takes connections; uvicorn and hypercorn do so when start-up is complete."""
+        """Whether the server takes connections; uvicorn and hypercorn do so when start-up is
+        complete.
+        """
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
         except OSError:
@@ -212,7 +223,9 @@ class AppProcess:
             self._signal(signal.SIGTERM)
 
     def stop(self, seconds: float = 1.5) -> int:
-        """End it and everything that it started, at the latest after `seconds`; gives the exit code."""
+        """End it and everything that it started, at the latest after `seconds`; gives the exit
+        code.
+        """
         if (code := self.exit_code()) is not None:
             return code
         self.terminate()

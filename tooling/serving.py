@@ -1,4 +1,4 @@
-"""A listening socket, and a uvicorn server that serves an ASGI application on it in this process."""
+"""A listening socket, and uvicorn in this process to serve an ASGI application on it."""
 
 import contextlib
 import errno
@@ -29,7 +29,8 @@ class Server(uvicorn.Server):
                 lifespan="auto",
                 log_level="warning",
                 access_log=False,
-                # The app's own Server and Date go through; the gateway's must not stand beside them.
+                # The app's own Server and Date go through; the gateway's must not stand beside
+                # them.
                 server_header=False,
                 date_header=False,
                 proxy_headers=False,
@@ -70,8 +71,8 @@ def listen(host: str, port: int, command: str = "run") -> socket.socket:
 
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named: asyncio sets TCP_NODELAY only on sockets that say TCP, and without that
-    # every answer in two parts waits 40 ms for the client's acknowledgement.
+    # With the protocol named: asyncio sets TCP_NODELAY only on sockets that say TCP, and without
+    # that every answer in two parts waits 40 ms for the client's acknowledgement.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,7 +1,8 @@
-"""`python -m tooling.setup VENV`: makes the environment of every other command, or brings it up to date.
+"""`python -m tooling.setup VENV`: makes the environment of every other command, or brings it up to
+date.
 
-`make setup` calls it, with any Python from 3.11 on; it uses the standard library only. With `--check` it only
-says by its exit code whether there is nothing to do.
+`make setup` calls it, with any Python from 3.11 on; it uses the standard library only. With
+`--check` it only says by its exit code whether there is nothing to do.
 """
 
 import argparse
@@ -36,7 +37,8 @@ def locks() -> list[Path]:
 
 
 def facts(venv: Path) -> dict[str, str]:
-    """What a complete environment was made from: where it lies, its Python, the machine, and the locks.
+    """What a complete environment was made from: where it lies, its Python, the machine, and the
+    locks.
 
     Without the locks, the environment can be used only where these facts are still true.
     """
@@ -83,7 +85,9 @@ def unusable(venv: Path, recorded: Mapping[str, str]) -> str | None:
 
 
 def set_up(venv: Path) -> None:
-    """Raises `UsageError`, `OSError`, `ValueError` (a configuration of uv or pip that is not readable)."""
+    """Raises `UsageError`, `OSError`, `ValueError` (a configuration of uv or pip that is not
+    readable).
+    """
     recorded = stamp(venv)
     environment = {**os.environ, **index_variables(os.environ)}
     exists = venv.is_dir() and any(venv.iterdir())
@@ -106,7 +110,7 @@ def set_up(venv: Path) -> None:
 
 
 def facts_of_its_python(venv: Path) -> dict[str, str]:
-    """The facts as the environment's own Python finds them; empty where it fails. Raises `OSError`."""
+    """The facts as the environment's Python reports them; empty if it fails. Raises `OSError`."""
     command = [str(venv / "bin" / "python"), "-m", "tooling.setup", "--facts", str(venv)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     found: dict[str, str] = json.loads(done.stdout) if done.returncode == 0 else {}
@@ -127,18 +131,22 @@ def create(venv: Path, environment: Mapping[str, str]) -> None:
         run([uv, *make, sys.executable, str(venv)], environment, "Creating it")
         return
     try:
-        # What is unpacked on the way stays in there when Ctrl-C comes, and goes with the next attempt.
+        # What is unpacked on the way stays in there when Ctrl-C comes, and goes with the next
+        # attempt.
         temporary = {**environment, "TMPDIR": str(venv)}
         run([sys.executable, "-m", "venv", str(venv)], temporary, "Creating it")
     except UsageError as error:
         raise UsageError(
-            f"{sys.executable} has no working venv module: install it (Debian: apt install python3-venv),"
+            f"{sys.executable} has no working venv module: install it (Debian: apt install"
+            " python3-venv),"
             f" or install uv.\n{error}"
         ) from None
 
 
 def install(venv: Path, environment: Mapping[str, str]) -> None:
-    """Exactly what the locks list, by the environment's own uv, else the user's, else one that pip gets."""
+    """Exactly what the locks list, by the environment's own uv, else the user's, else one that pip
+    gets.
+    """
     python = str(venv / "bin" / "python")
     own = venv / "bin" / "uv"
     uv = str(own) if own.exists() else shutil.which("uv")
@@ -157,7 +165,8 @@ def install(venv: Path, environment: Mapping[str, str]) -> None:
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], doing: str) -> None:
-    """Runs to the end. From the third second on its output is shown, and the time when there is none.
+    """Runs to the end. From the third second on its output is shown, and the time when there is
+    none.
 
     Raises `UsageError` with the output where it fails.
     """
@@ -233,7 +242,9 @@ def explain(error: OSError) -> str:
 
 
 def main() -> int:
-    """Returns the exit code: 0, 1 after an error that was printed, 3 from `--check` where there is work."""
+    """Returns the exit code: 0, 1 after an error that was printed, 3 from `--check` where there is
+    work.
+    """
     parser = argparse.ArgumentParser(prog="python -m tooling.setup", description=__doc__)
     parser.add_argument("venv", type=Path)
     parser.add_argument("--check", action="store_true")

@@ -1,7 +1,9 @@
-"""How uv is called: with nothing of ours in its environment, and no configuration but that of the index.
+"""How uv is called: with nothing of ours in its environment, and no configuration but that of the
+index.
 
-Building a distribution runs code of whoever uploaded it, and a configuration that is found beside it would
-decide what other content gets from the same cache. `python -m tooling.uv ...` calls it in this way.
+Building a distribution runs code of whoever uploaded it, and a configuration that is found beside
+it would decide what other content gets from the same cache. `python -m tooling.uv ...` calls it in
+this way.
 """
 
 import os
@@ -18,7 +20,9 @@ _HANDED_ON = re.compile(r"PATH|LANG|LC_.*|TMPDIR|(UV|PIP|SSL)_.*|NETRC|(?i:.*_pr
 
 
 def uv_command(*arguments: str | Path) -> list[str]:
-    """`uv` with these arguments; it reads no configuration but the file that `UV_CONFIG_FILE` names."""
+    """`uv` with these arguments; it reads no configuration but the file that `UV_CONFIG_FILE`
+    names.
+    """
     return [find_uv_bin(), "--no-config", *map(str, arguments)]
 
 

@@ -1,6 +1,7 @@
 """The deploy API v1 below `/__api__`: what rsconnect calls of a Connect server, and nothing else.
 
-Paths, fields and the order of calls were read in rsconnect-python's source and checked by running it.
+Paths, fields and the order of calls were read in rsconnect-python's source and checked by running
+it.
 """
 
 import logging

@@ -1,4 +1,6 @@
-"""What the endpoints of the deploy API have in common: services, the user, and errors in the API's form."""
+"""What the endpoints of the deploy API have in common: services, the user, and errors in the API's
+form.
+"""
 
 import re
 from collections.abc import AsyncGenerator
@@ -44,8 +46,8 @@ def missing() -> ApiError:
 class Services:
     """What the endpoints work on.
 
-    `version` is the server's: rsconnect makes drafts from 2025.06.0 on, and uploads as a form with git
-    metadata from 2025.12.0 on.
+    `version` is the server's: rsconnect makes drafts from 2025.06.0 on, and uploads as a form with
+    git metadata from 2025.12.0 on.
     """
 
     state: State

@@ -1,6 +1,8 @@
-"""The dashboard: what is deployed, who looks at it, and what it prints. Its index is the landing page.
+"""The dashboard: what is deployed, who looks at it, and what it prints. Its index is the landing
+page.
 
-Every link and redirect is relative, so that it also holds behind a proxy that takes a further prefix off.
+Every link and redirect is relative, so that it also holds behind a proxy that takes a further
+prefix off.
 """
 
 import ipaddress
@@ -32,7 +34,8 @@ from tooling.frameworks import ROOT, Framework, find_frameworks
 _PAGES = Path(__file__).with_name("pages")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none';"
+    " frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-cache",
@@ -198,8 +201,8 @@ def _root(request: Request) -> str:
 def _check_form(request: Request) -> None:
     """Raises `HTTPException` where the form may be of another site.
 
-    A proxy may hide its own host from us: then the browser's `Sec-Fetch-Site`, which no script can set,
-    says whose form it is (W3C, Fetch Metadata Request Headers).
+    A proxy may hide its own host from us: then the browser's `Sec-Fetch-Site`, which no script can
+    set, says whose form it is (W3C, Fetch Metadata Request Headers).
     """
     origin = request.headers.get("origin", "")
     same = request.headers.get("sec-fetch-site") == "same-origin"
@@ -210,7 +213,9 @@ def _check_form(request: Request) -> None:
 
 
 def _is_plain_address(origin: str) -> bool:
-    """Whether it is at `localhost` or an IP address: any other name can be made to lead here by its owner."""
+    """Whether it is at `localhost` or an IP address: any other name can be made to lead here by its
+    owner.
+    """
     try:
         host = urlsplit(origin).hostname or ""
         return host == "localhost" or bool(ipaddress.ip_address(host))

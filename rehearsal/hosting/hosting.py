@@ -86,7 +86,8 @@ class Hosting:
     async def process(self, guid: str, draft: int | None = None) -> AsyncIterator[AppProcess]:
         """The process for one request to that draft, or to the active bundle.
 
-        Raises `AppDidNotStartError`, `EnvironmentFailedError`, and `LookupError` where there is none.
+        Raises `AppDidNotStartError`, `EnvironmentFailedError`, and `LookupError` where there is
+        none.
         """
         async with AsyncExitStack() as stack:
             while True:
@@ -134,9 +135,9 @@ class Hosting:
     async def deploy(self, key: BundleKey, activate: bool, log: Log) -> None:
         """Makes the environment, starts the app and, if `activate`, switches to that bundle.
 
-        The active bundle is served until then. The start is part of the task, so that an app that does not
-        start fails it. Connect's own task seems to end before (an entry point that does not exist deploys
-        there: third party). Raises `TaskFailedError`, `OSError`.
+        The active bundle is served until then. The start is part of the task, so that an app that
+        does not start fails it. Connect's own task seems to end before (an entry point that does
+        not exist deploys there: third party). Raises `TaskFailedError`, `OSError`.
         """
         async with self._deploying.setdefault(key.guid, asyncio.Lock()):
             try:
@@ -205,7 +206,7 @@ class Hosting:
             await self._make_environment(self._bundle(key), log)
 
     def _drain(self, keys: Iterable[BundleKey]) -> None:
-        """Lets the requests of these bundles end, then ends their processes; new ones start others."""
+        """Ends the processes of these bundles after their requests. New requests start others."""
         for served in [self._served.pop(key) for key in keys if key in self._served]:
             task = asyncio.create_task(served.close())
             self._draining[task] = served
@@ -216,14 +217,16 @@ class Hosting:
         self._delete_unused_files()
 
     def _drain_others(self, key: BundleKey) -> None:
-        """All bundles of the content but that one and the active one: drafts that nobody looks at now."""
+        """All bundles of the content but that one and the active one: drafts that nobody looks at
+        now.
+        """
         content = self._state.content(key.guid)
         kept = (key.bundle_id, content.bundle_id if content else None)
         self._drain([k for k in self._served if k.guid == key.guid and k.bundle_id not in kept])
         self._delete_unused_files()
 
     def _delete_unused_files(self) -> None:
-        """Deletes the files and logs of deleted bundles, once no process that ends still uses them."""
+        """Deletes files and logs of deleted bundles, once no draining process can use them."""
         if self._draining:
             return
         self._state.delete_unused_files()
@@ -242,7 +245,9 @@ class Hosting:
         self._delete_unused_files()
 
     def restart(self, guid: str) -> None:
-        """Starts the active bundle anew, with changed variables; new requests wait for that process."""
+        """Starts the active bundle anew, with changed variables; new requests wait for that
+        process.
+        """
         self.stop(guid)
         task = asyncio.create_task(self._start_active(guid))
         self._restarting.add(task)

@@ -113,7 +113,9 @@ class BundleProcess:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def close(self, drain_seconds: float = _DRAIN_SECONDS) -> None:
-        """Starts nothing more; sends SIGTERM when the requests have ended, or after `drain_seconds`."""
+        """Starts nothing more; sends SIGTERM when the requests have ended, or after
+        `drain_seconds`.
+        """
         self._closed = True
         self._supervisor.cancel()
         await asyncio.gather(self._supervisor, return_exceptions=True)

@@ -1,10 +1,13 @@
-"""Serves one deployed app inside its own environment, with the scope that a server version would give it.
+"""Serves one deployed app inside its own environment, with the scope that a server version would
+give it.
 
-Run as a script, by path, by the content's interpreter, so it may use nothing but the standard library and
-the server: `python runtime.py --shape SHAPE --server SERVER ... module:attribute`. Connect too starts a
-script of its own (`connect_fastapi_runtime.py`, seen in tracebacks of live servers) which imports the app.
+Run as a script, by path, by the content's interpreter, so it may use nothing but the standard
+library and the server: `python runtime.py --shape SHAPE --server SERVER ... module:attribute`.
+Connect too starts a script of its own (`connect_fastapi_runtime.py`, seen in tracebacks of live
+servers) which imports the app.
 
-The gateway sends the path without the prefix, and the prefix in `X-Rehearsal-Mount`, which ends here.
+The gateway sends the path without the prefix, and the prefix in `X-Rehearsal-Mount`, which ends
+here.
 """
 
 import argparse
@@ -21,7 +24,8 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOUNT_HEADER = b"x-rehearsal-mount"
-# Tried in this order where the entry point names a module only (rsconnect-python, validate_entry_point).
+# Tried in this order where the entry point names a module only (rsconnect-python,
+# validate_entry_point).
 DEFAULT_NAMES = ("app", "application", "create_app", "make_app")
 
 
@@ -61,7 +65,8 @@ def load(entrypoint: str) -> ASGIApp:
 class Mounted:
     """ASGI layer that gives each request the scope of this shape.
 
-    - `included`: `root_path` is the prefix, and `path` begins with it, as the ASGI specification has it.
+    - `included`: `root_path` is the prefix, and `path` begins with it, as the ASGI specification
+      has it.
     - `stripped`: `root_path` is the prefix, and `path` does not contain it.
     - `bare`: no `root_path`; only the base-URL header tells the prefix.
     """
@@ -90,8 +95,8 @@ class Mounted:
 def docs_for_missing_root(prefix: str, send: Send) -> Send:
     """Answers `GET /` with a redirect to `docs` where the app has no handler for it.
 
-    Documented in Connect's user guide, section FastAPI; that a 404 is how it shows, and the status of
-    the redirect, are inferred.
+    Documented in Connect's user guide, section FastAPI; that a 404 is how it shows, and the status
+    of the redirect, are inferred.
     """
     replaced = False
 
@@ -126,7 +131,7 @@ def serve_with_hypercorn(app: ASGIApp, fd: int) -> None:
 
 
 def main() -> None:
-    """Raises `SystemExit` with one sentence where the app cannot be loaded or is served no longer."""
+    """Serves the app. Raises `SystemExit` with one sentence where it cannot be loaded."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--shape", choices=("included", "stripped", "bare"), required=True)
     parser.add_argument("--server", choices=("uvicorn", "hypercorn"), required=True)

@@ -1,4 +1,6 @@
-"""Work that goes on after its request was answered, with its log and result, as `/v1/tasks` gives them."""
+"""Work that goes on after its request was answered, with its log and result, as `/v1/tasks` gives
+them.
+"""
 
 import asyncio
 import contextlib
@@ -43,7 +45,7 @@ class Task:
         self._changed = asyncio.Event()
 
     async def wait(self, first: int, seconds: float) -> None:
-        """Returns when there is a line after `first`, at the task's end, or after so many seconds."""
+        """Returns when there are more than `first` lines, when the task ends, or at the timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self.finished and len(self.output) <= first:

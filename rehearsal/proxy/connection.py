@@ -19,8 +19,8 @@ class UpstreamSlowError(Exception):
 class Connection:
     """A plain socket rather than a stream pair, whose two directions fail together.
 
-    An app may answer, and stop reading, before it has the whole request: then writing fails while the
-    answer still waits to be read.
+    An app may answer, and stop reading, before it has the whole request: then writing fails while
+    the answer still waits to be read.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -32,8 +32,8 @@ class Connection:
     async def open(cls, port: int) -> Self:
         """Raises `UpstreamRefusedError`, `UpstreamSlowError`.
 
-        One connection per request: a kept one could be closed by the app just as it is used again, and
-        the request is not ours to repeat.
+        One connection per request: a kept one could be closed by the app just as it is used again,
+        and the request is not ours to repeat.
         """
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:

@@ -19,14 +19,16 @@ from rehearsal.proxy.upstream import Upstream
 from rehearsal.proxy.websocket import HANDSHAKE_HEADERS, proxy_websocket
 
 Resolve = Callable[[Scope], AbstractAsyncContextManager[Upstream | None]]
-"""Where a request goes. The context is entered before the request is sent on and left at the end of its
-answer. `None` means that no app has the path. May raise `HTTPException`."""
+"""Where a request goes. The context is entered before the request is sent on and left at the end of
+its answer. `None` means that no app has the path. May raise `HTTPException`.
+"""
 
 
 class Gateway:
     """ASGI application. Requests for no app, and lifespan events, go to `fallback`.
 
-    `response_seconds` is how long an app may take from the end of a request to the head of its answer.
+    `response_seconds` is how long an app may take from the end of a request to the head of its
+    answer.
     """
 
     def __init__(
@@ -85,9 +87,11 @@ def _is_bare(upstream: Upstream, scope: Scope) -> bool:
 
 
 def _with_slash(scope: Scope) -> Response:
-    """A redirect to the same address with a final slash, as a relative reference (RFC 9110, 10.2.2).
+    """A redirect to the same address with a final slash, as a relative reference (RFC 9110,
+    10.2.2).
 
-    So it also holds behind a further proxy that takes a prefix off. That Connect redirects is inferred.
+    So it also holds behind a further proxy that takes a prefix off. That Connect redirects is
+    inferred.
     """
     path, _, query = target_of(scope).decode("ascii").partition("?")
     location = path.rpartition("/")[2] + "/" + ("?" + query if query else "")

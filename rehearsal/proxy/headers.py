@@ -10,7 +10,8 @@ from rehearsal.proxy.upstream import Upstream
 
 Headers = list[tuple[bytes, bytes]]
 
-# RFC 9110, 7.6.1 and 11.7; Trailer because the gateway drops the trailers that it announces (6.5.1).
+# RFC 9110, 7.6.1 and 11.7; Trailer because the gateway drops the trailers that it announces
+# (6.5.1).
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer"
     b" transfer-encoding upgrade".split()
@@ -47,7 +48,9 @@ def target_of(scope: Scope) -> bytes:
 
 
 def origin_of(scope: Scope) -> bytes:
-    """`http://host:port` as the client named us; our own address where its Host header is unfit to repeat."""
+    """`http://host:port` as the client named us; our own address where its Host header is unfit to
+    repeat.
+    """
     scheme = b"https" if scope["scheme"] in ("https", "wss") else b"http"
     host: bytes = dict(scope["headers"]).get(b"host", b"")
     if not _HOST.fullmatch(host):
@@ -75,10 +78,12 @@ def _end_to_end(headers: Headers) -> Headers:
 
 
 def for_upstream(scope: Scope, upstream: Upstream, drop: frozenset[bytes] = frozenset()) -> Headers:
-    """The client's end-to-end headers without those that only the gateway may send, then the gateway's.
+    """The client's end-to-end headers without those that only the gateway may send, then the
+    gateway's.
 
-    Framing (`Host`, `Content-Length`, `Transfer-Encoding`, `Sec-WebSocket-*`) is left to the caller,
-    `Expect` to the server in front of the gateway. `drop` names further headers that are not sent on.
+    Framing (`Host`, `Content-Length`, `Transfer-Encoding`, `Sec-WebSocket-*`) is left to the
+    caller, `Expect` to the server in front of the gateway. `drop` names further headers that are
+    not sent on.
     """
     unsent = upstream.drop | drop | {b"host", b"content-length", b"expect"}
     headers = []
@@ -111,8 +116,9 @@ def _without_cookies(value: bytes, names: frozenset[bytes]) -> bytes:
 def for_client(headers: Headers, prefix: str) -> Headers:
     """The upstream's end-to-end headers; `Location` as it is, cookie paths moved under the prefix.
 
-    Connect sends `Path=/` on as `Path=/content/GUID/` and leaves `Location` alone (third party, live
-    server). A path that already lies under the prefix stays; other paths are prefixed (inferred).
+    Connect sends `Path=/` on as `Path=/content/GUID/` and leaves `Location` alone (third party,
+    live server). A path that already lies under the prefix stays; other paths are prefixed
+    (inferred).
     """
     return [
         (name, _rewrite_cookie_path(value, prefix) if name.lower() == b"set-cookie" else value)

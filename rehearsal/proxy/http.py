@@ -1,4 +1,4 @@
-"""One http request through the gateway: streamed both ways, and given up when the client hangs up."""
+"""Proxies one HTTP request: streamed both ways, cancelled when the client hangs up."""
 
 import asyncio
 import logging
@@ -42,7 +42,7 @@ class Exchange:
             self._timeout.reschedule(self._deadline)
 
     async def upload(self, request: h11.Request, receive: Receive) -> None:
-        """Send the request as the client sends it; return when the client has gone, and only then."""
+        """Sends the request as the client sends it. Returns only when the client disconnects."""
         pending = self._http.send(request) or b""
         writable = True
         while True:
@@ -89,7 +89,9 @@ class Exchange:
         return event
 
     async def body(self) -> AsyncIterator[bytes]:
-        """The response's body as it comes. Raises `OSError`, `h11.RemoteProtocolError` when it is cut short."""
+        """The response's body as it comes. Raises `OSError`, `h11.RemoteProtocolError` when it is
+        cut short.
+        """
         while True:
             event = await self._next_event()
             if not isinstance(event, h11.Data):
@@ -100,8 +102,9 @@ class Exchange:
 async def proxy_http(forward: Forward, scope: Scope, receive: Receive, send: Send) -> None:
     """Proxies one request.
 
-    Raises `UpstreamRefusedError` and `UpstreamSlowError` before anything was sent to the client. A body
-    that the app cuts short is cut short for the client too: the connection ends without the last chunk.
+    Raises `UpstreamRefusedError` and `UpstreamSlowError` before anything was sent to the client. A
+    body that the app cuts short is cut short for the client too: the connection ends without the
+    last chunk.
     """
     connection = await Connection.open(forward.port)
     exchange = Exchange(connection, forward.response_seconds)

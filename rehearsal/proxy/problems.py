@@ -1,4 +1,6 @@
-"""Refusals of the rehearsal itself, as `application/problem+json` (RFC 9457), over http and websockets."""
+"""Refusals of the rehearsal itself, as `application/problem+json` (RFC 9457), over http and
+websockets.
+"""
 
 import json
 from http import HTTPStatus
@@ -26,7 +28,8 @@ def problem_response(error: HTTPException) -> Response:
 async def refuse(error: HTTPException, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers one http request, or refuses one websocket handshake, with this error.
 
-    A server without the ASGI extension `websocket.http.response` answers a refused handshake with a bare 403.
+    A server without the ASGI extension `websocket.http.response` answers a refused handshake with a
+    bare 403.
     """
     if scope["type"] == "websocket":
         await receive()

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Credentials:
-    """The signed-in user, as `RStudio-Connect-Credentials` tells an app (user guide, section FastAPI)."""
+    """The signed-in user, as `RStudio-Connect-Credentials` tells an app (user guide, section
+    FastAPI).
+    """
 
     user: str
 

@@ -1,4 +1,6 @@
-"""One websocket through the gateway: the handshake first, then messages both ways until either side closes."""
+"""One websocket through the gateway: the handshake first, then messages both ways until either side
+closes.
+"""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """What the rehearsal keeps: users, content and bundles in SQLite, the bundles' files beside it.
 
-Every change is one transaction, and files are in place before a row names them. A process that is killed at any
-moment leaves the state before a step or after it.
+Every change is one transaction, and files are in place before a row names them. A process that is
+killed at any moment leaves the state before a step or after it.
 """
 
 import fcntl
@@ -196,7 +196,7 @@ class State:
             raise ConflictError(f"Other content has that {column} already.") from None
 
     def activate(self, guid: str, bundle_id: int) -> None:
-        """Makes this the active bundle. Raises `LookupError` where content or bundle was deleted."""
+        """Makes this the active bundle. Raises `LookupError` where either was deleted."""
         changed = self._write(
             "UPDATE content SET bundle_id = ?1, last_deployed_time = ?2 WHERE guid = ?3"
             " AND EXISTS (SELECT 1 FROM bundles WHERE id = ?1 AND content_guid = ?3)",
@@ -243,7 +243,7 @@ class State:
 
     @contextmanager
     def incoming(self) -> Iterator[tuple[Path, Path]]:
-        """Paths for an archive and for its unpacked files; whatever is there at the end is deleted."""
+        """Paths for an archive and its unpacked files. What is left there is deleted at the end."""
         directory = self._bundles / f"incoming.{secrets.token_hex(8)}"
         archive = directory.with_name(directory.name + ".tar.gz")
         try:
@@ -295,7 +295,9 @@ def _delete(path: Path) -> None:
 
 
 def _lock(file: Path) -> TextIO:
-    """The file, emptied and locked. Raises `UsageError` with the address of the process that has it."""
+    """The file, emptied and locked. Raises `UsageError` with the address of the process that has
+    it.
+    """
     lock = file.open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

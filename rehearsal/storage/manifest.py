@@ -133,7 +133,8 @@ def _as_rsconnect_reads(requirements: bytes) -> bytes:
     """Requirements as `rsconnect write-manifest` reads them. It does not write them back.
 
     It drops lines that name rsconnect, what follows ` @ file:`, and the spaces around each line
-    (rsconnect-python 1.32, rsconnect/subprocesses/inspect_environment.py, output_file and strip_ref).
+    (rsconnect-python 1.32, rsconnect/subprocesses/inspect_environment.py, output_file and
+    strip_ref).
     """
     return b"\n".join(
         line.partition(b" @ file:")[0].strip() + (b"\r" if line.endswith(b"\r") else b"")

@@ -38,8 +38,9 @@ DEFAULT_LIMITS = Limits()
 
 
 class _Bounded:
-    """An archive that refuses reads over 1 MiB, since tar headers state sizes that `tarfile` allocates,
-    and more than the limit of bytes in all."""
+    """An archive that refuses reads over 1 MiB, since tar headers state sizes that `tarfile`
+    allocates, and more than the limit of bytes in all.
+    """
 
     def __init__(self, file: gzip.GzipFile, limits: Limits) -> None:
         self._file = file
@@ -96,7 +97,9 @@ def _unpack(bundle: Path, target: Path, limits: Limits) -> None:
 
 
 def _extract(archive: tarfile.TarFile, target: Path, limits: Limits) -> None:
-    """Not with `tarfile.data_filter`: it takes the slash off absolute names, and Python 3.11.2 lacks it."""
+    """Not with `tarfile.data_filter`: it takes the slash off absolute names, and Python 3.11.2
+    lacks it.
+    """
     seen: set[PurePosixPath] = set()
     folders: set[PurePosixPath] = set()
     total = 0
