@@ -13,13 +13,13 @@ from falcon.asgi import Request, Response, SSEvent, WebSocket
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from shared import connect, events, live, pages, problems
-from shared.greetings import Greetings as Store
-from shared.greetings import UnavailableError, is_language_tag
+from shared.greetings import Store, UnavailableError, is_language_tag
 from shared.health import check_health
+from shared.hello import say_hello
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi
 from shared.problems import Problem
-from shared.stores import open_greetings
+from shared.stores import open_store
 
 # --- Start-up and shutdown
 
@@ -30,10 +30,10 @@ class OpenStore:
     store: Store
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-        self.store = await open_greetings()
+        self.store = await open_store()
 
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-        await self.store.close()
+        await self.store.aclose()
 
 
 opened = OpenStore()
@@ -89,7 +89,7 @@ class Greetings:
             raise Problem.invalid("lang")
         greeting = await self.opened.store.get(lang)
         if greeting is None:
-            raise Problem(404, f"There is no greeting in {lang}.")
+            raise Problem.no_greeting(lang)
         resp.media = greeting
 
     on_head_greetings = on_get_greetings
@@ -114,11 +114,7 @@ def get_user(req: Request) -> connect.Credentials | None:
 
 class Hello:
     async def on_get(self, req: Request, resp: Response) -> None:
-        user = get_user(req)
-        if user is None:
-            resp.media = {"message": "Howdy stranger!"}
-        else:
-            resp.media = {"message": f"So nice to see you, {user.user}!"}
+        resp.media = say_hello(get_user(req))
 
     on_head = on_get
 

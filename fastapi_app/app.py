@@ -12,26 +12,26 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 
 from shared import connect, live, pages, problems
 from shared.asgi import Receive, Scope, Send
 from shared.events import Event, open_events
-from shared.greetings import LANGUAGE_TAG, Greeting, Greetings, UnavailableError
+from shared.greetings import LANGUAGE_TAG, Greeting, Store, UnavailableError
 from shared.health import Health, check_health
+from shared.hello import Hello, say_hello
 from shared.lifespan import Lifespan
 from shared.problems import Problem, ProblemDetails
-from shared.stores import open_greetings
+from shared.stores import open_store
 
 # --- Start-up and shutdown
 
 
 @asynccontextmanager
 async def lifespan(api: FastAPI) -> AsyncIterator[None]:
-    api.state.greetings = await open_greetings()
-    yield
-    await api.state.greetings.close()
+    async with aclosing(await open_store()) as api.state.store:
+        yield
 
 
 api = FastAPI(
@@ -46,20 +46,20 @@ api = FastAPI(
 # --- Greetings
 
 
-async def get_store(connection: HTTPConnection) -> Greetings:
-    store: Greetings = connection.app.state.greetings
+async def get_store(connection: HTTPConnection) -> Store:
+    store: Store = connection.app.state.store
     return store
 
 
-Store = Annotated[Greetings, Depends(get_store)]
+StoreDep = Annotated[Store, Depends(get_store)]
 
 
-async def get_events(store: Store) -> AsyncGenerator[Event, None]:
+async def get_events(store: StoreDep) -> AsyncGenerator[Event, None]:
     # Had before the response begins, when a store that does not answer can still be a 503.
     return await open_events(store)
 
 
-Events = Annotated[AsyncGenerator[Event, None], Depends(get_events)]
+EventsDep = Annotated[AsyncGenerator[Event, None], Depends(get_events)]
 Lang = Annotated[
     str, Path(pattern=LANGUAGE_TAG, description="A language tag, such as en or zh-Hant.")
 ]
@@ -76,7 +76,7 @@ UNAVAILABLE = refusal("The store does not answer.")
 
 
 @api.get("/greetings", summary="Every greeting, sorted by language", responses={503: UNAVAILABLE})
-async def get_greetings(store: Store) -> list[Greeting]:
+async def get_greetings(store: StoreDep) -> list[Greeting]:
     return await store.all()
 
 
@@ -86,7 +86,7 @@ async def get_greetings(store: Store) -> list[Greeting]:
     response_class=EventSourceResponse,
     responses={503: UNAVAILABLE},
 )
-async def stream_greetings(events: Events) -> AsyncIterator[ServerSentEvent]:
+async def stream_greetings(events: EventsDep) -> AsyncIterator[ServerSentEvent]:
     async with aclosing(events):
         async for event in events:
             yield ServerSentEvent(event=event.name, raw_data=event.json())
@@ -97,18 +97,14 @@ async def stream_greetings(events: Events) -> AsyncIterator[ServerSentEvent]:
     summary="The greeting in one language",
     responses={404: UNKNOWN, 422: INVALID, 503: UNAVAILABLE},
 )
-async def get_greeting(lang: Lang, store: Store) -> Greeting:
+async def get_greeting(lang: Lang, store: StoreDep) -> Greeting:
     greeting = await store.get(lang)
     if greeting is None:
-        raise Problem(404, f"There is no greeting in {lang}.")
+        raise Problem.no_greeting(lang)
     return greeting
 
 
 # --- Hello
-
-
-class Hello(BaseModel):
-    message: str
 
 
 async def get_user(connection: HTTPConnection) -> connect.Credentials | None:
@@ -118,7 +114,7 @@ async def get_user(connection: HTTPConnection) -> connect.Credentials | None:
     return connect.parse_credentials([value.encode("latin-1") for value in values])
 
 
-User = Annotated[connect.Credentials | None, Depends(get_user)]
+UserDep = Annotated[connect.Credentials | None, Depends(get_user)]
 
 
 @api.get(
@@ -126,10 +122,8 @@ User = Annotated[connect.Credentials | None, Depends(get_user)]
     summary="A greeting for the user that Connect names",
     responses={400: refusal("The credentials are malformed.")},
 )
-async def get_hello(user: User) -> Hello:
-    if user is None:
-        return Hello(message="Howdy stranger!")
-    return Hello(message=f"So nice to see you, {user.user}!")
+async def get_hello(user: UserDep) -> Hello:
+    return say_hello(user)
 
 
 # --- Live
@@ -144,7 +138,7 @@ async def receive(socket: WebSocket) -> str | bytes:
 
 
 @api.websocket("/live")
-async def talk(socket: WebSocket, store: Store) -> None:
+async def talk(socket: WebSocket, store: StoreDep) -> None:
     await socket.accept()
     try:
         # Not injected: a refusal is told over the socket, which has to be open for that.
@@ -166,7 +160,7 @@ async def talk(socket: WebSocket, store: Store) -> None:
 @api.get(
     "/health", summary="Whether the store answers, within a second", responses={503: UNAVAILABLE}
 )
-async def get_health(store: Store) -> Health:
+async def get_health(store: StoreDep) -> Health:
     return await check_health(store)
 
 

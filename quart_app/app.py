@@ -21,10 +21,11 @@ from werkzeug.exceptions import HTTPException
 from shared import connect, events, live, pages, problems
 from shared.greetings import Greeting, UnavailableError, is_language_tag
 from shared.health import check_health
+from shared.hello import say_hello
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi
 from shared.problems import Problem
-from shared.stores import open_greetings
+from shared.stores import open_store
 
 # --- Start-up and shutdown
 
@@ -47,9 +48,8 @@ api.url_map.merge_slashes = False  # It redirects `/static//x`, to an absolute U
 
 @api.while_serving
 async def lifespan() -> AsyncGenerator[None, None]:
-    api.extensions["greetings"] = await open_greetings()
-    yield
-    await api.extensions["greetings"].close()
+    async with aclosing(await open_store()) as api.extensions["store"]:
+        yield
 
 
 # --- Greetings
@@ -57,13 +57,13 @@ async def lifespan() -> AsyncGenerator[None, None]:
 
 @api.get("/greetings")
 async def get_greetings() -> list[Greeting]:
-    greetings: list[Greeting] = await api.extensions["greetings"].all()
+    greetings: list[Greeting] = await api.extensions["store"].all()
     return greetings
 
 
 @api.get("/greetings/stream")
 async def stream_greetings() -> Response:
-    opened = await events.open_events(api.extensions["greetings"])
+    opened = await events.open_events(api.extensions["store"])
 
     async def send() -> AsyncGenerator[str, None]:
         async with aclosing(opened):
@@ -79,9 +79,9 @@ async def stream_greetings() -> Response:
 async def get_greeting(lang: str) -> Response:
     if not is_language_tag(lang):
         raise Problem.invalid("lang")
-    greeting = await api.extensions["greetings"].get(lang)
+    greeting = await api.extensions["store"].get(lang)
     if greeting is None:
-        raise Problem(404, f"There is no greeting in {lang}.")
+        raise Problem.no_greeting(lang)
     return jsonify(greeting)
 
 
@@ -95,11 +95,8 @@ def get_user(headers: Headers) -> connect.Credentials | None:
 
 
 @api.get("/hello")
-async def get_hello() -> dict[str, str]:
-    user = get_user(request.headers)
-    if user is None:
-        return {"message": "Howdy stranger!"}
-    return {"message": f"So nice to see you, {user.user}!"}
+async def get_hello() -> Response:
+    return jsonify(say_hello(get_user(request.headers)))
 
 
 # --- Live
@@ -112,7 +109,7 @@ async def talk() -> None:
         user = get_user(websocket.headers)
         while True:
             data = await websocket.receive()
-            await websocket.send(await live.answer(api.extensions["greetings"], user, data))
+            await websocket.send(await live.answer(api.extensions["store"], user, data))
     except Problem as problem:
         await websocket.send(live.encode(problem.details))
         await websocket.close(live.POLICY_VIOLATION)
@@ -125,7 +122,7 @@ async def talk() -> None:
 
 @api.get("/health")
 async def get_health() -> Response:
-    return jsonify(await check_health(api.extensions["greetings"]))
+    return jsonify(await check_health(api.extensions["store"]))
 
 
 # --- Pages

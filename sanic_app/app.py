@@ -14,10 +14,11 @@ from sanic.models.asgi import MockTransport
 from shared import connect, events, live, pages, problems
 from shared.greetings import UnavailableError, is_language_tag
 from shared.health import check_health
+from shared.hello import say_hello
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi
 from shared.problems import Problem
-from shared.stores import open_greetings
+from shared.stores import open_store
 
 # --- Start-up and shutdown
 
@@ -27,13 +28,13 @@ READ = ("GET", "HEAD")  # Sanic adds no HEAD to a GET.
 
 
 @api.before_server_start
-async def open_store(api: Sanic[Any, Any]) -> None:
-    api.ctx.greetings = await open_greetings()
+async def startup(api: Sanic[Any, Any]) -> None:
+    api.ctx.store = await open_store()
 
 
 @api.after_server_stop
-async def close_store(api: Sanic[Any, Any]) -> None:
-    await api.ctx.greetings.close()
+async def shutdown(api: Sanic[Any, Any]) -> None:
+    await api.ctx.store.aclose()
 
 
 # --- Greetings
@@ -41,7 +42,7 @@ async def close_store(api: Sanic[Any, Any]) -> None:
 
 @api.route("/greetings", methods=READ)
 async def get_greetings(request: Request) -> HTTPResponse:
-    return json(await request.app.ctx.greetings.all())
+    return json(await request.app.ctx.store.all())
 
 
 def transport(request: Request) -> MockTransport:
@@ -58,7 +59,7 @@ async def disconnected(request: Request) -> None:
 
 @api.route("/greetings/stream", methods=READ)
 async def stream_greetings(request: Request) -> None:
-    opened = await events.open_events(request.app.ctx.greetings)
+    opened = await events.open_events(request.app.ctx.store)
     response = await request.respond(content_type=events.MEDIA_TYPE, headers=events.HEADERS)
 
     async def send() -> None:
@@ -79,9 +80,9 @@ async def stream_greetings(request: Request) -> None:
 async def get_greeting(request: Request, lang: str) -> HTTPResponse:
     if not is_language_tag(lang):
         raise Problem.invalid("lang")
-    greeting = await request.app.ctx.greetings.get(lang)
+    greeting = await request.app.ctx.store.get(lang)
     if greeting is None:
-        raise Problem(404, f"There is no greeting in {lang}.")
+        raise Problem.no_greeting(lang)
     return json(greeting)
 
 
@@ -96,10 +97,7 @@ def get_user(request: Request) -> connect.Credentials | None:
 
 @api.route("/hello", methods=READ)
 async def get_hello(request: Request) -> HTTPResponse:
-    user = get_user(request)
-    if user is None:
-        return json({"message": "Howdy stranger!"})
-    return json({"message": f"So nice to see you, {user.user}!"})
+    return json(say_hello(get_user(request)))
 
 
 # --- Live
@@ -115,7 +113,7 @@ async def talk(request: Request, ws: Websocket) -> None:
             data = message.get("text")
             if data is None:
                 data = message["bytes"]
-            await ws.send(await live.answer(request.app.ctx.greetings, user, data))
+            await ws.send(await live.answer(request.app.ctx.store, user, data))
     except Problem as problem:
         await ws.send(live.encode(problem.details))
         await send({"type": "websocket.close", "code": live.POLICY_VIOLATION})
@@ -128,7 +126,7 @@ async def talk(request: Request, ws: Websocket) -> None:
 
 @api.route("/health", methods=READ)
 async def get_health(request: Request) -> HTTPResponse:
-    return json(await check_health(request.app.ctx.greetings))
+    return json(await check_health(request.app.ctx.store))
 
 
 # --- Pages

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from shared.greetings import Greeting, Greetings, UnavailableError
+from shared.greetings import Greeting, Store, UnavailableError
 from shared.problems import Problem, ProblemDetails
 
 MEDIA_TYPE = "text/event-stream"
@@ -32,7 +32,7 @@ class Event:
         return f"{name}data: {self.json()}\n\n"
 
 
-async def open_events(store: Greetings) -> AsyncGenerator[Event, None]:
+async def open_events(store: Store) -> AsyncGenerator[Event, None]:
     """A message for every greeting in order, then the event `end`.
 
     The first greeting has been had when this returns: a store that does not answer raises `UnavailableError`

@@ -37,10 +37,10 @@ class UnavailableError(Exception):
     """The store does not answer for now: the same request may succeed a second later."""
 
 
-class Greetings(Protocol):
+class Store(Protocol):
     """A store of greetings, open until it is closed.
 
-    Every method but `close` raises `UnavailableError` where the store is a database that does not answer.
+    Every method but `aclose` raises `UnavailableError` where the store is a database that does not answer.
     """
 
     @property
@@ -59,11 +59,11 @@ class Greetings(Protocol):
     async def check(self) -> None:
         """Returns when the store has answered."""
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Lets go of what the store holds; it is not used after that."""
 
 
-class JSONGreetings:
+class JSONStore:
     """The greetings of a JSON file, read once."""
 
     kind: Literal["json"] = "json"
@@ -85,7 +85,7 @@ class JSONGreetings:
     async def check(self) -> None:
         pass
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         pass
 
 

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.greetings import Greetings, UnavailableError
+from shared.greetings import Store, UnavailableError
 
 SECONDS = 0.75
 """How long the store is waited for: within the second that the contract gives the whole answer."""
@@ -18,7 +18,7 @@ class Health:
     store: Literal["json", "postgresql"]
 
 
-async def check_health(store: Greetings) -> Health:
+async def check_health(store: Store) -> Health:
     """Asks the store itself. Raises `UnavailableError` where it does not answer, or not in time."""
     try:
         async with asyncio.timeout(SECONDS):

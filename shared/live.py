@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from shared.connect import Credentials
-from shared.greetings import Greetings, UnavailableError, is_language_tag
+from shared.greetings import Store, UnavailableError, is_language_tag
 from shared.problems import Problem
 
 MAX_MESSAGE = 4 * 1024
@@ -38,7 +38,7 @@ class Close(Exception):
         self.code = code
 
 
-async def answer(store: Greetings, user: Credentials | None, data: str | bytes) -> str:
+async def answer(store: Store, user: Credentials | None, data: str | bytes) -> str:
     """The answer to a message, as JSON: the greeting, or a problem as over HTTP.
 
     Raises `Close` for what is no message: binary data, or more than 4 KiB.
@@ -63,7 +63,7 @@ def encode(document: Any) -> str:
     return msgspec.json.encode(document).decode()
 
 
-async def _greeting(store: Greetings, user: Credentials | None, data: str) -> dict[str, str]:
+async def _greeting(store: Store, user: Credentials | None, data: str) -> dict[str, str]:
     try:
         ask = _ask.decode(data)
     except (msgspec.DecodeError, RecursionError):
@@ -72,7 +72,7 @@ async def _greeting(store: Greetings, user: Credentials | None, data: str) -> di
         raise Problem.invalid("lang")
     greeting = await store.get(ask.lang)
     if greeting is None:
-        raise Problem(404, f"There is no greeting in {ask.lang}.")
+        raise Problem.no_greeting(ask.lang)
     if not ask.greet:
         return {"lang": greeting.lang, "text": greeting.text}
     return {

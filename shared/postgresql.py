@@ -92,7 +92,7 @@ def place(url: str) -> str:
     return server + parts.path
 
 
-class PostgreSQLGreetings:
+class PostgreSQLStore:
     """The table `greetings` of a database, as `python -m shared.database` makes it.
 
     Connections are opened when a request needs one, and anew when one was lost, so that a database that was
@@ -119,7 +119,7 @@ class PostgreSQLGreetings:
             min_size=0,
             max_size=settings.pool_size,
             timeout=settings.connect_timeout,
-            reset=_keep,
+            reset=_no_reset,
         )
         store = cls(await pool, place(url), settings)
         try:
@@ -127,14 +127,14 @@ class PostgreSQLGreetings:
         except UnavailableError:
             pass  # The log has it, and every request asks again.
         except asyncpg.ClientConfigurationError as error:
-            await store.close()
+            await store.aclose()
             raise GreetingsError(f"GREETINGS_URL: {error}") from None
         except (ValueError, OverflowError):
             # Where the driver cannot even parse it, its message may quote pieces of the password.
-            await store.close()
+            await store.aclose()
             raise GreetingsError(_NO_URL) from None
         except BaseException:
-            await store.close()
+            await store.aclose()
             raise
         return store
 
@@ -160,7 +160,7 @@ class PostgreSQLGreetings:
     async def check(self) -> None:
         await self._fetch("SELECT '', '' FROM greetings LIMIT 0")
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Waits for the queries under way, at most as long as a query may take."""
         try:
             async with asyncio.timeout(self._settings.query_timeout):
@@ -188,9 +188,9 @@ class PostgreSQLGreetings:
         except asyncpg.ClientConfigurationError:
             raise
         except _LOST as error:
-            self._say(error)
+            self._log_availability_change(error)
             raise UnavailableError(f"PostgreSQL at {self._place} cannot be used.") from error
-        self._say(None)
+        self._log_availability_change(None)
         return [Greeting(lang, text) for lang, text in rows]
 
     def _release_later(self, connection: Any) -> None:
@@ -205,8 +205,8 @@ class PostgreSQLGreetings:
         if not release.cancelled():
             release.exception()  # The pool has ended the connection then, and opens another.
 
-    def _say(self, error: Exception | None) -> None:
-        """Puts into the log that the database went away or came back, once each time."""
+    def _log_availability_change(self, error: Exception | None) -> None:
+        """Logs once when the database becomes unavailable, and once when it is available again."""
         if (error is None) is self._available:
             return
         self._available = error is None
@@ -234,5 +234,5 @@ def reason(error: Exception) -> str:
     return f"{type(error).__name__}, {error}"
 
 
-async def _keep(connection: Any) -> None:
-    """The pool's reset: none. Single SELECTs leave nothing behind, and a reset is a round trip each time."""
+async def _no_reset(connection: Any) -> None:
+    """Replaces the pool's reset: single SELECTs leave no state behind, and a reset costs a round trip."""

@@ -67,6 +67,11 @@ class Problem(Exception):
         return cls(422, _PARAMETERS[parameter])
 
     @classmethod
+    def no_greeting(cls, lang: str) -> "Problem":
+        """The 404 for a language that the store has no greeting in."""
+        return cls(404, f"There is no greeting in {lang}.")
+
+    @classmethod
     def unavailable(cls) -> "Problem":
         """The 503 while the store does not answer, with `Retry-After`: RFC 9110 section 10.2.3."""
         return cls(503, headers={"Retry-After": str(RETRY_AFTER)})

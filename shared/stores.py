@@ -2,10 +2,10 @@
 
 import os
 
-from shared.greetings import FILE, Greetings, GreetingsError, JSONGreetings, read_greetings
+from shared.greetings import FILE, GreetingsError, JSONStore, Store, read_greetings
 
 
-async def open_greetings() -> Greetings:
+async def open_store() -> Store:
     """The store that `GREETINGS_URL` names: unset, `greetings.json`; `postgresql://...`, that database.
 
     A database that does not answer is no error here: the store asks it anew for every request. Raises
@@ -13,7 +13,7 @@ async def open_greetings() -> Greetings:
     """
     url = os.environ.get("GREETINGS_URL")
     if not url:
-        return JSONGreetings(read_greetings(FILE))
+        return JSONStore(read_greetings(FILE))
     if not url.startswith(("postgresql://", "postgres://")):
         # Without the value: a scheme that is misspelt may stand before a password.
         raise GreetingsError(
@@ -21,10 +21,10 @@ async def open_greetings() -> Greetings:
         )
     # Not above: the driver is loaded, and has to be installed, only where there is a database.
     try:
-        from shared.postgresql import PostgreSQLGreetings, Settings
+        from shared.postgresql import PostgreSQLStore, Settings
     except ModuleNotFoundError as error:
         raise GreetingsError(
             f"GREETINGS_URL needs the package {error.name}: install requirements-postgres.txt,"
             " or stage the bundle with STORE=postgres."
         ) from None
-    return await PostgreSQLGreetings.open(url, Settings.from_environment())
+    return await PostgreSQLStore.open(url, Settings.from_environment())
