@@ -1,4 +1,4 @@
-"""Greetings in FastAPI: typed returns, `Annotated` dependencies, an OpenAPI document of its own making."""
+"""Greetings in FastAPI: typed returns, `Annotated` dependencies, a generated OpenAPI document."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 
 from shared import connect, live, pages, problems
-from shared.asgi import Receive, Scope, Send
+from shared.asgi import ASGIApp, Receive, Scope, Send
 from shared.events import Event, open_events
 from shared.greetings import LANGUAGE_TAG, Greeting, Store, UnavailableError
 from shared.health import Health, check_health
@@ -39,7 +39,8 @@ api = FastAPI(
     version="1",
     description="Greetings in a few languages, the same in every framework.",
     lifespan=lifespan,
-    openapi_url=None,
+    docs_url=None,
+    redoc_url=None,
     redirect_slashes=False,
 )
 
@@ -55,7 +56,7 @@ StoreDep = Annotated[Store, Depends(get_store)]
 
 
 async def get_events(store: StoreDep) -> AsyncGenerator[Event, None]:
-    # Had before the response begins, when a store that does not answer can still be a 503.
+    # A dependency runs before the response starts: an unavailable store is still answered 503.
     return await open_events(store)
 
 
@@ -65,14 +66,15 @@ Lang = Annotated[
 ]
 
 
-def refusal(description: str) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/ProblemDetails"}
+def documented_problem(description: str) -> dict[str, Any]:
+    # Not `model`, which FastAPI documents as application/json.
+    schema = TypeAdapter(ProblemDetails).json_schema()
     return {"description": description, "content": {problems.MEDIA_TYPE: {"schema": schema}}}
 
 
-INVALID = refusal("A parameter is out of its range.")
-UNKNOWN = refusal("There is no greeting in that language.")
-UNAVAILABLE = refusal("The store does not answer.")
+INVALID = documented_problem("A parameter is out of its range.")
+UNKNOWN = documented_problem("There is no greeting in that language.")
+UNAVAILABLE = documented_problem("The store does not answer.")
 
 
 @api.get("/greetings", summary="Every greeting, sorted by language", responses={503: UNAVAILABLE})
@@ -108,8 +110,8 @@ async def get_greeting(lang: Lang, store: StoreDep) -> Greeting:
 
 
 async def get_user(connection: HTTPConnection) -> connect.Credentials | None:
-    # From the request, since a `Header()` parameter would document a 422 that never comes.
-    # Starlette reads headers as latin-1; Connect writes UTF-8.
+    # A `Header()` parameter would document a 422 that is never sent.
+    # Starlette decodes headers as latin-1; Connect sends UTF-8.
     values = connection.headers.getlist(connect.CREDENTIALS)
     return connect.parse_credentials([value.encode("latin-1") for value in values])
 
@@ -120,7 +122,7 @@ UserDep = Annotated[connect.Credentials | None, Depends(get_user)]
 @api.get(
     "/hello",
     summary="A greeting for the user that Connect names",
-    responses={400: refusal("The credentials are malformed.")},
+    responses={400: documented_problem("The credentials are malformed.")},
 )
 async def get_hello(user: UserDep) -> Hello:
     return say_hello(user)
@@ -129,8 +131,8 @@ async def get_hello(user: UserDep) -> Hello:
 # --- Live
 
 
-async def receive(socket: WebSocket) -> str | bytes:
-    message = await socket.receive()
+async def receive(websocket: WebSocket) -> str | bytes:
+    message = await websocket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message["code"])
     text: str | None = message.get("text")
@@ -138,18 +140,18 @@ async def receive(socket: WebSocket) -> str | bytes:
 
 
 @api.websocket("/live")
-async def talk(socket: WebSocket, store: StoreDep) -> None:
-    await socket.accept()
+async def talk(websocket: WebSocket, store: StoreDep) -> None:
+    await websocket.accept()
     try:
-        # Not injected: a refusal is told over the socket, which has to be open for that.
-        user = await get_user(socket)
+        # Not injected: the socket must be open before a problem can be sent over it.
+        user = await get_user(websocket)
         while True:
-            await socket.send_text(await live.answer(store, user, await receive(socket)))
+            await websocket.send_text(await live.answer(store, user, await receive(websocket)))
     except Problem as problem:
-        await socket.send_text(live.encode(problem.details))
-        await socket.close(live.POLICY_VIOLATION)
+        await websocket.send_text(live.encode(problem.details))
+        await websocket.close(live.POLICY_VIOLATION)
     except live.Close as close:
-        await socket.close(close.code)
+        await websocket.close(close.code)
     except WebSocketDisconnect:
         pass
 
@@ -190,7 +192,7 @@ async def get_about(request: Request, name: Name = "") -> HTMLResponse:
 
 class RevalidatedFiles(StaticFiles):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Whole files only: Starlette refuses bad ranges in plain text.
+        # Starlette answers an invalid Range in plain text, so that ranges are ignored.
         headers = [header for header in scope["headers"] if header[0] != b"range"]
         await super().__call__({**scope, "headers": headers}, receive, send)
 
@@ -204,20 +206,10 @@ api.mount("/static", RevalidatedFiles(directory=pages.STATIC))
 
 # --- Documentation
 
-PROBLEM = TypeAdapter(ProblemDetails).json_schema()
-
 
 @api.get("/docs", include_in_schema=False)
 async def get_docs(request: Request) -> HTMLResponse:
     return page(request, "docs.html")
-
-
-@api.get("/openapi.json", include_in_schema=False)
-async def get_openapi(request: Request) -> JSONResponse:
-    document = api.openapi()
-    # By hand, since FastAPI documents a model as application/json only.
-    document["components"]["schemas"]["ProblemDetails"] = PROBLEM
-    return JSONResponse({**document, "servers": [{"url": request.scope["root_path"] or "/"}]})
 
 
 # --- Refusals
@@ -246,24 +238,31 @@ async def on_invalid(request: Request, error: RequestValidationError) -> JSONRes
 
 @api.exception_handler(HTTPException)
 async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:
-    # The routes know GET alone; HEAD is seen to below.
+    # The routes list GET only; `HeadAsGet` adds HEAD.
     headers = {"Allow": "GET, HEAD"} if error.status_code == 405 else error.headers
     return refuse(Problem(error.status_code, headers=headers))
 
 
 @api.exception_handler(Exception)
 async def on_error(request: Request, error: Exception) -> JSONResponse:
-    return refuse(Problem(500))  # Starlette raises the error once more, for the server to log.
+    return refuse(Problem(500))  # Starlette re-raises the error; the server logs it.
 
 
 # --- The application
 
 
-async def head_as_get(scope: Scope, receive: Receive, send: Send) -> None:
-    """FastAPI answers HEAD only where it is told to; as a GET it works, and the server drops the body."""
-    if scope["type"] == "http" and scope["method"] == "HEAD":
-        scope = {**scope, "method": "GET"}
-    await api(scope, receive, send)
+class HeadAsGet:
+    """Middleware: answers HEAD, which FastAPI's routes refuse, as GET; the server drops the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self.app(scope, receive, send)
 
 
-app = connect.Mount(Lifespan(head_as_get), path="included")
+api.add_middleware(HeadAsGet)
+
+app = connect.Mount(Lifespan(api), path="included")
