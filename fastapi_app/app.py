@@ -67,8 +67,7 @@ Lang = Annotated[
 
 
 def documented_problem(description: str) -> dict[str, Any]:
-    # Not `model`, which FastAPI documents as application/json.
-    schema = TypeAdapter(ProblemDetails).json_schema()
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
     return {"description": description, "content": {problems.MEDIA_TYPE: {"schema": schema}}}
 
 
@@ -211,6 +210,15 @@ api.mount("/static", RevalidatedFiles(directory=pages.STATIC))
 async def get_docs(request: Request) -> HTMLResponse:
     return page(request, "docs.html")
 
+
+def get_openapi() -> dict[str, Any]:
+    """Adds the schema of problems, since FastAPI documents a `model` as application/json only."""
+    document = FastAPI.openapi(api)
+    document["components"]["schemas"]["ProblemDetails"] = TypeAdapter(ProblemDetails).json_schema()
+    return document
+
+
+api.openapi = get_openapi  # type: ignore[method-assign]
 
 # --- Refusals
 

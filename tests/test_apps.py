@@ -44,8 +44,8 @@ HANDLERS = {
 }
 
 ABSENT = {
-    # StaticFiles is mounted; FastAPI serves its own document.
-    "fastapi": {"get_static", "get_openapi"},
+    # StaticFiles is mounted.
+    "fastapi": {"get_static"},
 }
 
 ADDITIONAL = {
