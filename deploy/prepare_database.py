@@ -1,7 +1,7 @@
 """`python -m deploy.prepare_database`: prepares the greetings table in the database of
 `GREETINGS_URL`.
 
-Run again it adds what is missing, and changes nothing that is there.
+A second run adds missing greetings, and changes no existing one.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ ADD = "INSERT INTO greetings (lang, text) VALUES ($1, $2) ON CONFLICT (lang) DO 
 
 
 async def prepare(url: str, greetings: Mapping[str, str], settings: Settings) -> str:
-    """Makes the table where there is none, and adds those greetings whose languages it lacks.
+    """Creates the table if it does not exist, and adds the greetings in languages that it lacks.
 
-    All of it is done, or nothing. Gives a sentence saying what was found and done. Raises
-    `GreetingsError`.
+    Everything is done in one transaction. Returns a sentence that says what was found and done.
+    Raises `GreetingsError`.
     """
     where = place(url)
     try:
@@ -47,8 +47,8 @@ async def prepare(url: str, greetings: Mapping[str, str], settings: Settings) ->
             try:
                 before = await _make(connection, greetings)
             except asyncpg.UniqueViolationError:
-                # Another run made the table in the same moment: IF NOT EXISTS looks before it
-                # leaps.
+                # Another run created the table at the same moment: IF NOT EXISTS does not prevent
+                # that.
                 before = await _make(connection, greetings)
         finally:
             await connection.close(timeout=settings.connect_timeout)
@@ -69,7 +69,7 @@ async def prepare(url: str, greetings: Mapping[str, str], settings: Settings) ->
 
 
 async def _make(connection: Any, greetings: Mapping[str, str]) -> dict[str, str]:
-    """Gives the greetings that were there before."""
+    """Returns the greetings that existed before."""
     async with connection.transaction():
         await connection.execute(TABLE)
         before = dict(await connection.fetch("SELECT lang, text FROM greetings"))

@@ -1,4 +1,4 @@
-"""Greetings in FastAPI: typed returns, `Annotated` dependencies, an OpenAPI document of its own making."""
+"""Greetings in FastAPI: typed returns, `Annotated` dependencies, a generated OpenAPI document."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -12,26 +12,26 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 
 from shared import connect, live, pages, problems
-from shared.asgi import Receive, Scope, Send
+from shared.asgi import ASGIApp, Receive, Scope, Send
 from shared.events import Event, open_events
-from shared.greetings import LANGUAGE_TAG, Greeting, Greetings, UnavailableError
+from shared.greetings import LANGUAGE_TAG, Greeting, Store, UnavailableError
 from shared.health import Health, check_health
+from shared.hello import Hello, say_hello
 from shared.lifespan import Lifespan
 from shared.problems import Problem, ProblemDetails
-from shared.stores import open_greetings
+from shared.stores import open_store
 
 # --- Start-up and shutdown
 
 
 @asynccontextmanager
 async def lifespan(api: FastAPI) -> AsyncIterator[None]:
-    api.state.greetings = await open_greetings()
-    yield
-    await api.state.greetings.close()
+    async with aclosing(await open_store()) as api.state.store:
+        yield
 
 
 api = FastAPI(
@@ -39,44 +39,45 @@ api = FastAPI(
     version="1",
     description="Greetings in a few languages, the same in every framework.",
     lifespan=lifespan,
-    openapi_url=None,
+    docs_url=None,
+    redoc_url=None,
     redirect_slashes=False,
 )
 
 # --- Greetings
 
 
-async def get_store(connection: HTTPConnection) -> Greetings:
-    store: Greetings = connection.app.state.greetings
+async def get_store(connection: HTTPConnection) -> Store:
+    store: Store = connection.app.state.store
     return store
 
 
-Store = Annotated[Greetings, Depends(get_store)]
+StoreDep = Annotated[Store, Depends(get_store)]
 
 
-async def get_events(store: Store) -> AsyncGenerator[Event, None]:
-    # Had before the response begins, when a store that does not answer can still be a 503.
+async def get_events(store: StoreDep) -> AsyncGenerator[Event, None]:
+    # A dependency runs before the response starts: an unavailable store is still answered 503.
     return await open_events(store)
 
 
-Events = Annotated[AsyncGenerator[Event, None], Depends(get_events)]
+EventsDep = Annotated[AsyncGenerator[Event, None], Depends(get_events)]
 Lang = Annotated[
     str, Path(pattern=LANGUAGE_TAG, description="A language tag, such as en or zh-Hant.")
 ]
 
 
-def refusal(description: str) -> dict[str, Any]:
+def documented_problem(description: str) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/ProblemDetails"}
     return {"description": description, "content": {problems.MEDIA_TYPE: {"schema": schema}}}
 
 
-INVALID = refusal("A parameter is out of its range.")
-UNKNOWN = refusal("There is no greeting in that language.")
-UNAVAILABLE = refusal("The store does not answer.")
+INVALID = documented_problem("A parameter is out of its range.")
+UNKNOWN = documented_problem("There is no greeting in that language.")
+UNAVAILABLE = documented_problem("The store does not answer.")
 
 
 @api.get("/greetings", summary="Every greeting, sorted by language", responses={503: UNAVAILABLE})
-async def get_greetings(store: Store) -> list[Greeting]:
+async def get_greetings(store: StoreDep) -> list[Greeting]:
     return await store.all()
 
 
@@ -86,7 +87,7 @@ async def get_greetings(store: Store) -> list[Greeting]:
     response_class=EventSourceResponse,
     responses={503: UNAVAILABLE},
 )
-async def stream_greetings(events: Events) -> AsyncIterator[ServerSentEvent]:
+async def stream_greetings(events: EventsDep) -> AsyncIterator[ServerSentEvent]:
     async with aclosing(events):
         async for event in events:
             yield ServerSentEvent(event=event.name, raw_data=event.json())
@@ -97,46 +98,40 @@ async def stream_greetings(events: Events) -> AsyncIterator[ServerSentEvent]:
     summary="The greeting in one language",
     responses={404: UNKNOWN, 422: INVALID, 503: UNAVAILABLE},
 )
-async def get_greeting(lang: Lang, store: Store) -> Greeting:
+async def get_greeting(lang: Lang, store: StoreDep) -> Greeting:
     greeting = await store.get(lang)
     if greeting is None:
-        raise Problem(404, f"There is no greeting in {lang}.")
+        raise Problem.no_greeting(lang)
     return greeting
 
 
 # --- Hello
 
 
-class Hello(BaseModel):
-    message: str
-
-
 async def get_user(connection: HTTPConnection) -> connect.Credentials | None:
-    # From the request, since a `Header()` parameter would document a 422 that never comes.
-    # Starlette reads headers as latin-1; Connect writes UTF-8.
+    # A `Header()` parameter would document a 422 that is never sent.
+    # Starlette decodes headers as latin-1; Connect sends UTF-8.
     values = connection.headers.getlist(connect.CREDENTIALS)
     return connect.parse_credentials([value.encode("latin-1") for value in values])
 
 
-User = Annotated[connect.Credentials | None, Depends(get_user)]
+UserDep = Annotated[connect.Credentials | None, Depends(get_user)]
 
 
 @api.get(
     "/hello",
     summary="A greeting for the user that Connect names",
-    responses={400: refusal("The credentials are malformed.")},
+    responses={400: documented_problem("The credentials are malformed.")},
 )
-async def get_hello(user: User) -> Hello:
-    if user is None:
-        return Hello(message="Howdy stranger!")
-    return Hello(message=f"So nice to see you, {user.user}!")
+async def get_hello(user: UserDep) -> Hello:
+    return say_hello(user)
 
 
 # --- Live
 
 
-async def receive(socket: WebSocket) -> str | bytes:
-    message = await socket.receive()
+async def receive(websocket: WebSocket) -> str | bytes:
+    message = await websocket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message["code"])
     text: str | None = message.get("text")
@@ -144,18 +139,18 @@ async def receive(socket: WebSocket) -> str | bytes:
 
 
 @api.websocket("/live")
-async def talk(socket: WebSocket, store: Store) -> None:
-    await socket.accept()
+async def talk(websocket: WebSocket, store: StoreDep) -> None:
+    await websocket.accept()
     try:
-        # Not injected: a refusal is told over the socket, which has to be open for that.
-        user = await get_user(socket)
+        # Not injected: the socket must be open before a problem can be sent over it.
+        user = await get_user(websocket)
         while True:
-            await socket.send_text(await live.answer(store, user, await receive(socket)))
+            await websocket.send_text(await live.answer(store, user, await receive(websocket)))
     except Problem as problem:
-        await socket.send_text(live.encode(problem.details))
-        await socket.close(live.POLICY_VIOLATION)
+        await websocket.send_text(live.encode(problem.details))
+        await websocket.close(live.POLICY_VIOLATION)
     except live.Close as close:
-        await socket.close(close.code)
+        await websocket.close(close.code)
     except WebSocketDisconnect:
         pass
 
@@ -166,7 +161,7 @@ async def talk(socket: WebSocket, store: Store) -> None:
 @api.get(
     "/health", summary="Whether the store answers, within a second", responses={503: UNAVAILABLE}
 )
-async def get_health(store: Store) -> Health:
+async def get_health(store: StoreDep) -> Health:
     return await check_health(store)
 
 
@@ -196,7 +191,7 @@ async def get_about(request: Request, name: Name = "") -> HTMLResponse:
 
 class RevalidatedFiles(StaticFiles):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Whole files only: Starlette refuses bad ranges in plain text.
+        # Starlette answers an invalid Range in plain text, so that ranges are ignored.
         headers = [header for header in scope["headers"] if header[0] != b"range"]
         await super().__call__({**scope, "headers": headers}, receive, send)
 
@@ -210,21 +205,20 @@ api.mount("/static", RevalidatedFiles(directory=pages.STATIC))
 
 # --- Documentation
 
-PROBLEM = TypeAdapter(ProblemDetails).json_schema()
-
 
 @api.get("/docs", include_in_schema=False)
 async def get_docs(request: Request) -> HTMLResponse:
     return page(request, "docs.html")
 
 
-@api.get("/openapi.json", include_in_schema=False)
-async def get_openapi(request: Request) -> JSONResponse:
-    document = api.openapi()
-    # By hand, since FastAPI documents a model as application/json only.
-    document["components"]["schemas"]["ProblemDetails"] = PROBLEM
-    return JSONResponse({**document, "servers": [{"url": request.scope["root_path"] or "/"}]})
+def get_openapi() -> dict[str, Any]:
+    """Adds the schema of problems, since FastAPI documents a `model` as application/json only."""
+    document = FastAPI.openapi(api)
+    document["components"]["schemas"]["ProblemDetails"] = TypeAdapter(ProblemDetails).json_schema()
+    return document
 
+
+api.openapi = get_openapi  # type: ignore[method-assign]
 
 # --- Refusals
 
@@ -252,24 +246,31 @@ async def on_invalid(request: Request, error: RequestValidationError) -> JSONRes
 
 @api.exception_handler(HTTPException)
 async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:
-    # The routes know GET alone; HEAD is seen to below.
+    # The routes list GET only; `HeadAsGet` adds HEAD.
     headers = {"Allow": "GET, HEAD"} if error.status_code == 405 else error.headers
     return refuse(Problem(error.status_code, headers=headers))
 
 
 @api.exception_handler(Exception)
 async def on_error(request: Request, error: Exception) -> JSONResponse:
-    return refuse(Problem(500))  # Starlette raises the error once more, for the server to log.
+    return refuse(Problem(500))  # Starlette re-raises the error; the server logs it.
 
 
 # --- The application
 
 
-async def head_as_get(scope: Scope, receive: Receive, send: Send) -> None:
-    """FastAPI answers HEAD only where it is told to; as a GET it works, and the server drops the body."""
-    if scope["type"] == "http" and scope["method"] == "HEAD":
-        scope = {**scope, "method": "GET"}
-    await api(scope, receive, send)
+class HeadAsGet:
+    """Middleware: answers HEAD, which FastAPI's routes refuse, as GET; the server drops the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self.app(scope, receive, send)
 
 
-app = connect.Mount(Lifespan(head_as_get), path="included")
+api.add_middleware(HeadAsGet)
+
+app = connect.Mount(Lifespan(api), path="included")

@@ -1,4 +1,4 @@
-"""Greetings in Quart: Flask's decorators, awaited; its templates, static files and JSON provider."""
+"""Greetings in Quart: Flask's decorators on coroutines; its templates and a JSON provider."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -19,18 +19,19 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from shared import connect, events, live, pages, problems
-from shared.greetings import Greeting, UnavailableError, is_language_tag
+from shared.greetings import Greeting, Store, UnavailableError, is_language_tag
 from shared.health import check_health
+from shared.hello import say_hello
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi
 from shared.problems import Problem
-from shared.stores import open_greetings
+from shared.stores import open_store
 
 # --- Start-up and shutdown
 
 
 class MsgspecProvider(JSONProvider):
-    """Writes dataclasses, leaves UTF-8 unescaped, and is several times as fast as Quart's own."""
+    """Encodes with msgspec; unlike Quart's own provider it neither escapes text nor sorts keys."""
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         return msgspec.json.encode(obj).decode()
@@ -41,15 +42,19 @@ class MsgspecProvider(JSONProvider):
 
 api = Quart(__name__, static_folder=None, template_folder=str(pages.TEMPLATES))
 api.json = MsgspecProvider(api)
-api.config["SEND_FILE_MAX_AGE_DEFAULT"] = None  # Otherwise files expire after 12 hours.
-api.url_map.merge_slashes = False  # It redirects `/static//x`, to an absolute URL.
+api.config["SEND_FILE_MAX_AGE_DEFAULT"] = None  # Otherwise browsers keep files for 12 hours.
+api.url_map.merge_slashes = False  # Otherwise `/static//x` is redirected, to an absolute URL.
 
 
 @api.while_serving
 async def lifespan() -> AsyncGenerator[None, None]:
-    api.extensions["greetings"] = await open_greetings()
-    yield
-    await api.extensions["greetings"].close()
+    async with aclosing(await open_store()) as api.extensions["store"]:
+        yield
+
+
+def store() -> Store:
+    opened: Store = api.extensions["store"]
+    return opened
 
 
 # --- Greetings
@@ -57,21 +62,20 @@ async def lifespan() -> AsyncGenerator[None, None]:
 
 @api.get("/greetings")
 async def get_greetings() -> list[Greeting]:
-    greetings: list[Greeting] = await api.extensions["greetings"].all()
-    return greetings
+    return await store().all()
 
 
 @api.get("/greetings/stream")
 async def stream_greetings() -> Response:
-    opened = await events.open_events(api.extensions["greetings"])
+    stream = await events.open_events(store())
 
     async def send() -> AsyncGenerator[str, None]:
-        async with aclosing(opened):
-            async for event in opened:
+        async with aclosing(stream):
+            async for event in stream:
                 yield event.encode()
 
     response = Response(send(), headers=events.HEADERS, content_type=events.MEDIA_TYPE)
-    response.timeout = None  # Otherwise a stream ends after a minute.
+    response.timeout = None  # The default ends a stream after a minute.
     return response
 
 
@@ -79,9 +83,9 @@ async def stream_greetings() -> Response:
 async def get_greeting(lang: str) -> Response:
     if not is_language_tag(lang):
         raise Problem.invalid("lang")
-    greeting = await api.extensions["greetings"].get(lang)
+    greeting = await store().get(lang)
     if greeting is None:
-        raise Problem(404, f"There is no greeting in {lang}.")
+        raise Problem.no_greeting(lang)
     return jsonify(greeting)
 
 
@@ -89,17 +93,14 @@ async def get_greeting(lang: str) -> Response:
 
 
 def get_user(headers: Headers) -> connect.Credentials | None:
-    # Werkzeug reads headers as latin-1; Connect writes UTF-8.
+    # Werkzeug decodes headers as latin-1; Connect sends UTF-8.
     values = headers.getlist(connect.CREDENTIALS)
     return connect.parse_credentials([value.encode("latin-1") for value in values])
 
 
 @api.get("/hello")
-async def get_hello() -> dict[str, str]:
-    user = get_user(request.headers)
-    if user is None:
-        return {"message": "Howdy stranger!"}
-    return {"message": f"So nice to see you, {user.user}!"}
+async def get_hello() -> Response:
+    return jsonify(say_hello(get_user(request.headers)))
 
 
 # --- Live
@@ -112,7 +113,7 @@ async def talk() -> None:
         user = get_user(websocket.headers)
         while True:
             data = await websocket.receive()
-            await websocket.send(await live.answer(api.extensions["greetings"], user, data))
+            await websocket.send(await live.answer(store(), user, data))
     except Problem as problem:
         await websocket.send(live.encode(problem.details))
         await websocket.close(live.POLICY_VIOLATION)
@@ -125,7 +126,7 @@ async def talk() -> None:
 
 @api.get("/health")
 async def get_health() -> Response:
-    return jsonify(await check_health(api.extensions["greetings"]))
+    return jsonify(await check_health(store()))
 
 
 # --- Pages
@@ -152,12 +153,12 @@ async def get_about() -> tuple[str, dict[str, str]]:
 
 @api.get("/static/<path:path>")
 async def get_static(path: str) -> Response:
-    """Instead of `static_folder`, which answers 500 to a name too long for the file system."""
+    """Replaces `static_folder`, which answers 500 to a name too long for the file system."""
     try:
         response = await send_from_directory(pages.STATIC, path)
     except OSError:
         raise Problem(404) from None
-    if response.status_code == 412:  # Quart sends the file with it.
+    if response.status_code == 412:  # Quart sends the file as its body.
         raise Problem(412)
     response.headers["Cache-Control"] = "no-cache"
     return response
@@ -196,7 +197,7 @@ async def on_unavailable(error: UnavailableError) -> Response:
     return refuse(Problem.unavailable())
 
 
-@api.errorhandler(HTTPException)  # Unexpected errors too: Quart logs them and makes them a 500.
+@api.errorhandler(HTTPException)  # For unexpected errors too: Quart logs them and raises a 500.
 async def on_http_error(error: HTTPException) -> Response:
     assert error.code is not None
     allow = {name: value for name, value in error.get_headers() if name == "Allow"}

@@ -1,4 +1,4 @@
-"""Greetings in Sanic: one instance with its context, listeners and an error handler of its own."""
+"""Greetings in Sanic: one instance with its context, listeners and exception handlers."""
 
 import asyncio
 from contextlib import aclosing
@@ -8,16 +8,16 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sanic import HTTPResponse, Request, Sanic, Websocket, empty, file, html, json
 from sanic.exceptions import SanicException
-from sanic.handlers import ErrorHandler
-from sanic.models.asgi import MockTransport
 
 from shared import connect, events, live, pages, problems
+from shared.asgi import Receive, Scope, Send
 from shared.greetings import UnavailableError, is_language_tag
 from shared.health import check_health
+from shared.hello import say_hello
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi
 from shared.problems import Problem
-from shared.stores import open_greetings
+from shared.stores import open_store
 
 # --- Start-up and shutdown
 
@@ -27,13 +27,13 @@ READ = ("GET", "HEAD")  # Sanic adds no HEAD to a GET.
 
 
 @api.before_server_start
-async def open_store(api: Sanic[Any, Any]) -> None:
-    api.ctx.greetings = await open_greetings()
+async def startup(api: Sanic[Any, Any]) -> None:
+    api.ctx.store = await open_store()
 
 
 @api.after_server_stop
-async def close_store(api: Sanic[Any, Any]) -> None:
-    await api.ctx.greetings.close()
+async def shutdown(api: Sanic[Any, Any]) -> None:
+    await api.ctx.store.aclose()
 
 
 # --- Greetings
@@ -41,33 +41,27 @@ async def close_store(api: Sanic[Any, Any]) -> None:
 
 @api.route("/greetings", methods=READ)
 async def get_greetings(request: Request) -> HTTPResponse:
-    return json(await request.app.ctx.greetings.all())
-
-
-def transport(request: Request) -> MockTransport:
-    """The ASGI connection itself, for what Sanic passes on from it to its own server alone."""
-    assert isinstance(request.transport, MockTransport)
-    return request.transport
+    return json(await request.app.ctx.store.all())
 
 
 async def disconnected(request: Request) -> None:
-    """Returns when the client is gone."""
-    while (await transport(request).receive())["type"] != "http.disconnect":
+    """Returns when the client has disconnected, of which Sanic tells a handler nothing under ASGI."""
+    while (await request.scope["receive"]())["type"] != "http.disconnect":
         pass
 
 
 @api.route("/greetings/stream", methods=READ)
 async def stream_greetings(request: Request) -> None:
-    opened = await events.open_events(request.app.ctx.greetings)
+    stream = await events.open_events(request.app.ctx.store)
     response = await request.respond(content_type=events.MEDIA_TYPE, headers=events.HEADERS)
 
     async def send() -> None:
-        async with aclosing(opened):
-            async for event in opened:
+        async with aclosing(stream):
+            async for event in stream:
                 await response.send(event.encode())
         await response.eof()
 
-    tasks = [asyncio.ensure_future(send()), asyncio.ensure_future(disconnected(request))]
+    tasks = [asyncio.create_task(send()), asyncio.create_task(disconnected(request))]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -79,9 +73,9 @@ async def stream_greetings(request: Request) -> None:
 async def get_greeting(request: Request, lang: str) -> HTTPResponse:
     if not is_language_tag(lang):
         raise Problem.invalid("lang")
-    greeting = await request.app.ctx.greetings.get(lang)
+    greeting = await request.app.ctx.store.get(lang)
     if greeting is None:
-        raise Problem(404, f"There is no greeting in {lang}.")
+        raise Problem.no_greeting(lang)
     return json(greeting)
 
 
@@ -89,35 +83,32 @@ async def get_greeting(request: Request, lang: str) -> HTTPResponse:
 
 
 def get_user(request: Request) -> connect.Credentials | None:
-    # Under ASGI Sanic reads headers as UTF-8, and keeps what is not in surrogates.
+    # Under ASGI Sanic decodes headers as UTF-8, and invalid bytes to surrogates.
     values = request.headers.getall(connect.CREDENTIALS, ())
     return connect.parse_credentials([value.encode(errors="surrogateescape") for value in values])
 
 
 @api.route("/hello", methods=READ)
 async def get_hello(request: Request) -> HTTPResponse:
-    user = get_user(request)
-    if user is None:
-        return json({"message": "Howdy stranger!"})
-    return json({"message": f"So nice to see you, {user.user}!"})
+    return json(say_hello(get_user(request)))
 
 
 # --- Live
 
 
 @api.websocket("/live")  # type: ignore[untyped-decorator]
-async def talk(request: Request, ws: Websocket) -> None:
-    """Under ASGI `ws.recv` gives None for binary data as for the end, and `ws.close` does nothing."""
-    receive, send = transport(request).receive, transport(request).send
+async def talk(request: Request, websocket: Websocket) -> None:
+    """Under ASGI `recv` returns None for binary data and at the end, and `close` does nothing."""
+    receive, send = request.scope["receive"], request.scope["send"]
     try:
         user = get_user(request)
         while (message := await receive())["type"] == "websocket.receive":
             data = message.get("text")
             if data is None:
                 data = message["bytes"]
-            await ws.send(await live.answer(request.app.ctx.greetings, user, data))
+            await websocket.send(await live.answer(request.app.ctx.store, user, data))
     except Problem as problem:
-        await ws.send(live.encode(problem.details))
+        await websocket.send(live.encode(problem.details))
         await send({"type": "websocket.close", "code": live.POLICY_VIOLATION})
     except live.Close as close:
         await send({"type": "websocket.close", "code": close.code})
@@ -128,7 +119,7 @@ async def talk(request: Request, ws: Websocket) -> None:
 
 @api.route("/health", methods=READ)
 async def get_health(request: Request) -> HTTPResponse:
-    return json(await check_health(request.app.ctx.greetings))
+    return json(await check_health(request.app.ctx.store))
 
 
 # --- Pages
@@ -161,7 +152,7 @@ STATIC = pages.STATIC.resolve()
 
 @api.route("/static/<path:path>", methods=READ, unquote=True)
 async def get_static(request: Request, path: str) -> HTTPResponse:
-    """Instead of `api.static`, which knows no entity tags and answers 500 to a NUL in a path."""
+    """Replaces `api.static`, which sends no entity tags and answers 500 to a NUL in a path."""
     try:
         found = (STATIC / path).resolve(strict=True)
     except (OSError, ValueError):
@@ -170,11 +161,12 @@ async def get_static(request: Request, path: str) -> HTTPResponse:
         raise Problem(404)
     stat = found.stat()
     etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
-    if_none_match = request.headers.get("if-none-match", "")
-    if if_none_match == "*" or etag in if_none_match:
+    if_none_match = ",".join(request.headers.getall("if-none-match", ()))
+    # Weak comparison: RFC 9110 section 13.1.2.
+    if {"*", etag} & {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}:
         response = empty(304)
     else:
-        # If-Modified-Since counts only without If-None-Match: RFC 9110 section 13.1.3.
+        # If-Modified-Since is ignored beside If-None-Match: RFC 9110 section 13.1.3.
         response = await file(found, request_headers=None if if_none_match else request.headers)
     response.headers.update({"ETag": etag, "Cache-Control": "no-cache"})
     return response
@@ -202,22 +194,34 @@ def refuse(problem: Problem) -> HTTPResponse:
     return json(problem.details, problem.status, problem.headers, content_type=problems.MEDIA_TYPE)
 
 
-class Refusals(ErrorHandler):
-    """Every error, Sanic's own included; unexpected ones are logged."""
-
-    def default(self, request: Request, exception: Exception) -> HTTPResponse:
-        if isinstance(exception, Problem):
-            return refuse(exception)
-        if isinstance(exception, UnavailableError):
-            return refuse(Problem.unavailable())
-        self.log(request, exception)
-        if isinstance(exception, SanicException):
-            return refuse(Problem(exception.status_code, headers=exception.headers))
-        return refuse(Problem(500))
+@api.exception(Problem)
+async def on_problem(request: Request, error: Problem) -> HTTPResponse:
+    return refuse(error)
 
 
-api.error_handler = Refusals()
+@api.exception(UnavailableError)
+async def on_unavailable(request: Request, error: UnavailableError) -> HTTPResponse:
+    return refuse(Problem.unavailable())
+
+
+@api.exception(SanicException)
+async def on_http_error(request: Request, error: SanicException) -> HTTPResponse:
+    request.app.error_handler.log(request, error)
+    return refuse(Problem(error.status_code, headers=error.headers))
+
+
+@api.exception(Exception)
+async def on_error(request: Request, error: Exception) -> HTTPResponse:
+    request.app.error_handler.log(request, error)
+    return refuse(Problem(500))
+
 
 # --- The application
 
-app = connect.Mount(Lifespan(api), path="stripped")
+
+async def with_messages(scope: Scope, receive: Receive, send: Send) -> None:
+    """Puts `receive` and `send` into the scope: Sanic passes handlers the scope alone."""
+    await api({**scope, "receive": receive, "send": send}, receive, send)
+
+
+app = connect.Mount(Lifespan(with_messages), path="stripped")

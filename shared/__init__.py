@@ -1,1 +1,1 @@
-"""What the apps have in common; it imports no web framework and ships inside every bundle."""
+"""Code common to all apps; it imports no web framework and is part of every bundle."""

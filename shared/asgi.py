@@ -8,5 +8,5 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# Every framework has types of its own for the three.
+# `Any`, since every framework has its own types for the three.
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]

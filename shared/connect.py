@@ -1,8 +1,9 @@
-"""What Posit Connect adds to a request: a mount prefix, the content's base URL, the user's credentials.
+"""What Posit Connect adds to a request: a mount prefix, the content's base URL, the user's
+credentials.
 
-No single ASGI scope suits every framework behind a path-prefix proxy. With `root_path` set, some route only
-a `path` that includes it, others only one without it, and servers disagree on which of the two they send.
-`Mount` takes whichever comes and hands the framework the form that it routes.
+No single ASGI scope suits every framework behind a path-prefix proxy. With `root_path` set, some
+route only a `path` that includes it, others only one without it, and servers disagree on which of
+the two they send. `Mount` accepts both and passes the framework the form that it routes.
 """
 
 import os
@@ -26,8 +27,8 @@ CREDENTIALS = "RStudio-Connect-Credentials"
 _BASE_URL = BASE_URL.lower().encode()
 _CONNECT_HEADERS = frozenset({_BASE_URL, CREDENTIALS.lower().encode()})
 
-# Unreserved characters only (RFC 3986 section 2.3): such a prefix reads the same decoded or not, in a path,
-# in HTML and in a script. `.` and `..` are segments that browsers resolve away.
+# Unreserved characters only (RFC 3986 section 2.3): such a prefix reads the same decoded or not, in
+# a path, in HTML and in a script. `.` and `..` are segments that browsers resolve away.
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
 _MAX_LENGTH = 2048
@@ -36,9 +37,10 @@ _MAX_CREDENTIALS = 8 * 1024
 
 
 def headers_trusted() -> bool:
-    """Whether Connect's headers mean something here: only Connect itself keeps clients from sending them.
+    """Whether Connect's headers are trusted: only Connect itself removes those that a client sends.
 
-    `CONNECT_HEADERS`, `trust` or `ignore`, decides; without it the product that runs this process does.
+    `CONNECT_HEADERS`, `trust` or `ignore`, decides; if it is unset, they are trusted where the
+    environment says that Connect runs this process.
     """
     match os.environ.get("CONNECT_HEADERS"):
         case "trust":
@@ -55,12 +57,14 @@ class BaseURL:
     url: str
     """Absolute, http or https: `https://connect.example.org/content/1b2c`."""
     prefix: str
-    """The path of `url`: `/content/1b2c`, or nothing."""
+    """The path of `url`: `/content/1b2c`, or an empty string."""
 
 
 @lru_cache(maxsize=64)
 def parse_base_url(value: bytes) -> BaseURL | None:
-    """The value of `RStudio-Connect-App-Base-URL`; None where it is no plain absolute http(s) URL."""
+    """Parses `RStudio-Connect-App-Base-URL`; None unless it is an absolute http(s) URL of plain
+    segments.
+    """
     if len(value) > _MAX_LENGTH:
         return None
     url = value.decode("latin-1").removesuffix("/")
@@ -79,23 +83,24 @@ def parse_base_url(value: bytes) -> BaseURL | None:
 
 @lru_cache(maxsize=64)
 def parse_prefix(root_path: str) -> str:
-    """`root_path` without a final slash; nothing where it is not made of plain segments."""
+    """`root_path` without a final slash; an empty string unless it is made of plain segments."""
     prefix = root_path.rstrip("/")
     return prefix if len(prefix) <= _MAX_LENGTH and _PREFIX.fullmatch(prefix) else ""
 
 
 class Mount:
-    """ASGI layer, the outermost: finds the prefix and the route of each request, whatever form they came in.
+    """The outermost ASGI layer: finds the prefix and the route of each request, in either form.
 
-    The prefix is `root_path`, else the path of a trusted `RStudio-Connect-App-Base-URL`, else none. It is
-    found for each request, since one process is reached through several: `/content/<guid>`, that with
+    The prefix is `root_path`, else the path of a trusted `RStudio-Connect-App-Base-URL`, else none.
+    It is determined per request, since one process serves several: `/content/<guid>`, the same with
     `/_bundle<id>` for a draft, and vanity paths.
 
-    `path` is the form that the framework routes: "included" as in the ASGI specification, where `path`
-    begins with `root_path`, or "stripped". Where a path fits both readings, the specification's wins.
+    `path` is the form that the framework routes: "included" as in the ASGI specification, where
+    `path` begins with `root_path`, or "stripped". Where a path can be read both ways, it is read as
+    included.
 
-    Below this layer Connect's headers are either true or absent: untrusted ones are dropped, and so is a
-    base URL that is no plain absolute http(s) URL or that came twice.
+    Below this layer Connect's headers are either trusted or absent: untrusted ones are removed, and
+    so is a base URL that is invalid or repeated.
     """
 
     def __init__(self, app: ASGIApp, *, path: Literal["included", "stripped"]) -> None:
@@ -108,14 +113,14 @@ class Mount:
         await self.app(scope, receive, send)
 
     def mounted(self, scope: Scope) -> Scope:
-        """`scope` as the framework wants it; a copy where something in it changes."""
+        """`scope` in the form that the framework routes; a copy if anything changes."""
         headers, base_url = _connect_headers(scope["headers"])
         root_path, path = scope.get("root_path", ""), scope["path"]
         prefix = parse_prefix(root_path) if root_path else ""
         if not prefix and base_url is not None:
             prefix = base_url.prefix
 
-        # A root path that is not believed stands in front of the path all the same.
+        # The path may begin with a root path that is ignored as invalid, too.
         route = _without(prefix or root_path.rstrip("/"), path)
         mounted_path = prefix + route if self.included else route
         raw_path = scope.get("raw_path")
@@ -142,7 +147,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 def _connect_headers(headers: Headers) -> tuple[Headers, BaseURL | None]:
-    """The headers that may be believed, and the base URL among them; the same object where all may."""
+    """The trusted headers, and the base URL among them; the same object if none is removed."""
     found = [value for name, value in headers if name in _CONNECT_HEADERS]
     if not found:
         return headers, None
@@ -152,10 +157,10 @@ def _connect_headers(headers: Headers) -> tuple[Headers, BaseURL | None]:
     base_url = parse_base_url(values[0]) if len(values) == 1 else None
     if not values or (base_url is not None and base_url.url.encode() == values[0]):
         return headers, base_url
-    believed = [header for header in headers if header[0] != _BASE_URL]
+    trusted = [header for header in headers if header[0] != _BASE_URL]
     if base_url is not None:
-        believed.append((_BASE_URL, base_url.url.encode()))
-    return believed, base_url
+        trusted.append((_BASE_URL, base_url.url.encode()))
+    return trusted, base_url
 
 
 def _without(prefix: str, path: str) -> str:
@@ -165,12 +170,12 @@ def _without(prefix: str, path: str) -> str:
 
 
 def _raw_without(prefix: str, raw_path: bytes) -> bytes:
-    """As `_without`, for a path whose prefix a client may have spelled with percent-encoding."""
+    """As `_without`, for a path whose prefix may be percent-encoded."""
     end = 0
     for _ in prefix:
         end += 3 if raw_path[end : end + 1] == b"%" else 1
     if unquote_to_bytes(raw_path[:end]) == prefix.encode():
-        # The slash behind the prefix may be spelled so too, and counts: servers have decoded `path`.
+        # The slash after the prefix may be encoded too: in `path` the server has decoded it.
         slash = re.match(rb"/|%2[Ff]|\Z", raw_path[end:])
         if slash:
             raw_path = b"/" + raw_path[end + slash.end() :]
@@ -178,7 +183,7 @@ def _raw_without(prefix: str, raw_path: bytes) -> bytes:
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """The signed-in user, as Connect names them; members that it may add are ignored."""
+    """The signed-in user, as Connect sends it; unknown members are ignored."""
 
     user: Annotated[str, msgspec.Meta(min_length=1)]
     groups: list[str] = []
@@ -188,10 +193,10 @@ _credentials = msgspec.json.Decoder(Credentials)
 
 
 def parse_credentials(values: Sequence[bytes]) -> Credentials | None:
-    """The user of a request, from all values of its `RStudio-Connect-Credentials` header, in UTF-8.
+    """Parses all values of a request's `RStudio-Connect-Credentials` header, in UTF-8.
 
-    None without the header: an anonymous visitor. Raises `Problem`, status 400, for a header that is there
-    twice, is longer than 8 KiB, or is not the JSON object that Connect sends.
+    Returns None without the header: an anonymous visitor. Raises `Problem`, status 400, for a
+    header that is repeated, is longer than 8 KiB, or is not the JSON object that Connect sends.
     Source: https://docs.posit.co/connect/user/fastapi/, "User meta-data".
     """
     if not values:

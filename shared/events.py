@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from shared.greetings import Greeting, Greetings, UnavailableError
+from shared.greetings import Greeting, Store, UnavailableError
 from shared.problems import Problem, ProblemDetails
 
 MEDIA_TYPE = "text/event-stream"
 
-# Proxies that collect an answer before they pass it on would undo the stream; nginx is told by its own header.
+# A proxy that buffers the response would delay every event; nginx reads a header of its own.
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -23,20 +23,21 @@ class Event:
     data: Greeting | ProblemDetails | dict[str, str]
 
     def json(self) -> str:
-        """The data, in one line."""
+        """The data as one line of JSON."""
         return msgspec.json.encode(self.data).decode()
 
     def encode(self) -> str:
-        """The event as it stands in the stream, for frameworks that have no writer of their own."""
+        """The event as text of the stream, for frameworks that do not encode events."""
         name = f"event: {self.name}\n" if self.name else ""
         return f"{name}data: {self.json()}\n\n"
 
 
-async def open_events(store: Greetings) -> AsyncGenerator[Event, None]:
+async def open_events(store: Store) -> AsyncGenerator[Event, None]:
     """A message for every greeting in order, then the event `end`.
 
-    The first greeting has been had when this returns: a store that does not answer raises `UnavailableError`
-    here, while a 503 is still possible. One that goes away later ends the stream with the event `problem`.
+    The first greeting is read before this returns: an unavailable store raises `UnavailableError`
+    here, while a 503 is still possible. A store that becomes unavailable later ends the stream with
+    the event `problem`.
     """
     greetings = store.each()
     first = await anext(greetings, None)

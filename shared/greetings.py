@@ -1,4 +1,6 @@
-"""The data layer: greetings by language, asynchronous at its surface so that a database can stand behind it."""
+"""The data layer: greetings by language. Its methods are coroutines, so that a store can be a
+database.
+"""
 
 import json
 import re
@@ -10,60 +12,65 @@ from typing import Literal, Protocol
 FILE = Path(__file__).parent / "greetings.json"
 
 LANGUAGE_TAG = r"^(?:[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*|x(?:-[A-Za-z0-9]{1,8})+)$"
-"""A language tag as this contract takes it: the shape of RFC 5646 section 2.1, without its registry."""
+"""A language tag as the contract defines it: the syntax of RFC 5646 section 2.1, without its
+registry.
+"""
 
 _language_tag = re.compile(LANGUAGE_TAG)
 
 
 def is_language_tag(text: str) -> bool:
-    """Whether the whole of `text` is shaped like a language tag."""
-    # fullmatch, since `$` alone lets a final newline through.
+    """Whether the whole of `text` has the syntax of a language tag."""
+    # fullmatch, since `$` also matches before a final newline.
     return _language_tag.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """A greeting and the language that it is in."""
+    """A greeting and its language."""
 
     lang: str
     text: str
 
 
 class GreetingsError(Exception):
-    """The greetings cannot be had; the message names the place and what to mend there."""
+    """The greetings cannot be read; the message names the place and what to correct there."""
 
 
 class UnavailableError(Exception):
-    """The store does not answer for now: the same request may succeed a second later."""
+    """The store does not answer at the moment: the same request may succeed a second later."""
 
 
-class Greetings(Protocol):
-    """A store of greetings, open until it is closed.
+class Store(Protocol):
+    """A store of greetings, open until `aclose` is called.
 
-    Every method but `close` raises `UnavailableError` where the store is a database that does not answer.
+    Every method but `aclose` raises `UnavailableError` if the store is a database that does not
+    answer.
     """
 
     @property
     def kind(self) -> Literal["json", "postgresql"]:
-        """What the greetings come from."""
+        """The kind of the store, as `GET /health` reports it."""
 
     async def all(self) -> list[Greeting]:
         """Every greeting, sorted by language."""
 
     async def get(self, lang: str) -> Greeting | None:
-        """The greeting in that language, spelled exactly so; None where there is none."""
+        """The greeting whose language is exactly `lang`; None if there is none."""
 
     def each(self) -> AsyncGenerator[Greeting, None]:
-        """Every greeting, sorted by language, as the store comes by them; to be closed by who leaves early."""
+        """Every greeting, sorted by language, one at a time; a caller that stops early closes the
+        generator.
+        """
 
     async def check(self) -> None:
         """Returns when the store has answered."""
 
-    async def close(self) -> None:
-        """Lets go of what the store holds; it is not used after that."""
+    async def aclose(self) -> None:
+        """Closes the store, which cannot be used afterwards."""
 
 
-class JSONGreetings:
+class JSONStore:
     """The greetings of a JSON file, read once."""
 
     kind: Literal["json"] = "json"
@@ -85,14 +92,14 @@ class JSONGreetings:
     async def check(self) -> None:
         pass
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         pass
 
 
 def read_greetings(file: Path) -> dict[str, str]:
     """The greetings of a JSON file, an object of language tag to text.
 
-    Raises `GreetingsError` naming the file, the line where there is one, and the key where there is one.
+    Raises `GreetingsError`, which names the file and, if known, the line and the key.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -118,14 +125,16 @@ def read_greetings(file: Path) -> dict[str, str]:
     for key, value in members.items():
         if not is_language_tag(key):
             raise GreetingsError(f"{_place(file, text, key)}: the key is not a language tag.")
-        # JSON can spell halves of characters, which nothing can be written as.
+        # A JSON escape can be half of a surrogate pair, which cannot be encoded as UTF-8.
         if not isinstance(value, str) or not value or re.search("[\ud800-\udfff]", value):
             raise GreetingsError(f"{_place(file, text, key)}: the value is not a text.")
     return members
 
 
 def _place(file: Path, text: str, key: str) -> str:
-    """Where `key` stands last in the file, for a message; without a line where it is spelled with escapes."""
+    """The last place of `key` in the file, for a message; without a line if it is written with
+    escapes.
+    """
     offset = text.rfind(json.dumps(key, ensure_ascii=False))
     line = f", line {text.count(chr(10), 0, offset) + 1}" if offset >= 0 else ""
     return f"{file}{line}, key {json.dumps(key, ensure_ascii=False)}"

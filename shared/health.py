@@ -1,25 +1,25 @@
-"""Whether the store answers, for whoever watches the application."""
+"""The health check: whether the store answers."""
 
 import asyncio
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.greetings import Greetings, UnavailableError
+from shared.greetings import Store, UnavailableError
 
 SECONDS = 0.75
-"""How long the store is waited for: within the second that the contract gives the whole answer."""
+"""The timeout of the check; the contract allows one second for the whole answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The answer of an application that can do its work."""
+    """The answer to `GET /health` while the store answers."""
 
     status: Literal["ok"]
     store: Literal["json", "postgresql"]
 
 
-async def check_health(store: Greetings) -> Health:
-    """Asks the store itself. Raises `UnavailableError` where it does not answer, or not in time."""
+async def check_health(store: Store) -> Health:
+    """Checks the store. Raises `UnavailableError` if it does not answer, or not in time."""
     try:
         async with asyncio.timeout(SECONDS):
             await store.check()

@@ -1,4 +1,4 @@
-"""Start-up and shutdown where the server does not speak of them."""
+"""Start-up and shutdown on servers without the lifespan protocol."""
 
 import asyncio
 from contextlib import suppress
@@ -7,22 +7,24 @@ from typing import Any
 from shared.asgi import ASGIApp, Message, Receive, Scope, Send
 
 SERVICE_RESTART = 1012
-"""Why a websocket is closed: registered with IANA under RFC 6455 section 11.7."""
+"""A websocket close code, registered with IANA under RFC 6455 section 11.7."""
 
 
 class Lifespan:
-    """ASGI layer: the application below has always been started before its first request.
+    """ASGI layer: starts the application before its first request.
 
-    Servers may leave the lifespan protocol out (`uvicorn --lifespan off`; Connect is reported to have done so
-    before 2024.11), and then Sanic answers 500 to everything and no application has opened its store. Here
-    the first request starts the application instead, once; such a server never says when it shuts down.
+    A server may not use the lifespan protocol (`uvicorn --lifespan off`; Connect is reported not to
+    have done so before 2024.11). Sanic then answers 500 to everything, and no application opens its
+    store. This layer starts the application at the first request instead, once; such a server never
+    announces its shutdown.
 
-    A server that shuts down tells its websockets so. hypercorn cancels their tasks instead, which clients would
-    be told as an internal error (1011): here they are told that the service restarts, as uvicorn does it.
+    At shutdown uvicorn closes websockets with the code 1012, "service restart". hypercorn cancels
+    their tasks instead, which would close them as an internal error (1011); this layer sends 1012
+    there too.
 
-    The lifespan scope always has the `asgi` member that the specification demands: without it Falcon takes
-    the server for an ASGI 2 one and refuses to start.
-    Source: https://asgi.readthedocs.io/en/latest/specs/lifespan.html.
+    The lifespan scope always has the member `asgi`, which the specification requires: without it
+    Falcon assumes an ASGI 2 server and refuses to start. Source:
+    https://asgi.readthedocs.io/en/latest/specs/lifespan.html.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -55,7 +57,7 @@ class Lifespan:
         if self._starting is None:
             self._starting = asyncio.create_task(self._run_startup())
         try:
-            # Shielded: a client that hangs up must not take the start-up of everybody else with it.
+            # Shielded: a client that disconnects must not cancel the start-up for all others.
             await asyncio.shield(self._starting)
         except Exception:
             self._starting = None  # The next request tries again.
@@ -76,7 +78,7 @@ class Lifespan:
         self._lifespan = asyncio.ensure_future(self.app(scope, events.get, send))
         waited: list[asyncio.Future[Any]] = [answer, self._lifespan]
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        # An application that raises here takes no part in the protocol, and may go without.
+        # An application that raises here does not support the protocol, and need not.
         if answer.done() and answer.result()["type"] != "lifespan.startup.complete":
             reason = answer.result().get("message", "it does not say why")
             raise RuntimeError(f"The application did not start: {reason}")

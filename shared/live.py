@@ -1,4 +1,4 @@
-"""What is said over the websocket `/live`: JSON messages that ask for a greeting, and their answers."""
+"""The protocol of the websocket `/live`: JSON messages that ask for a greeting, and their answers."""
 
 import logging
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 
 from shared.connect import Credentials
-from shared.greetings import Greetings, UnavailableError, is_language_tag
+from shared.greetings import Store, UnavailableError, is_language_tag
 from shared.problems import Problem
 
 MAX_MESSAGE = 4 * 1024
-"""Of a message, in bytes."""
+"""The size limit of a message, in bytes."""
 
-# Why a server closes a websocket: RFC 6455 section 7.4.1.
+# Close codes: RFC 6455 section 7.4.1.
 UNSUPPORTED_DATA = 1003
 POLICY_VIOLATION = 1008
 MESSAGE_TOO_BIG = 1009
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A message: `{"lang": "es"}`; with `"greet": true` the greeting is for the user."""
+    """A message: `{"lang": "es"}`; with `"greet": true` the answer addresses the user."""
 
     lang: str
     greet: bool = False
@@ -31,21 +31,21 @@ _ask = msgspec.json.Decoder(Ask)
 
 
 class Close(Exception):
-    """The conversation is over: the websocket is to be closed with `code`."""
+    """The app must close the websocket with `code`."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
 
 
-async def answer(store: Greetings, user: Credentials | None, data: str | bytes) -> str:
+async def answer(store: Store, user: Credentials | None, data: str | bytes) -> str:
     """The answer to a message, as JSON: the greeting, or a problem as over HTTP.
 
-    Raises `Close` for what is no message: binary data, or more than 4 KiB.
+    Raises `Close` for binary data and for more than 4 KiB.
     """
     if isinstance(data, bytes):
         raise Close(UNSUPPORTED_DATA)
-    # A character has at most four bytes, so that short messages need not be encoded to be measured.
+    # A character has at most four bytes, so that the size of a short message need not be computed.
     if 4 * len(data) > MAX_MESSAGE and len(data.encode()) > MAX_MESSAGE:
         raise Close(MESSAGE_TOO_BIG)
     try:
@@ -63,7 +63,7 @@ def encode(document: Any) -> str:
     return msgspec.json.encode(document).decode()
 
 
-async def _greeting(store: Greetings, user: Credentials | None, data: str) -> dict[str, str]:
+async def _greeting(store: Store, user: Credentials | None, data: str) -> dict[str, str]:
     try:
         ask = _ask.decode(data)
     except (msgspec.DecodeError, RecursionError):
@@ -72,7 +72,7 @@ async def _greeting(store: Greetings, user: Credentials | None, data: str) -> di
         raise Problem.invalid("lang")
     greeting = await store.get(ask.lang)
     if greeting is None:
-        raise Problem(404, f"There is no greeting in {ask.lang}.")
+        raise Problem.no_greeting(ask.lang)
     if not ask.greet:
         return {"lang": greeting.lang, "text": greeting.text}
     return {

@@ -1,4 +1,4 @@
-"""The contract as a document, for the apps that serve it instead of generating their own."""
+"""The contract as an OpenAPI document, for the apps that generate none."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ FILE = Path(__file__).parent / "openapi.yaml"
 
 
 def load_openapi() -> dict[str, Any]:
-    """The OpenAPI 3.1 document of the contract, without `servers`: those depend on the request's mount."""
+    """The OpenAPI 3.1 document of the contract, without `servers`, which depend on the request's
+    mount.
+    """
     document: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return document

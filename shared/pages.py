@@ -1,4 +1,4 @@
-"""Where the pages lie, what their links begin with, and the headers that go with every HTML answer."""
+"""The pages: where their files are, how their links begin, and the headers of every HTML response."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Any
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
 
-# Everything from this origin and nothing inline; `data:` is for the icons in Swagger UI's stylesheet.
-# There is no frame-ancestors and no X-Frame-Options on purpose: Connect shows content in a frame.
+# Everything from this origin and nothing inline; `data:` is for the icons in Swagger UI's
+# stylesheet. frame-ancestors and X-Frame-Options are left out on purpose: Connect shows content in
+# a frame.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -20,20 +21,20 @@ HEADERS = {
 
 DEFAULT_NAME = "Posit"
 MAX_NAME = 100
-"""Of the name on the about page, in characters."""
+"""The length limit of the name on the about page, in characters."""
 
 BARE_MOUNT = "shared.bare_mount"
-"""In a scope: the request was for the mount without its final slash."""
+"""The key of a scope whose request was for the mount without its final slash."""
 
 
 def links(scope: Any) -> dict[str, str | None]:
-    """What the links of a page begin with: `root` leads to the mount, `landing` to the landing page.
+    """How the links of a page begin: `root` leads to the mount, `landing` to the landing page.
 
-    Both are relative, so that they stay under whatever further prefix a proxy takes off without a word.
-    Every page lies directly under the mount.
+    Both are relative, so that they stay below any prefix that a proxy strips without announcing it.
+    Every page is directly below the mount.
 
-    `landing` is None without the variable `LANDING_PAGE`: a path of the server in front of this process,
-    `/` for instance, or an absolute URL.
+    `landing` is the variable `LANDING_PAGE`: a path on the server in front of this process, such as
+    `/`, or an absolute URL. It is None if the variable is unset.
     """
     mount: str = scope["root_path"]
     root = mount.rpartition("/")[2] if scope.get(BARE_MOUNT) else "."

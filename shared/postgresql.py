@@ -1,4 +1,4 @@
-"""Greetings from PostgreSQL, or anything that speaks its protocol: one pool of connections a process."""
+"""Greetings from PostgreSQL, or any server with its protocol: one connection pool per process."""
 
 import asyncio
 import logging
@@ -12,7 +12,8 @@ import asyncpg
 
 from shared.greetings import Greeting, GreetingsError, UnavailableError
 
-# Collation C sorts by code point, as Python does; a database's own would sort by its language.
+# Collation C sorts by code point, as Python does; the database's default may sort by a language's
+# rules.
 ALL = 'SELECT lang, text FROM greetings ORDER BY lang COLLATE "C"'
 ONE = "SELECT lang, text FROM greetings WHERE lang = $1"
 PAGE = (
@@ -20,11 +21,11 @@ PAGE = (
     ' ORDER BY lang COLLATE "C" LIMIT $2'
 )
 MAX_PAGE = 256
-"""The rows of the largest page that `each` asks for."""
+"""The largest number of rows that `each` reads at once."""
 
 _log = logging.getLogger(__name__)
 
-# What comes out of the driver when the server is away, goes away, or does not want us.
+# What the driver raises if the server is unreachable, disconnects, or refuses the connection.
 _LOST = (
     OSError,
     TimeoutError,
@@ -41,19 +42,19 @@ _NO_URL = (
 
 @dataclass(frozen=True)
 class Settings:
-    """How much of the database one process takes, and how long it waits; times in seconds."""
+    """The limits of one process; times in seconds."""
 
     pool_size: int = 5
-    """Connections at most; they are opened when they are needed."""
+    """The largest number of connections; each is opened when it is needed."""
     connect_timeout: float = 2.0
     query_timeout: float = 5.0
-    """From asking the pool for a connection to having the last row."""
+    """From asking the pool for a connection to receiving the last row."""
 
     @classmethod
     def from_environment(cls) -> Self:
         """`GREETINGS_POOL_SIZE`, `GREETINGS_CONNECT_TIMEOUT` and `GREETINGS_QUERY_TIMEOUT`.
 
-        Raises `GreetingsError` naming the variable that is no number or out of its range.
+        Raises `GreetingsError`, which names the variable that is not a number or out of range.
         """
         return cls(
             pool_size=int(_number("GREETINGS_POOL_SIZE", cls.pool_size, least=1, most=1000)),
@@ -77,26 +78,26 @@ def _number(name: str, default: float, least: float = 0.1, most: float = 3600) -
 
 
 def place(url: str) -> str:
-    """`host:port/database` of a URL, for messages: never the user's password.
+    """`host:port/database` of a URL, for messages: without user and password.
 
-    Raises `GreetingsError` for what is no URL of a database.
+    Raises `GreetingsError` for anything but the URL of a database.
     """
     try:
         parts = urlsplit(url)
     except ValueError:
         raise GreetingsError(_NO_URL) from None
-    # What is shown stands behind the @: there must be no other, in front of which more is secret.
+    # Only what follows the @ is shown. With a second @ part of the password could follow the first.
     _, at, server = parts.netloc.rpartition("@")
     if parts.scheme not in ("postgresql", "postgres") or url.count("@") != len(at):
         raise GreetingsError(_NO_URL)
     return server + parts.path
 
 
-class PostgreSQLGreetings:
-    """The table `greetings` of a database, as `python -m deploy.prepare_database` makes it.
+class PostgreSQLStore:
+    """The table `greetings` of a database, as `python -m deploy.prepare_database` creates it.
 
-    Connections are opened when a request needs one, and anew when one was lost, so that a database that was
-    away is used again by the next request. A connection is held for one query at a time.
+    A connection is opened when a request needs one, and replaced when it was lost, so that the next
+    request uses a database that has returned. A connection is held for one query at a time.
     """
 
     kind: Literal["postgresql"] = "postgresql"
@@ -110,31 +111,31 @@ class PostgreSQLGreetings:
 
     @classmethod
     async def open(cls, url: str, settings: Settings) -> Self:
-        """Opens the pool, and says in the log where the database does not answer.
+        """Opens the pool; a database that does not answer is logged.
 
-        Raises `GreetingsError` for a URL that is none.
+        Raises `GreetingsError` for an invalid URL.
         """
         pool = asyncpg.create_pool(
             url,
             min_size=0,
             max_size=settings.pool_size,
             timeout=settings.connect_timeout,
-            reset=_keep,
+            reset=_no_reset,
         )
         store = cls(await pool, place(url), settings)
         try:
             await store.check()
         except UnavailableError:
-            pass  # The log has it, and every request asks again.
+            pass  # It is logged, and every request tries again.
         except asyncpg.ClientConfigurationError as error:
-            await store.close()
+            await store.aclose()
             raise GreetingsError(f"GREETINGS_URL: {error}") from None
         except (ValueError, OverflowError):
-            # Where the driver cannot even parse it, its message may quote pieces of the password.
-            await store.close()
+            # The driver could not parse it; its message may quote parts of the password.
+            await store.aclose()
             raise GreetingsError(_NO_URL) from None
         except BaseException:
-            await store.close()
+            await store.aclose()
             raise
         return store
 
@@ -145,9 +146,10 @@ class PostgreSQLGreetings:
         return next(iter(await self._fetch(ONE, lang)), None)
 
     async def each(self) -> AsyncGenerator[Greeting, None]:
-        """In pages, since a cursor would hold its connection for as long as the slowest client reads.
+        """Reads pages, since a cursor would hold its connection for as long as a slow client reads.
 
-        The first is a single row, so that it can leave at once; each of the next is twice as large.
+        The first page is a single row, so that it is sent at once; each following page is twice as
+        large.
         """
         last, size = "", 1
         while page := await self._fetch(PAGE, last, size):
@@ -160,37 +162,37 @@ class PostgreSQLGreetings:
     async def check(self) -> None:
         await self._fetch("SELECT '', '' FROM greetings LIMIT 0")
 
-    async def close(self) -> None:
-        """Waits for the queries under way, at most as long as a query may take."""
+    async def aclose(self) -> None:
+        """Waits for running queries, no longer than the query timeout."""
         try:
             async with asyncio.timeout(self._settings.query_timeout):
                 await self._pool.close()
         except TimeoutError:
-            pass  # The pool has ended its connections when it was cancelled.
+            pass  # The pool terminates its connections when it is cancelled.
 
     async def _fetch(self, query: str, *arguments: object) -> list[Greeting]:
-        """Raises `UnavailableError`, after the query timeout at the latest."""
+        """The rows of a query. Raises `UnavailableError`, after the query timeout at the latest."""
         try:
             async with asyncio.timeout(self._settings.query_timeout):
                 connection = await self._pool.acquire()
                 try:
                     rows = await connection.fetch(query, *arguments)
                 except asyncpg.InternalClientError:
-                    # The driver's word for a connection that the server has ended in this very moment.
+                    # The driver raises this if the server closes the connection at this moment.
                     connection.terminate()
                     raise
                 except BaseException:
-                    # Cancelled, late or lost: the pool ends the query on the server before it takes the
-                    # connection back, and nobody needs to wait for that.
+                    # Cancelled, timed out or lost: the pool cancels the query on the server before
+                    # it takes the connection back, in the background.
                     self._release_later(connection)
                     raise
                 await self._pool.release(connection)
         except asyncpg.ClientConfigurationError:
             raise
         except _LOST as error:
-            self._say(error)
+            self._log_availability_change(error)
             raise UnavailableError(f"PostgreSQL at {self._place} cannot be used.") from error
-        self._say(None)
+        self._log_availability_change(None)
         return [Greeting(lang, text) for lang, text in rows]
 
     def _release_later(self, connection: Any) -> None:
@@ -203,10 +205,10 @@ class PostgreSQLGreetings:
     def _released(self, release: asyncio.Future[None]) -> None:
         self._releases.discard(release)
         if not release.cancelled():
-            release.exception()  # The pool has ended the connection then, and opens another.
+            release.exception()  # Retrieved; the pool has terminated the connection.
 
-    def _say(self, error: Exception | None) -> None:
-        """Puts into the log that the database went away or came back, once each time."""
+    def _log_availability_change(self, error: Exception | None) -> None:
+        """Logs once when the database becomes unavailable, and once when it is available again."""
         if (error is None) is self._available:
             return
         self._available = error is None
@@ -221,7 +223,7 @@ class PostgreSQLGreetings:
 
 
 def reason(error: Exception) -> str:
-    """Why the database does not answer, without anything of the URL that may be secret."""
+    """Why the database does not answer, without any secret part of the URL."""
     match error:
         case TimeoutError():
             return "it takes too long"
@@ -234,5 +236,7 @@ def reason(error: Exception) -> str:
     return f"{type(error).__name__}, {error}"
 
 
-async def _keep(connection: Any) -> None:
-    """The pool's reset: none. Single SELECTs leave nothing behind, and a reset is a round trip each time."""
+async def _no_reset(connection: Any) -> None:
+    """Replaces the pool's reset: single SELECTs leave no state behind, and a reset costs a round
+    trip.
+    """

@@ -1,4 +1,4 @@
-"""Refusals as problem details, RFC 9457: every error that a client sees has this one shape."""
+"""Problem details, RFC 9457: the one format of every error that a client receives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from shared.pages import MAX_NAME
 
 MEDIA_TYPE = "application/problem+json"
 
-# RFC 9110 section 15.5; the standard library had older names until Python 3.13.
+# RFC 9110 section 15.5; the standard library has older names before Python 3.13.
 _TITLES = {
     413: "Content Too Large",
     414: "URI Too Long",
@@ -25,7 +25,7 @@ _DETAILS = {
 }
 
 RETRY_AFTER = 1
-"""Seconds: a store that has come back is used by the next request."""
+"""Seconds: the next request uses a store that is available again."""
 
 _PARAMETERS = {
     "lang": "lang must be a language tag, such as en or zh-Hant.",
@@ -44,10 +44,11 @@ class ProblemDetails:
 
 
 class Problem(Exception):
-    """A refusal: raised by a handler, rendered as `details` by each app's own error handling.
+    """An error for the client: a handler raises it, and each app's error handling renders its
+    `details`.
 
-    `status` is an HTTP status code of 400 or more; without a `detail` the status's usual sentence serves.
-    `headers` belong to the answer.
+    `status` is an HTTP status code of 400 or more. `detail` defaults to the sentence for that
+    status. `headers` are sent with the response.
     """
 
     def __init__(
@@ -58,15 +59,20 @@ class Problem(Exception):
         super().__init__(detail)
         self.status = status
         self.headers = dict(headers or {})
-        # `about:blank` says that the problem means no more than its status: RFC 9457 section 4.2.1.
+        # `about:blank`: the problem has no meaning beyond its status, RFC 9457 section 4.2.1.
         self.details = ProblemDetails("about:blank", title, status, detail)
 
     @classmethod
     def invalid(cls, parameter: str) -> "Problem":
-        """The 422 for a parameter of the contract whose value is out of its range."""
+        """The 422 for a parameter whose value the contract does not allow."""
         return cls(422, _PARAMETERS[parameter])
 
     @classmethod
+    def no_greeting(cls, lang: str) -> "Problem":
+        """The 404 for a language that the store has no greeting in."""
+        return cls(404, f"There is no greeting in {lang}.")
+
+    @classmethod
     def unavailable(cls) -> "Problem":
-        """The 503 while the store does not answer, with `Retry-After`: RFC 9110 section 10.2.3."""
+        """The 503 of an unavailable store, with `Retry-After`: RFC 9110 section 10.2.3."""
         return cls(503, headers={"Retry-After": str(RETRY_AFTER)})

@@ -1,30 +1,31 @@
-"""Which store the greetings come from: the one place that reads `GREETINGS_URL`."""
+"""Chooses the store: the one module that reads `GREETINGS_URL`."""
 
 import os
 
-from shared.greetings import FILE, Greetings, GreetingsError, JSONGreetings, read_greetings
+from shared.greetings import FILE, GreetingsError, JSONStore, Store, read_greetings
 
 
-async def open_greetings() -> Greetings:
-    """The store that `GREETINGS_URL` names: unset, `greetings.json`; `postgresql://...`, that database.
+async def open_store() -> Store:
+    """Opens the store that `GREETINGS_URL` names: unset, `greetings.json`; `postgresql://...`, that
+    database.
 
-    A database that does not answer is no error here: the store asks it anew for every request. Raises
-    `GreetingsError`, which is meant to stop the start-up, for what no request can mend.
+    A database that does not answer is no error here: the store tries again at every request. Raises
+    `GreetingsError` for a configuration error, which is meant to stop the start-up.
     """
     url = os.environ.get("GREETINGS_URL")
     if not url:
-        return JSONGreetings(read_greetings(FILE))
+        return JSONStore(read_greetings(FILE))
     if not url.startswith(("postgresql://", "postgres://")):
-        # Without the value: a scheme that is misspelt may stand before a password.
+        # The message omits the value, which may contain a password.
         raise GreetingsError(
             "GREETINGS_URL must begin with postgresql://, or be unset for greetings.json."
         )
-    # Not above: the driver is loaded, and has to be installed, only where there is a database.
+    # Imported here: the driver needs to be installed only where a database is used.
     try:
-        from shared.postgresql import PostgreSQLGreetings, Settings
+        from shared.postgresql import PostgreSQLStore, Settings
     except ModuleNotFoundError as error:
         raise GreetingsError(
             f"GREETINGS_URL needs the package {error.name}: install requirements-postgres.txt,"
             " or stage the bundle with STORE=postgres."
         ) from None
-    return await PostgreSQLGreetings.open(url, Settings.from_environment())
+    return await PostgreSQLStore.open(url, Settings.from_environment())

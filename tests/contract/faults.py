@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any
 
-from shared.greetings import Greeting, JSONGreetings
+from shared.greetings import Greeting, JSONStore
 from tests.contract.cases.http import FAULT, FAULTY, SLEEPY
 from tests.contract.cases.life import ASLEEP, CLOSED, HALF_WAY, OPENED
 
@@ -14,17 +14,17 @@ SECONDS = 0.3
 
 def install() -> None:
     """From now on every store in this process does so; for PostgreSQL where `GREETINGS_URL` is set."""
-    _install(JSONGreetings)
+    _install(JSONStore)
     if os.environ.get("GREETINGS_URL"):
-        from shared.postgresql import PostgreSQLGreetings
+        from shared.postgresql import PostgreSQLStore
 
-        _install(PostgreSQLGreetings)
+        _install(PostgreSQLStore)
         if os.environ.get("CONTRACT_FAULT") == HALF_WAY:
-            PostgreSQLGreetings.check = _fail  # type: ignore[method-assign]
+            PostgreSQLStore.check = _fail  # type: ignore[method-assign]
 
 
 def _install(store: Any) -> None:
-    init, get, close = store.__init__, store.get, store.close
+    init, get, close = store.__init__, store.get, store.aclose
 
     def tell(event: str) -> None:
         print(event, file=sys.stderr, flush=True)
@@ -47,7 +47,7 @@ def _install(store: Any) -> None:
         await close(self)
         tell(CLOSED)
 
-    store.__init__, store.get, store.close = telling_init, faulty_get, telling_close
+    store.__init__, store.get, store.aclose = telling_init, faulty_get, telling_close
 
 
 async def _fail(self: Any) -> None:

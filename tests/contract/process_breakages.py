@@ -38,9 +38,9 @@ def breakage(caught_by: str, what: str) -> Callable[[Callable[[], None]], None]:
 
 def store() -> Any:
     """The class, loaded in the process that is to be broken."""
-    from shared.postgresql import PostgreSQLGreetings
+    from shared.postgresql import PostgreSQLStore
 
-    return PostgreSQLGreetings
+    return PostgreSQLStore
 
 
 @breakage("STORE-1", "the database sorts by its own rules")
@@ -116,7 +116,7 @@ def _() -> None:
 
 @breakage("STORE-4", "nothing is said of it in the log")
 def _() -> None:
-    store()._say = lambda self, error: None
+    store()._log_availability_change = lambda self, error: None
 
 
 @breakage("STORE-5", "a lost connection is an unexpected error")
@@ -187,7 +187,7 @@ def _() -> None:
     async def open_for_ever(self: Any) -> None:
         pass
 
-    store().close = open_for_ever
+    store().aclose = open_for_ever
 
 
 @breakage("LIFE-1", "requests in flight are dropped")

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.prepare_database import prepare
 from shared.greetings import FILE, Greeting, GreetingsError, UnavailableError, read_greetings
-from shared.postgresql import MAX_PAGE, PostgreSQLGreetings, Settings
+from shared.postgresql import MAX_PAGE, PostgreSQLStore, Settings
 from tests.postgresql import Cluster, Database
 from tooling.frameworks import ROOT
 
@@ -46,12 +46,12 @@ def make_db(url: str) -> subprocess.CompletedProcess[str]:
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[PostgreSQLGreetings]:
-    store = await PostgreSQLGreetings.open(url, PATIENCE)
+async def opened(url: str) -> AsyncIterator[PostgreSQLStore]:
+    store = await PostgreSQLStore.open(url, PATIENCE)
     try:
         yield store
     finally:
-        await store.close()
+        await store.aclose()
 
 
 def test_an_empty_database_is_prepared_and_a_prepared_one_is_left_alone(
@@ -149,7 +149,7 @@ def test_the_password_is_in_no_log_no_error_and_no_repr(
         asyncio.run(ask())
         for url in (f"{database.url}?sslmode=perhaps", database.url.replace("greetings", "a@b")):
             with pytest.raises(GreetingsError) as refused:
-                asyncio.run(PostgreSQLGreetings.open(url, PATIENCE))
+                asyncio.run(PostgreSQLStore.open(url, PATIENCE))
             told.append(str(refused.value))
     assert "cannot be used" in caplog.text
     assert len(told) == 4
@@ -239,7 +239,7 @@ def test_neither_a_query_nor_the_end_waits_for_a_database_that_stands_still(
                 assert all(isinstance(error, UnavailableError) for error in failed)
                 assert loop.time() - begun < PATIENCE.query_timeout + 1
                 begun = loop.time()
-                await store.close()
+                await store.aclose()
                 assert loop.time() - begun < PATIENCE.query_timeout + 1
 
     asyncio.run(ask())

@@ -8,7 +8,7 @@ import pytest
 
 from shared.greetings import GreetingsError
 from shared.postgresql import Settings, place
-from shared.stores import open_greetings
+from shared.stores import open_store
 from tooling.frameworks import ROOT, Framework, find_frameworks
 
 
@@ -40,7 +40,7 @@ def test_an_address_of_another_kind_is_refused_without_being_told(
 ) -> None:
     monkeypatch.setenv("GREETINGS_URL", "postgre://ada:secret@db.example/greetings")
     with pytest.raises(GreetingsError, match="must begin with postgresql://") as refused:
-        asyncio.run(open_greetings())
+        asyncio.run(open_store())
     assert "secret" not in str(refused.value)
 
 
@@ -51,7 +51,7 @@ def test_without_the_driver_the_start_up_says_what_to_install(
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     monkeypatch.delitem(sys.modules, "shared.postgresql")
     with pytest.raises(GreetingsError, match=r"needs the package asyncpg.*STORE=postgres"):
-        asyncio.run(open_greetings())
+        asyncio.run(open_store())
 
 
 @pytest.mark.parametrize(
