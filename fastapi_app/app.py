@@ -260,7 +260,7 @@ async def on_error(request: Request, error: Exception) -> JSONResponse:
 
 
 class HeadAsGet:
-    """Middleware: answers HEAD, which FastAPI's routes refuse, as GET; the server drops the body."""
+    """Answers HEAD, which FastAPI's routes refuse, as GET; the server drops the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -45,7 +45,7 @@ async def get_greetings(request: Request) -> HTTPResponse:
 
 
 async def disconnected(request: Request) -> None:
-    """Returns when the client has disconnected, of which Sanic tells a handler nothing under ASGI."""
+    """Returns when the client has disconnected; under ASGI Sanic does not tell handlers."""
     while (await request.scope["receive"]())["type"] != "http.disconnect":
         pass
 

@@ -1,4 +1,4 @@
-"""The protocol of the websocket `/live`: JSON messages that ask for a greeting, and their answers."""
+"""The protocol of the websocket `/live`: JSON messages, each answered with a greeting."""
 
 import logging
 from typing import Any

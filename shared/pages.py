@@ -1,4 +1,4 @@
-"""The pages: where their files are, how their links begin, and the headers of every HTML response."""
+"""The pages: their files, how their links begin, and the headers of every HTML response."""
 
 import os
 from pathlib import Path

@@ -216,7 +216,8 @@ class PostgreSQLStore:
             _log.warning("PostgreSQL at %s can be used again.", self._place)
         else:
             _log.warning(
-                "PostgreSQL at %s cannot be used: %s. Until it can, requests for greetings are answered 503.",
+                "PostgreSQL at %s cannot be used: %s. Until it can, requests for greetings are"
+                " answered 503.",
                 self._place,
                 reason(error),
             )

@@ -1,4 +1,6 @@
-"""The browser of the browser tests: the system's Chromium, else what `python -m tests.chromium` installs."""
+"""The browser of the browser tests: the system's Chromium, else what `python -m tests.chromium`
+installs.
+"""
 
 import argparse
 import os
@@ -16,7 +18,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"
 MISSING = """\
 No Chromium for the browser tests. Any of these mends it:
   - `make chromium`, which as root on Debian installs the system's package,
-  - install your system's package (Debian: apt install chromium; macOS: brew install --cask chromium),
+  - install your system's package (Debian: apt install chromium;
+    macOS: brew install --cask chromium),
   - set CHROMIUM=/path/to/a/chromium,
   - let Playwright download its own into the checkout:
     PLAYWRIGHT_BROWSERS_PATH=build/browsers {python} -m playwright install chromium"""
@@ -89,7 +92,7 @@ def install_package() -> None:
 
 
 def main() -> None:
-    """Installs a Chromium where there is none; exits with a message where there is none afterwards."""
+    """Installs Chromium if it is missing; exits with a message if it is missing afterwards."""
     parser = argparse.ArgumentParser(prog="python -m tests.chromium", description=__doc__)
     parser.add_argument("--system", action="store_true", help="a package of the system will do")
     options = parser.parse_args()

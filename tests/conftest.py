@@ -1,6 +1,7 @@
 """How pytest-xdist shares the tests out, where the time went, and `--soak`.
 
-`--soak` repeats what the tests of endurance do as often as they are meant to, and writes `build/soak.json`:
+`--soak` repeats what the tests of endurance do as often as they are meant to, and writes
+`build/soak.json`:
 
 - `counts`: how often each kind of thing was done, for each app on each way to serve it.
 - `tests`: for each test its `id`, its `outcome` (passed, failed, skipped) and its `seconds`.
@@ -45,7 +46,8 @@ def part_of(nodeid: str) -> str:
 
 
 class ByPart(LoadScopeScheduling):  # type: ignore[misc]
-    # The marks of `--dist loadgroup` would say the same, and are lost between xdist 3.8 and pytest 9.2.
+    # The marks of `--dist loadgroup` would say the same, and are lost between xdist 3.8 and pytest
+    # 9.2.
     def _split_scope(self, nodeid: str) -> str:
         return part_of(nodeid)
 

@@ -1,4 +1,6 @@
-"""How often the tests of endurance repeat what they do: seldom in `make test-all`, often in `make soak`."""
+"""How often the tests of endurance repeat what they do: seldom in `make test-all`, often in `make
+soak`.
+"""
 
 from dataclasses import dataclass
 

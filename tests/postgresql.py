@@ -68,7 +68,9 @@ class Database:
         return f"postgresql://{ROLE}:{password}@127.0.0.1:{self.cluster.port}/{self.name}"
 
     def execute(self, sql: str) -> None:
-        """Runs statements as the administrator, from whatever thread. Raises `asyncpg.PostgresError`."""
+        """Runs statements as the administrator, from whatever thread. Raises
+        `asyncpg.PostgresError`.
+        """
         self.cluster.run(sql, self.name)
 
     def fetch(self, sql: str) -> list[tuple[Any, ...]]:
@@ -81,8 +83,9 @@ class Database:
     def active(self) -> int:
         """On how many of them a query runs.
 
-        Between preparing a query and executing it the server is active too, but waits for the client; there
-        it stays, when the client gives the query up just then, until it has another one.
+        Between preparing a query and executing it the server is active too, but waits for the
+        client; there it stays, when the client gives the query up just then, until it has another
+        one.
         """
         return self._count("state = 'active' AND wait_event IS DISTINCT FROM 'ClientRead'")
 
@@ -107,8 +110,8 @@ class Database:
 class Cluster:
     """A server and its data, from entering its context until leaving it; nothing is left behind.
 
-    Not even where this process is killed. Raises `NoPostgreSQLError` where there are no programs, and
-    `RuntimeError` with the log where it does not start.
+    Not even where this process is killed. Raises `NoPostgreSQLError` where there are no programs,
+    and `RuntimeError` with the log where it does not start.
     """
 
     password: str = field(default_factory=lambda: f"p@ss/w?rd#%'{secrets.token_hex(8)}", repr=False)
@@ -173,7 +176,9 @@ class Cluster:
         )
 
     def _may_run(self, binaries: Path) -> bool:
-        """Whether the other user reaches the programs, which may lie in a folder that only root may enter."""
+        """Whether the other user reaches the programs, which may lie in a folder that only root may
+        enter.
+        """
         try:
             return all(self._call([binaries / p, "--version"]).returncode == 0 for p in PROGRAMS)
         except PermissionError:
@@ -262,14 +267,17 @@ class Cluster:
 
     def create_database(self, name: str, encoding: str = "UTF8") -> Database:
         self.run(
-            f"CREATE DATABASE {name} OWNER {ROLE} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"
+            f"CREATE DATABASE {name} OWNER {ROLE} ENCODING '{encoding}' LOCALE 'C' TEMPLATE"
+            " template0"
         )
         return Database(self, name)
 
     def run(
         self, sql: str, database: str = "postgres", *, fetch: bool = False, port: int | None = None
     ) -> list[tuple[Any, ...]]:
-        """As the administrator, on a connection of its own. Raises `OSError`, `asyncpg.PostgresError`."""
+        """As the administrator, on a connection of its own. Raises `OSError`,
+        `asyncpg.PostgresError`.
+        """
 
         async def run() -> list[tuple[Any, ...]]:
             connection = await asyncpg.connect(

@@ -27,7 +27,8 @@ class NoPostgreSQLError(RuntimeError):
 
 
 def find_binaries() -> Path:
-    """The folder of the programs: `POSTGRESQL_BIN`, else the system's newest, else what is installed for it.
+    """The folder of the programs: `POSTGRESQL_BIN`, else the system's newest, else what is
+    installed for it.
 
     Raises `NoPostgreSQLError`.
     """

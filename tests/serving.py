@@ -13,7 +13,8 @@ from tooling.serving import Server, listen
 
 @contextlib.contextmanager
 def serving(app: ASGIApp, sock: socket.socket | None = None) -> Iterator[str]:
-    """Serve `app` on a free loopback port, or on a socket that listens, in a thread, while the context lasts.
+    """Serve `app` on a free loopback port, or on a socket that listens, in a thread, while the
+    context lasts.
 
     Gives `http://127.0.0.1:<port>`, without a final slash.
     """

@@ -1,4 +1,6 @@
-"""The applications can be read side by side: same headings, same names, little code, no hidden imports."""
+"""The applications can be read side by side: same headings, same names, little code, no hidden
+imports.
+"""
 
 import ast
 import io
@@ -49,13 +51,14 @@ ABSENT = {
 }
 
 ADDITIONAL = {
-    # Two dependencies; FastAPI's own validation errors; unexpected errors, which the other two log and
-    # turn into an HTTP error of their own.
+    # Two dependencies; FastAPI's own validation errors; unexpected errors, which the other two log
+    # and turn into an HTTP error of their own.
     "fastapi": {"get_store", "get_events", "on_invalid", "on_error"},
     "sanic": {"on_error"},
 }
 
-# Falcon fixes the names of responders: on_, the HTTP method, and a suffix where a class has several.
+# Falcon fixes the names of responders: on_, the HTTP method, and a suffix where a class has
+# several.
 RESPONDERS = {
     "Documentation.on_get_docs": "get_docs",
     "Documentation.on_get_openapi": "get_openapi",
@@ -96,7 +99,9 @@ def lines_of_code(text: str) -> int:
 
 
 def handlers(text: str) -> set[str]:
-    """The names of the handlers in a module; of Falcon's responders, the names that the others have."""
+    """The names of the handlers in a module; of Falcon's responders, the names that the others
+    have.
+    """
     names: set[str] = set()
     for node in ast.parse(text).body:
         if isinstance(node, FUNCTIONS) and re.match(r"(get|stream|on)_|talk$", node.name):

@@ -1,4 +1,4 @@
-"""Imports run one way: rehearsal -> deploy -> tooling, apps -> shared; none upwards, and no circle."""
+"""Imports run one way: rehearsal -> deploy -> tooling, apps -> shared. There is no circle."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,6 @@
-"""The pages of the apps as different people see them: in two colour schemes, on a phone, with a long name."""
+"""The pages of the apps as different people see them: in two colour schemes, on a phone, with a
+long name.
+"""
 
 import subprocess
 import sys

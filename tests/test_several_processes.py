@@ -1,4 +1,6 @@
-"""README, "When one machine is not enough": several processes of every application on one PostgreSQL."""
+"""README, "When one machine is not enough": several processes of every application on one
+PostgreSQL.
+"""
 
 import os
 import subprocess

@@ -11,7 +11,9 @@ from tooling.frameworks import ROOT, Framework
 
 @pytest.fixture(autouse=True)
 def nobodys_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """rsconnect keeps its servers in the home folder; servers and keys may stand in the environment."""
+    """rsconnect keeps its servers in the home folder; servers and keys may stand in the
+    environment.
+    """
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in os.environ:
         if name.startswith(("CONNECT_", "RSCONNECT_", "XDG_")) or name in ("SERVER", "API_KEY"):
@@ -28,7 +30,9 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> Framework:
-    """The framework of a repository in miniature, which the commands find as if it was the real one."""
+    """The framework of a repository in miniature, which the commands find as if it was the real
+    one.
+    """
     root = tmp_path / "tree"
     monkeypatch.setattr("tooling.frameworks.ROOT", root)
     (root / "build").mkdir(parents=True)

@@ -62,7 +62,9 @@ def unverified(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def checked(unverified: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """For tests of what comes before the contract: the addresses that it would have been run against."""
+    """For tests of what comes before the contract: the addresses that it would have been run
+    against.
+    """
     urls: list[str] = []
 
     def record(framework: Framework, url: str, target: rsconnect.Target, *_: object) -> None:

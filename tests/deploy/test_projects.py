@@ -1,4 +1,4 @@
-"""What every app's project states, so that the same is deployed by every way and on every server."""
+"""What every app's project must state, so that every way and every server deploys the same."""
 
 import platform
 import re

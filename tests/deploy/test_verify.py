@@ -109,7 +109,8 @@ def test_a_server_that_is_not_listed_is_named(tiny: Framework, tree: Path) -> No
         (
             FILES["tiny_app/app.py"].replace(
                 'send({"type": "lifespan.startup.complete"})',
-                r'send({"type": "lifespan.startup.failed", "message": "...\nshared.x.StoreError: gone"})',
+                'send({"type": "lifespan.startup.failed",'
+                r' "message": "...\nshared.x.StoreError: gone"})',
             ),
             "StoreError: gone",
         ),

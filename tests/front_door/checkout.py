@@ -20,7 +20,9 @@ STOP_SECONDS = 20.0
 
 
 class Run:
-    """A command in a process group of its own, as a shell gives it one; its output is read all the time."""
+    """A command in a process group of its own, as a shell gives it one; its output is read all the
+    time.
+    """
 
     def __init__(self, command: str, directory: Path, environment: Mapping[str, str]) -> None:
         self._begun = time.monotonic()
@@ -80,7 +82,9 @@ class Run:
         os.killpg(self._process.pid, number)
 
     def wait(self, seconds: float = START_SECONDS) -> int:
-        """The exit code, when every process that had the output has ended; negative: a signal's number."""
+        """The exit code, when every process that had the output has ended; negative: a signal's
+        number.
+        """
         self._reader.join(seconds)
         assert not self._reader.is_alive(), f"It does not end:\n{self}"
         return self._process.wait(STOP_SECONDS)
@@ -108,7 +112,9 @@ class Checkout:
         subprocess.run(["git", "clone", "--quiet", repository, self.folder], check=True)
 
     def share_downloads(self) -> None:
-        """Takes what was downloaded and installed for bundles in the checkout under test from there."""
+        """Takes what was downloaded and installed for bundles in the checkout under test from
+        there.
+        """
         for made in ("uv-cache", "environments", "rehearsal/environments"):
             shared, own = ROOT / "build" / made, self.folder / "build" / made
             shared.mkdir(parents=True, exist_ok=True)
@@ -156,7 +162,9 @@ def is_taken(port: int) -> bool:
 
 
 def _processes_with(mark: str) -> Iterator[str]:
-    """Processes whose arguments or environment hold `mark`: PATH or PWD of what runs in a folder names it."""
+    """Processes whose arguments or environment hold `mark`: PATH or PWD of what runs in a folder
+    names it.
+    """
     own = f"{os.getpid()} "
     show = ["axeww"] if sys.platform == "linux" else ["-AEww"]
     listed = subprocess.run(

@@ -1,4 +1,5 @@
-"""Whatever the shell has set, the commands of README work as without it, or one line says what to change.
+"""Whatever the shell has set, the commands of README work as without it, or one line says what to
+change.
 
 One clone has everything installed; each row runs the cheapest real command that shows it.
 """
@@ -22,7 +23,9 @@ from tooling.frameworks import ROOT
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A clone with everything installed, and one app: of what a shell has set the others see no more."""
+    """A clone with everything installed, and one app: of what a shell has set the others see no
+    more.
+    """
     made = Checkout(ROOT, tmp_path_factory.mktemp("environment"))
     made.share_downloads()
     for app in made.folder.glob("*_app"):

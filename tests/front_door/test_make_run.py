@@ -1,4 +1,6 @@
-"""README's first command, as a newcomer types it: in a fresh clone, with an empty home and nothing set."""
+"""README's first command, as a newcomer types it: in a fresh clone, with an empty home and nothing
+set.
+"""
 
 import json
 import os
@@ -214,7 +216,8 @@ class TestColdStart:
                 assert rules
                 assert all(rules)
                 found = page.locator("[href], [src], [action]").evaluate_all(
-                    "all => all.map(e => e.href ?? e.src ?? e.action).filter(a => a.startsWith('http'))"
+                    "all => all.map(e => e.href ?? e.src ?? e.action).filter(a =>"
+                    " a.startsWith('http'))"
                 )
                 assert found
                 for link in found:

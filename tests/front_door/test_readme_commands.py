@@ -1,7 +1,8 @@
-"""Every command between README's fences is run as it is printed there, in README's order, by one user.
+"""Every command between README's fences is run as it is printed there, in README's order, by one
+user.
 
-Only what README itself marks as a placeholder is replaced: the example's hosts, and `...` for a key. The server
-is the rehearsal that README's own `make rehearse` starts.
+Only what README itself marks as a placeholder is replaced: the example's hosts, and `...` for a
+key. The server is the rehearsal that README's own `make rehearse` starts.
 """
 
 import json

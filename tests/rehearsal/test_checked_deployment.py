@@ -1,4 +1,4 @@
-"""`make deploy-<name>` ends green where the app keeps the contract, with the key that users have."""
+"""`make deploy-<name>` succeeds where the app keeps the contract, with the key that users have."""
 
 import os
 import shutil
@@ -109,7 +109,9 @@ def test_new_content_without_the_address_of_its_database_is_refused(deploy: Depl
 
 
 def test_an_app_that_does_not_read_its_database_is_told_of(deploy: Deploy) -> None:
-    """Content that was deployed before may have the variable or not; only the deployed app can tell."""
+    """Content that was deployed before may have the variable or not; only the deployed app can
+    tell.
+    """
     assert deploy(NAMES[0], RSCONNECT_FLAGS="--new").returncode == 0
     done = deploy(NAMES[0], "--store", "postgres")
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Every application with PostgreSQL, deployed by the real rsconnect, behind the rehearsal's proxy."""
+"""Every app with PostgreSQL, deployed by the real rsconnect, behind the rehearsal's proxy."""
 
 import json
 import os
@@ -21,7 +21,8 @@ from tests.rehearsal.running import Running
 from tests.rehearsal.test_rsconnect import RSCONNECT
 from tooling.frameworks import ROOT, Framework, find_frameworks
 
-# Those for which nobody has to stop the app, and STORE-1, which is the rest of the contract once more.
+# Those for which nobody has to stop the app, and STORE-1, which is the rest of the contract once
+# more.
 CASE_IDS = ("STORE-1", "STORE-2", "STORE-3", "STORE-6", "HEALTH-1", "LIVE-1", "LIVE-2", "STREAM-1")
 
 each_framework = pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""A rehearsal that is killed at any moment of a deployment: the old version or the new one serves then."""
+"""A rehearsal that is killed at any moment of a deployment: the old version or the new one serves
+then.
+"""
 
 import itertools
 import os

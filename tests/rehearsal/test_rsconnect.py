@@ -152,7 +152,7 @@ def test_a_manifest_is_deployed(cli: Cli) -> None:
 def test_a_manifest_is_deployed_whose_checksum_is_of_requirements_without_indentation(
     cli: Cli,
 ) -> None:
-    """`uv pip compile` indents its comments, and `write-manifest` takes the checksum without that."""
+    """`uv pip compile` indents comments; `write-manifest` computes the checksum without that."""
     (cli.app / "requirements.txt").write_text("# of a lock\n    # via -r in\n    #   rsconnect\n")
     cli("write-manifest", "fastapi", "--entrypoint", "main:app", str(cli.app))
     cli("deploy", "manifest", str(cli.app / "manifest.json"))

@@ -1,8 +1,10 @@
-"""`python -m tests.rehearsal.through_proxy [PROFILE ...]`: the whole contract through the rehearsal's proxy.
+"""`python -m tests.rehearsal.through_proxy [PROFILE ...]`: the whole contract through the
+rehearsal's proxy.
 
-`make test-rehearsal` calls it. For each profile it deploys every framework's app with the real rsconnect, then
-runs the contract, as for any deployed app, through each path that leads to it: the content's own and its vanity
-path as an anonymous visitor, and a draft's as its publisher. A MUST that fails is named, and ends it with 1.
+`make test-rehearsal` calls it. For each profile it deploys every framework's app with the real
+rsconnect, then runs the contract, as for any deployed app, through each path that leads to it: the
+content's own and its vanity path as an anonymous visitor, and a draft's as its publisher. A MUST
+that fails is named, and ends it with 1.
 """
 
 import asyncio

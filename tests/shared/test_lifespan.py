@@ -1,4 +1,6 @@
-"""Start-up and shutdown: under servers that speak of them, under those that do not, and when they fail."""
+"""Start-up and shutdown: under servers that speak of them, under those that do not, and when they
+fail.
+"""
 
 import asyncio
 import os
@@ -77,7 +79,9 @@ def test_a_malformed_data_file_stops_the_start_and_says_where(
 
 
 class App:
-    """An application whose start-up goes as the test says; it counts its starts and answers with nothing."""
+    """An application whose start-up goes as the test says; it counts its starts and answers with
+    nothing.
+    """
 
     def __init__(self, *outcomes: Message | Exception) -> None:
         self.outcomes = list(outcomes)

@@ -1,4 +1,6 @@
-"""A package index as a company has one: at an address of its own, perhaps with a password or a certificate."""
+"""A package index as a company has one: at an address of its own, perhaps with a password or a
+certificate.
+"""
 
 import base64
 import ssl
@@ -32,7 +34,9 @@ class Mirror:
 
 @contextmanager
 def mirroring(folder: Path, authority: trustme.CA | None = None) -> Iterator[Mirror]:
-    """Serves from `folder`, which is made, to who has the password; with an authority over TLS, to all."""
+    """Serves from `folder`, which is made, to who has the password; with an authority over TLS, to
+    all.
+    """
     place = folder / "simple" / "greeter"
     place.mkdir(parents=True)
     with zipfile.ZipFile(place / WHEEL, "w") as wheel:

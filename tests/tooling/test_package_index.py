@@ -1,4 +1,4 @@
-"""Every step that installs packages takes them from the index that the user has told uv or pip of."""
+"""Every step installs packages from the index that the user has configured for uv or pip."""
 
 import os
 import subprocess
@@ -86,7 +86,8 @@ BUILDING = """
 import asyncio, sys
 from pathlib import Path
 from tooling.environments import Environments
-provided = Environments(Path(sys.argv[2])).provide(Path(sys.argv[1]), "requirements.txt", "uvicorn", print)
+environments = Environments(Path(sys.argv[2]))
+provided = environments.provide(Path(sys.argv[1]), "requirements.txt", "uvicorn", print)
 print(asyncio.run(provided))
 """
 """What the rehearsal does with the requirements of a bundle."""
@@ -164,7 +165,8 @@ def test_pip_takes_uv_from_the_mirror_too(
     script = (
         "import os, sys; from tooling.package_index import *;"
         "environ = {**os.environ, **index_variables(os.environ)};"
-        "os.execve(sys.executable, [sys.executable, *sys.argv[1:]], {**environ, **pip_variables(environ)})"
+        "os.execve(sys.executable, [sys.executable, *sys.argv[1:]],"
+        " {**environ, **pip_variables(environ)})"
     )
     environment |= uv_toml_and_netrc(tmp_path / "home", mirror)
     mirror.asked.clear()

@@ -162,7 +162,7 @@ def test_an_encoded_slash_leads_no_link_astray(rehearsed: Running) -> None:
 
 
 def test_a_name_that_was_made_to_lead_here_cannot_switch_the_user(rehearsed: Running) -> None:
-    """DNS rebinding: the page's origin and the host that it asks are the same, and somebody else's."""
+    """DNS rebinding: the page's origin and the requested host are the same, and not ours."""
     headers = {"Origin": "http://evil.example", "Host": "evil.example"}
     data = {"guid": rehearsed.user("publisher").guid}
     response = httpx.post(f"{rehearsed.url}/user", data=data, headers=headers)

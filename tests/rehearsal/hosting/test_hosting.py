@@ -400,7 +400,9 @@ SLOW_START = MIRROR.replace(
 
 @contextmanager
 def gating(tmp_path: Path) -> Iterator[tuple[Running, str, Path]]:
-    """Content whose version "one" was active before a restart, and the gate at which slow versions wait."""
+    """Content whose version "one" was active before a restart, and the gate at which slow versions
+    wait.
+    """
     gate = tmp_path / "gate"
     with running(tmp_path / "state", start_active=False) as it:
         guid = it.create("gated")

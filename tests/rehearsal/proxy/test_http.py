@@ -121,7 +121,9 @@ def peak_kib() -> int:
 
 
 def fresh_peak_kib() -> int:
-    """Forgets what tests before have needed; gives the memory resident now. See proc(5), clear_refs."""
+    """Forgets what tests before have needed; gives the memory resident now. See proc(5),
+    clear_refs.
+    """
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     return peak_kib()
