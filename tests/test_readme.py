@@ -9,8 +9,9 @@ import pytest
 from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from rehearsal.processes import AppProcess, ServerKind
 from tests.contract import cases as cases
-from tests.contract.model import CASES, Request
+from tests.contract.registry import CASES
 from tests.contract.sockets import Connection
+from tests.contract.vocabulary import Request
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -14,7 +14,7 @@ from rehearsal.frameworks import ROOT
 from shared import connect
 from shared.asgi import ASGIApp, Message, Receive, Scope, Send
 from tests.contract.in_process import environment
-from tests.contract.model import Answer
+from tests.contract.vocabulary import Answer
 
 Layer = Callable[[ASGIApp], ASGIApp]
 

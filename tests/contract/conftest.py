@@ -18,7 +18,8 @@ from rehearsal.frameworks import ROOT, UnknownFrameworkError, find_framework, fi
 pytest.register_assert_rewrite("tests.contract.cases")
 
 from tests.contract import cases, failing, faults, report  # noqa: E402, F401
-from tests.contract.model import CASES, Case, Client  # noqa: E402
+from tests.contract.client import Client  # noqa: E402
+from tests.contract.registry import CASES, Case  # noqa: E402
 from tests.contract.targets import (  # noqa: E402
     Hosts,
     ServerName,

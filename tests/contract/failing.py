@@ -4,8 +4,9 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.contract.model import Case, Exchange
+from tests.contract.registry import Case
 from tests.contract.report import shown_message, shown_text
+from tests.contract.vocabulary import Exchange
 
 _CASES = str(Path(__file__).with_name("cases"))
 _HELPERS = ("expect.py", "slow.py")

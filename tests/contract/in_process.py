@@ -17,15 +17,14 @@ from urllib.parse import quote, unquote
 
 from rehearsal.frameworks import Framework
 from shared.asgi import ASGIApp, Message, Scope
-from tests.contract.model import (
+from tests.contract.client import Client, FreshApp, InFlight, WebSocket
+from tests.contract.recording import Recorder
+from tests.contract.vocabulary import (
     Answer,
-    Client,
     Closed,
     CutShortError,
     Exchange,
-    FreshApp,
     Headers,
-    InFlight,
     LateError,
     Mount,
     Power,
@@ -33,9 +32,7 @@ from tests.contract.model import (
     Request,
     StoreName,
     Timed,
-    WebSocket,
 )
-from tests.contract.recording import Recorder
 
 if TYPE_CHECKING:
     from tests.postgresql import Database

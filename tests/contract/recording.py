@@ -4,16 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from tests.contract.model import (
-    Answer,
-    Closed,
-    Exchange,
-    InFlight,
-    Mount,
-    RefusedError,
-    Request,
-    WebSocket,
-)
+from tests.contract.client import InFlight, WebSocket
+from tests.contract.vocabulary import Answer, Closed, Exchange, Mount, RefusedError, Request
 
 
 class Recorder:

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.contract.model import CASES, VERSION, Answer, Closed, Exchange, Request
+from tests.contract.registry import CASES, VERSION
 from tests.contract.targets import Target, versions_of
+from tests.contract.vocabulary import Answer, Closed, Exchange, Request
 
 Outcome = Literal["pass", "fail", "waived", "skipped"]
 

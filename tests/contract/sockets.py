@@ -13,24 +13,21 @@ from urllib.parse import urlsplit
 
 import h11
 
+from tests.contract.client import Client, FreshApp, InFlight, WebSocket
 from tests.contract.in_process import encoded
-from tests.contract.model import (
+from tests.contract.recording import Recorder
+from tests.contract.vocabulary import (
     Answer,
-    Client,
     CutShortError,
     Exchange,
-    FreshApp,
     Headers,
-    InFlight,
     LateError,
     Mount,
     Power,
     Request,
     StoreName,
     Timed,
-    WebSocket,
 )
-from tests.contract.recording import Recorder
 from tests.contract.websockets import SocketWebSocket
 from tests.postgresql import Database
 

@@ -21,8 +21,9 @@ from rehearsal.gateway import Gateway, Route, RoutingTable
 from rehearsal.processes import AppProcess, ServerKind
 from rehearsal.serving import serving
 from tests.contract.in_process import IN_PROCESS, Host, InProcessClient, load
-from tests.contract.model import Case, Mount, Power, Request, StoreName
+from tests.contract.registry import Case
 from tests.contract.sockets import Connection, DeployedClient, SocketClient
+from tests.contract.vocabulary import Mount, Power, Request, StoreName
 from tests.postgresql import Cluster, Database
 
 LOGS = ROOT / "build" / "contract"

@@ -9,8 +9,8 @@ import pytest
 from rehearsal.frameworks import Framework, find_frameworks
 from tests.contract.breakages import BREAKAGES, Breakage
 from tests.contract.in_process import InProcessClient
-from tests.contract.model import CASES, Level
 from tests.contract.process_breakages import PROCESS_BREAKAGES
+from tests.contract.registry import CASES, Level
 from tests.contract.targets import Hosts, Target, mounts
 
 MOUNT = next(mount for mount in mounts("in process") if mount.id == "content, included")

@@ -12,9 +12,9 @@ from rehearsal.frameworks import Framework, find_frameworks
 from rehearsal.gateway import Gateway, Route, RoutingTable
 from rehearsal.processes import AppProcess, ServerKind
 from rehearsal.serving import serving
-from tests.contract.model import Mount
 from tests.contract.report import Result, result
 from tests.contract.targets import LOGS, PREFIXES, Target, environment_of
+from tests.contract.vocabulary import Mount
 
 PAGES = ("/", "/about", "/docs")
 

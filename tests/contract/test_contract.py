@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from rehearsal.frameworks import find_frameworks
+from tests.contract.client import Client
 from tests.contract.in_process import InProcessClient
-from tests.contract.model import Case, Client, Level
+from tests.contract.registry import Case, Level
 from tests.contract.report import Result, result, shown, shown_answer
 from tests.contract.sockets import DeployedClient, SocketClient
 from tests.contract.targets import Hosts, Target

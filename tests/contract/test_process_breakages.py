@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from rehearsal.frameworks import Framework, find_frameworks
-from tests.contract.model import CASES
 from tests.contract.process_breakages import PROCESS_BREAKAGES, VARIABLE, ProcessBreakage
+from tests.contract.registry import CASES
 from tests.contract.sockets import SocketClient
 from tests.contract.targets import WITH_DATABASE, Hosts, Servers, Target
 

@@ -24,14 +24,8 @@ from wsproto.events import (
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
-from tests.contract.model import (
-    Answer,
-    Closed,
-    CutShortError,
-    LateError,
-    RefusedError,
-    WebSocket,
-)
+from tests.contract.client import WebSocket
+from tests.contract.vocabulary import Answer, Closed, CutShortError, LateError, RefusedError
 
 _SECONDS = 10.0
 _CHUNK_BYTES = 64 * 1024

@@ -12,8 +12,8 @@ from rehearsal.frameworks import Framework, find_frameworks
 from rehearsal.processes import AppDidNotStartError, AppProcess
 from shared.asgi import Message, Receive, Scope, Send
 from shared.lifespan import Lifespan
-from tests.contract.model import Request
 from tests.contract.sockets import Connection
+from tests.contract.vocabulary import Request
 
 each_framework = pytest.mark.parametrize(
     "framework", find_frameworks(), ids=lambda framework: framework.name

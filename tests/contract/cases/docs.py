@@ -5,7 +5,8 @@ import yaml
 from rehearsal.frameworks import ROOT
 from tests.contract.canonical import canonical
 from tests.contract.cases import expect
-from tests.contract.model import VERSION, Client, must
+from tests.contract.client import Client
+from tests.contract.registry import VERSION, must
 
 ASSETS = {
     "docs.js": "text/javascript",

@@ -2,7 +2,8 @@
 
 from urllib.parse import urljoin
 
-from tests.contract.model import Answer, Client
+from tests.contract.client import Client
+from tests.contract.vocabulary import Answer
 
 TITLES = {
     400: "Bad Request",

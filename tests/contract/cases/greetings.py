@@ -4,7 +4,9 @@ import json
 
 from shared.greetings import is_language_tag
 from tests.contract.cases import expect
-from tests.contract.model import Client, Power, must, should
+from tests.contract.client import Client
+from tests.contract.registry import must, should
+from tests.contract.vocabulary import Power
 
 SEVEN = [
     {"lang": "ar", "text": "آلو"},

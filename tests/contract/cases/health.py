@@ -5,7 +5,9 @@ import time
 from tests.contract.cases import expect
 from tests.contract.cases.http import NOT_ALLOWED, headers_of
 from tests.contract.cases.store import unavailable
-from tests.contract.model import Client, Power, Request, must
+from tests.contract.client import Client
+from tests.contract.registry import must
+from tests.contract.vocabulary import Power, Request
 
 BOUND = 1.0
 """Seconds, of the contract."""

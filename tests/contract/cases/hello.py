@@ -3,7 +3,9 @@
 import json
 
 from tests.contract.cases import expect
-from tests.contract.model import Client, Headers, Power, must
+from tests.contract.client import Client
+from tests.contract.registry import must
+from tests.contract.vocabulary import Headers, Power
 
 STRANGER = {"message": "Howdy stranger!"}
 

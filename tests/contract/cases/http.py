@@ -1,7 +1,9 @@
 """HTTP: refusals, methods and errors."""
 
 from tests.contract.cases import expect
-from tests.contract.model import Answer, Client, Power, must, should
+from tests.contract.client import Client
+from tests.contract.registry import must, should
+from tests.contract.vocabulary import Answer, Power
 
 ROUTES = (
     *("/", "/about", "/greetings", "/greetings/en", "/hello", "/docs", "/openapi.json"),

@@ -4,7 +4,9 @@ from contextlib import ExitStack, nullcontext
 
 from tests.contract.cases.http import SLEEPY
 from tests.contract.cases.slow import eventually, slowed
-from tests.contract.model import Client, Power, must
+from tests.contract.client import Client
+from tests.contract.registry import must
+from tests.contract.vocabulary import Power
 from tests.endurance import COUNTS
 
 OPENED, CLOSED, ASLEEP = (

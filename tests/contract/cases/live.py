@@ -7,7 +7,9 @@ from contextlib import ExitStack
 from tests.contract.cases import expect
 from tests.contract.cases.greetings import SEVEN, vocabulary, without_greeting
 from tests.contract.cases.hello import CREDENTIALS, STRANGER, welcome
-from tests.contract.model import Client, Closed, Power, RefusedError, WebSocket, must, should
+from tests.contract.client import Client, WebSocket
+from tests.contract.registry import must, should
+from tests.contract.vocabulary import Closed, Power, RefusedError
 
 UNSUPPORTED_DATA, POLICY_VIOLATION, MESSAGE_TOO_BIG = 1003, 1008, 1009
 SHUTDOWN = (1001, 1012)

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 from tests.contract.cases import expect
 from tests.contract.cases.pages import BASE_URL, told_address
-from tests.contract.model import Answer, Client, Mount, Power, must
+from tests.contract.client import Client
+from tests.contract.registry import must
+from tests.contract.vocabulary import Answer, Mount, Power
 
 HOSTILE_PREFIXES = (
     *("/x'});alert(document.domain)//", '/x"><script>alert(1)</script>', "/<b>", "/a b", "/a/../b"),

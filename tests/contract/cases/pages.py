@@ -4,7 +4,9 @@ from urllib.parse import quote, urlsplit
 
 from rehearsal.frameworks import ROOT
 from tests.contract.cases import expect
-from tests.contract.model import Client, Power, must, should
+from tests.contract.client import Client
+from tests.contract.registry import must, should
+from tests.contract.vocabulary import Power
 
 PAGES = ("/", "/about", "/docs")
 

@@ -12,17 +12,9 @@ import pytest
 from tests.contract.cases import expect
 from tests.contract.cases.greetings import SEVEN
 from tests.contract.cases.slow import Slow, eventually, slowed
-from tests.contract.model import (
-    CASES,
-    Client,
-    FreshApp,
-    LateError,
-    Power,
-    Request,
-    Timed,
-    must,
-    should,
-)
+from tests.contract.client import Client, FreshApp
+from tests.contract.registry import CASES, must, should
+from tests.contract.vocabulary import LateError, Power, Request, Timed
 from tests.endurance import COUNTS
 
 LIST = Request("GET", "/greetings")

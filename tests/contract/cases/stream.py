@@ -7,7 +7,9 @@ from tests.contract.cases import expect
 from tests.contract.cases.greetings import SEVEN, vocabulary
 from tests.contract.cases.http import NOT_ALLOWED
 from tests.contract.cases.slow import eventually, slowed
-from tests.contract.model import Client, InFlight, Power, must
+from tests.contract.client import Client, InFlight
+from tests.contract.registry import must
+from tests.contract.vocabulary import Power
 
 EVENT_STREAM = "text/event-stream"
 
