@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from rehearsal.frameworks import ROOT
-from tests.contract.cases.slow import eventually
+from tests.contract.waiting import eventually
 from tests.postgresql import Cluster
 from tests.postgresql_binaries import PROGRAMS, NoPostgreSQLError, chosen, find_binaries
 

@@ -13,7 +13,7 @@ import pytest
 
 from rehearsal.frameworks import ROOT, find_frameworks
 from rehearsal.processes import AppProcess, ServerKind
-from tests.contract.cases.slow import eventually
+from tests.contract.waiting import eventually
 from tests.postgresql import Cluster, Database
 
 SERVERS: tuple[ServerKind, ...] = ("uvicorn", "uvicorn", "hypercorn")

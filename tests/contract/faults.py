@@ -6,8 +6,7 @@ import sys
 from typing import Any
 
 from shared.greetings import Greeting, JSONGreetings
-from tests.contract.cases.http import FAULT, FAULTY, SLEEPY
-from tests.contract.cases.life import ASLEEP, CLOSED, HALF_WAY, OPENED
+from tests.contract.vocabulary import ASLEEP, CLOSED, FAULT, FAULTY, HALF_WAY, OPENED, SLEEPY
 
 SECONDS = 0.3
 

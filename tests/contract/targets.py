@@ -23,12 +23,10 @@ from rehearsal.serving import serving
 from tests.contract.in_process import IN_PROCESS, Host, InProcessClient, load
 from tests.contract.registry import Case
 from tests.contract.sockets import Connection, DeployedClient, SocketClient
-from tests.contract.vocabulary import Mount, Power, Request, StoreName
+from tests.contract.vocabulary import BARE, Mount, Power, Request, StoreName
 from tests.postgresql import Cluster, Database
 
 LOGS = ROOT / "build" / "contract"
-
-BARE = Mount("bare")
 
 PREFIXES = {
     "content": "/content/6f1c2b9e-53a0-4a37-9d0a-8b4f0f4f9d11",

@@ -18,9 +18,9 @@ from tests.contract.canonical import canonical
 from tests.contract.in_process import InProcessClient
 from tests.contract.registry import CASES, Case, Level
 from tests.contract.sockets import Connection
-from tests.contract.targets import BARE, Hosts, Target, environment_of, record_of
+from tests.contract.targets import Hosts, Target, environment_of, record_of
 from tests.contract.test_contract import test_contract as run_case
-from tests.contract.vocabulary import Request
+from tests.contract.vocabulary import BARE, Request
 
 FRAMEWORK = find_frameworks()[0]
 

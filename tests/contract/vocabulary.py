@@ -135,3 +135,44 @@ class Exchange:
     messages: list[tuple[Literal["sent", "received"], str | bytes | Closed]] = field(
         default_factory=list
     )
+
+
+BARE = Mount("bare")
+
+CREDENTIALS = "RStudio-Connect-Credentials"
+BASE_URL = "RStudio-Connect-App-Base-URL"
+
+SEVEN = [
+    {"lang": "ar", "text": "آلو"},
+    {"lang": "bn", "text": "হ্যালো"},
+    {"lang": "chr", "text": "ᏏᏲ"},
+    {"lang": "en", "text": "Hello"},
+    {"lang": "es", "text": "Hola"},
+    {"lang": "sw", "text": "هَبَارِ"},
+    {"lang": "zh", "text": "你好"},
+]
+"""Of the guide page that started this project, Posit Connect's user guide on FastAPI."""
+
+STRANGER = {"message": "Howdy stranger!"}
+"""What `/hello` says without credentials."""
+
+NOT_ALLOWED = ("POST", "PUT", "PATCH", "DELETE")
+"""The methods that no route has, beside OPTIONS, which frameworks may answer."""
+
+FAULTY = "qaa-fault"
+"""The language for which the harness makes the store raise `FAULT`."""
+
+FAULT = "the store's secret is 4711"
+
+SLEEPY = "qaa-sleep"
+"""The language for which the harness makes the store sleep before it answers."""
+
+OPENED, CLOSED, ASLEEP = (
+    "contract: a store was opened",
+    "contract: a store was closed",
+    "contract: asleep",
+)
+"""What the harness has the store say in the log."""
+
+HALF_WAY = "half way"
+"""The value of `CONTRACT_FAULT` with which the harness makes a start-up fail, its store already open."""

@@ -15,10 +15,10 @@ import pytest
 from rehearsal.bundle import stage
 from rehearsal.bundle_contents import RECORD
 from rehearsal.frameworks import ROOT, Framework, find_frameworks
-from tests.contract.cases.slow import eventually
 from tests.contract.registry import CASES
 from tests.contract.sockets import Connection, FreshServer, SocketClient
 from tests.contract.vocabulary import Mount, Power, Request
+from tests.contract.waiting import eventually
 from tests.postgresql import Cluster, Database
 from tests.rehearsal.running import Running, answered
 from tests.rehearsal.test_rsconnect import RSCONNECT

@@ -2,8 +2,9 @@
 
 from urllib.parse import urljoin
 
+from shared.greetings import is_language_tag
 from tests.contract.client import Client
-from tests.contract.vocabulary import Answer
+from tests.contract.vocabulary import BASE_URL, SEVEN, Answer, Power
 
 TITLES = {
     400: "Bad Request",
@@ -15,6 +16,9 @@ TITLES = {
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
+
+# They belong to the connection and to the server's clock, not to the resource.
+OF_THE_CONNECTION = ("connection", "date", "keep-alive", "transfer-encoding")
 
 NOWHERE = "There is nothing at this address."
 UNAVAILABLE = "The greetings cannot be had just now; try again in a moment."
@@ -46,3 +50,59 @@ ORIGIN = "http://host.example"
 def address(client: Client, page: str, link: str) -> str:
     """Where a link on a page leads, as a browser works it out that reached the app under its prefix."""
     return urljoin(f"{ORIGIN}{client.mount.prefix}{page}", link)
+
+
+def headers_of(answer: Answer) -> dict[str, str]:
+    return {name: value for name, value in answer.headers if name not in OF_THE_CONNECTION}
+
+
+Greeting = dict[str, str]
+
+UNKNOWN = ("fr", "x-klingon", "zh-Hant-TW", "abcdefgh", "en-12345678", "x-1")
+
+
+def known_greetings(client: Client) -> list[Greeting]:
+    """The greetings that the app has to know, sorted by language.
+
+    Those are the seven, except where a deployed app reads a database: its owner may edit the table, so the
+    list is what the app itself says, and the other cases must agree with it.
+    """
+    if client.store == "json" or Power.DATABASE in client.powers:
+        return SEVEN
+    health = json_of(client.request("GET", "/health"))
+    if health == {"status": "ok", "store": "json"}:
+        return SEVEN
+    listed = json_of(client.request("GET", "/greetings"))
+    assert isinstance(listed, list)
+    assert listed, "the table of greetings is empty"
+    for greeting in listed:
+        assert greeting.keys() == {"lang", "text"}
+        assert is_language_tag(greeting["lang"])
+        assert isinstance(greeting["text"], str)
+    languages = [greeting["lang"] for greeting in listed]
+    assert languages == sorted(set(languages))
+    return listed
+
+
+def without_greeting(client: Client) -> list[str]:
+    """Well-formed languages of which the app has no greeting."""
+    known = {greeting["lang"] for greeting in known_greetings(client)}
+    return [lang for lang in UNKNOWN if lang not in known]
+
+
+def welcome(user: str) -> dict[str, str]:
+    return {"message": f"So nice to see you, {user}!"}
+
+
+def told_address(client: Client, *base_urls: str) -> str | None:
+    """The address of the app that the about page shows, as the header told it."""
+    headers = [(BASE_URL, base_url) for base_url in base_urls]
+    page = client.request("GET", "/about", headers).html()
+    shown = [e.text for e in page.elements if e.attributes.get("id") == "address"]
+    return shown[0] if shown else None
+
+
+def unavailable(client: Client, target: str) -> None:
+    answer = client.request("GET", target)
+    problem(answer, 503, UNAVAILABLE)
+    assert (answer.header("retry-after") or "").isdecimal()

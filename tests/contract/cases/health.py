@@ -3,11 +3,9 @@
 import time
 
 from tests.contract.cases import expect
-from tests.contract.cases.http import NOT_ALLOWED, headers_of
-from tests.contract.cases.store import unavailable
 from tests.contract.client import Client
 from tests.contract.registry import must
-from tests.contract.vocabulary import Power, Request
+from tests.contract.vocabulary import NOT_ALLOWED, Power, Request
 
 BOUND = 1.0
 """Seconds, of the contract."""
@@ -24,7 +22,7 @@ def _(client: Client) -> None:
     assert expect.json_of(answer) in [{"status": "ok", "store": store} for store in stores]
     head = client.request("HEAD", "/health")
     assert (head.status, head.body) == (200, b"")
-    assert headers_of(head) == headers_of(answer)
+    assert expect.headers_of(head) == expect.headers_of(answer)
     for method in NOT_ALLOWED:
         expect.problem(
             client.request(method, "/health"), 405, "This address does not take that method."
@@ -39,7 +37,7 @@ def _(client: Client) -> None:
         cluster.stop()
         try:
             begun = time.monotonic()
-            unavailable(client, "/health")
+            expect.unavailable(client, "/health")
             assert time.monotonic() - begun < BOUND
         finally:
             cluster.start()

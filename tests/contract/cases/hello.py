@@ -5,19 +5,11 @@ import json
 from tests.contract.cases import expect
 from tests.contract.client import Client
 from tests.contract.registry import must
-from tests.contract.vocabulary import Headers, Power
-
-STRANGER = {"message": "Howdy stranger!"}
-
-CREDENTIALS = "RStudio-Connect-Credentials"
+from tests.contract.vocabulary import CREDENTIALS, STRANGER, Headers, Power
 
 
 def signed_in(value: str | bytes) -> Headers:
     return [(CREDENTIALS, value)]
-
-
-def welcome(user: str) -> dict[str, str]:
-    return {"message": f"So nice to see you, {user}!"}
 
 
 @must("HELLO-1", "Without credentials GET /hello greets a stranger.", Power.ANONYMOUS)
@@ -35,7 +27,7 @@ def _(client: Client) -> None:
         '{"user":"ada","guid":"7","nested":{"a":[1,null]}}',
     ):
         answer = client.request("GET", "/hello", signed_in(value))
-        assert expect.json_of(answer) == welcome("ada"), value
+        assert expect.json_of(answer) == expect.welcome("ada"), value
 
 
 @must(
@@ -46,7 +38,7 @@ def _(client: Client) -> None:
         for ensure_ascii in (False, True):
             value = json.dumps({"user": user}, ensure_ascii=ensure_ascii).encode()
             answer = client.request("GET", "/hello", signed_in(value))
-            assert expect.json_of(answer) == welcome(user)
+            assert expect.json_of(answer) == expect.welcome(user)
             assert ascii(user)[1:-1] == user or user.encode() in answer.body or '"' in user
 
 
@@ -98,7 +90,7 @@ def _(client: Client) -> None:
         return f'{{"user":"ada","x":"{"a" * padding}"}}'
 
     longest = client.request("GET", "/hello", signed_in(of_length(8192)))
-    assert expect.json_of(longest) == welcome("ada")
+    assert expect.json_of(longest) == expect.welcome("ada")
     longer = client.request("GET", "/hello", signed_in(of_length(8193)))
     expect.problem(longer, 400, f"{CREDENTIALS} must have at most 8192 bytes.")
 

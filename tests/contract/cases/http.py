@@ -3,7 +3,7 @@
 from tests.contract.cases import expect
 from tests.contract.client import Client
 from tests.contract.registry import must, should
-from tests.contract.vocabulary import Answer, Power
+from tests.contract.vocabulary import FAULT, FAULTY, NOT_ALLOWED, Answer, Power
 
 ROUTES = (
     *("/", "/about", "/greetings", "/greetings/en", "/hello", "/docs", "/openapi.json"),
@@ -23,23 +23,6 @@ NOWHERE = (
     ),
     *("/nope?name=x", "/%00", "/caf%C3%A9", "/a%20b", "/redoc", "/docs/oauth2-redirect"),
 )
-
-NOT_ALLOWED = ("POST", "PUT", "PATCH", "DELETE")
-
-# They belong to the connection and to the server's clock, not to the resource.
-OF_THE_CONNECTION = ("connection", "date", "keep-alive", "transfer-encoding")
-
-FAULTY = "qaa-fault"
-"""The language for which the harness makes the store raise `FAULT`."""
-
-FAULT = "the store's secret is 4711"
-
-SLEEPY = "qaa-sleep"
-"""The language for which the harness makes the store sleep before it answers."""
-
-
-def headers_of(answer: Answer) -> dict[str, str]:
-    return {name: value for name, value in answer.headers if name not in OF_THE_CONNECTION}
 
 
 def allowed(answer: Answer) -> set[str]:
@@ -63,7 +46,7 @@ def _(client: Client) -> None:
         get = client.request("GET", route)
         head = client.request("HEAD", route)
         assert (get.status, head.status, head.body) == (200, 200, b"")
-        assert headers_of(head) == headers_of(get)
+        assert expect.headers_of(head) == expect.headers_of(get)
 
         refused, allows = set(), []
         for method in (*NOT_ALLOWED, "OPTIONS"):
@@ -78,7 +61,7 @@ def _(client: Client) -> None:
         get = client.request("GET", refusal)
         head = client.request("HEAD", refusal)
         assert (head.status, head.body) == (get.status, b"")
-        assert headers_of(head) == headers_of(get)
+        assert expect.headers_of(head) == expect.headers_of(get)
     expect.problem(client.request("POST", "/nope"), 404, expect.NOWHERE)
 
 

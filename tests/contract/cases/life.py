@@ -2,22 +2,12 @@
 
 from contextlib import ExitStack, nullcontext
 
-from tests.contract.cases.http import SLEEPY
-from tests.contract.cases.slow import eventually, slowed
+from tests.contract.cases.slow import slowed
 from tests.contract.client import Client
 from tests.contract.registry import must
-from tests.contract.vocabulary import Power
+from tests.contract.vocabulary import ASLEEP, CLOSED, HALF_WAY, OPENED, SLEEPY, Power
+from tests.contract.waiting import eventually
 from tests.endurance import COUNTS
-
-OPENED, CLOSED, ASLEEP = (
-    "contract: a store was opened",
-    "contract: a store was closed",
-    "contract: asleep",
-)
-"""What the harness has the store say in the log."""
-
-HALF_WAY = "half way"
-"""The value of `CONTRACT_FAULT` with which the harness makes a start-up fail, its store already open."""
 
 IN_FLIGHT = 12
 STOPPED = (0, -15)

@@ -5,11 +5,9 @@ import time
 from contextlib import ExitStack
 
 from tests.contract.cases import expect
-from tests.contract.cases.greetings import SEVEN, vocabulary, without_greeting
-from tests.contract.cases.hello import CREDENTIALS, STRANGER, welcome
 from tests.contract.client import Client, WebSocket
 from tests.contract.registry import must, should
-from tests.contract.vocabulary import Closed, Power, RefusedError
+from tests.contract.vocabulary import CREDENTIALS, SEVEN, STRANGER, Closed, Power, RefusedError
 
 UNSUPPORTED_DATA, POLICY_VIOLATION, MESSAGE_TOO_BIG = 1003, 1008, 1009
 SHUTDOWN = (1001, 1012)
@@ -48,8 +46,8 @@ def refused(websocket: WebSocket, status: int, detail: str) -> None:
     version=2,
 )
 def _(client: Client) -> None:
-    greetings = vocabulary(client)
-    known, unknown = greetings[-1], without_greeting(client)
+    greetings = expect.known_greetings(client)
+    known, unknown = greetings[-1], expect.without_greeting(client)
     with client.websocket("/live") as websocket:
         for greeting in greetings:
             assert ask(websocket, lang=greeting["lang"]) == greeting
@@ -107,7 +105,7 @@ def closing(websocket: WebSocket) -> int:
     version=2,
 )
 def _(client: Client) -> None:
-    greeting, name = vocabulary(client)[0], known_as(client)
+    greeting, name = expect.known_greetings(client)[0], known_as(client)
     with client.websocket("/live") as websocket:
         assert ask(websocket, lang=greeting["lang"], greet=True) == {
             "lang": greeting["lang"],
@@ -150,10 +148,10 @@ def known_as(client: Client) -> str:
         assert hello == STRANGER
         return "stranger"
     assert isinstance(hello, dict)
-    before, after = welcome("\n")["message"].split("\n")
+    before, after = expect.welcome("\n")["message"].split("\n")
     name: str = hello["message"].removeprefix(before).removesuffix(after)
     assert name
-    assert hello == welcome(name)
+    assert hello == expect.welcome(name)
     return name
 
 

@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 from tests.contract.cases import expect
-from tests.contract.cases.pages import BASE_URL, told_address
 from tests.contract.client import Client
 from tests.contract.registry import must
-from tests.contract.vocabulary import Answer, Mount, Power
+from tests.contract.vocabulary import BARE, BASE_URL, Answer, Mount, Power
 
 HOSTILE_PREFIXES = (
     *("/x'});alert(document.domain)//", '/x"><script>alert(1)</script>', "/<b>", "/a b", "/a/../b"),
@@ -84,9 +83,9 @@ def _(client: Client) -> None:
                 if client.mount.root_path
                 else client.through(replace(BARE, prefix=path_of(home)))
             )
-            assert told_address(reached, home) == f"{home}/"
-            assert told_address(reached, f"{home}/") == f"{home}/"
-        assert told_address(client, "https://[::1]:3939") == "https://[::1]:3939/"
+            assert expect.told_address(reached, home) == f"{home}/"
+            assert expect.told_address(reached, f"{home}/") == f"{home}/"
+        assert expect.told_address(client, "https://[::1]:3939") == "https://[::1]:3939/"
 
 
 @must(
@@ -110,7 +109,7 @@ def _(client: Client) -> None:
     answers(("https://host.example/x",), bare.untrusting())
     if client.mount.root_path and not client.mount.base_url:
         for base_url in HOSTILE_BASE_URLS:
-            assert told_address(client, base_url) is None
+            assert expect.told_address(client, base_url) is None
     if Power.SCOPE in client.powers:
         for prefix in UNSENDABLE_PREFIXES:
             answers((f"https://host.example{prefix}",))
@@ -119,9 +118,6 @@ def _(client: Client) -> None:
         for prefix in ("/a b", "/a;b", "/<b>", "/a\\b", "/a\nb", "/é"):
             spelled = Mount("hostile", prefix, root_path=True, path="included")
             answers((), client.through(spelled))
-
-
-BARE = Mount("bare")
 
 
 def path_of(url: str) -> str:

@@ -15,8 +15,6 @@ POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'"
 )
 
-BASE_URL = "RStudio-Connect-App-Base-URL"
-
 NAMES = (
     *(
         "Ada",
@@ -126,15 +124,7 @@ def _(client: Client) -> None:
     assert expect.address(client, "/about", home) == f"{expect.ORIGIN}{prefix}/"
     if Power.FORGE in client.powers:
         told = f"{client.mount.external_url}/" if client.mount.base_url else None
-        assert told_address(client) == told
-
-
-def told_address(client: Client, *base_urls: str) -> str | None:
-    """The address of the app that the about page shows, as the header told it."""
-    headers = [(BASE_URL, base_url) for base_url in base_urls]
-    page = client.request("GET", "/about", headers).html()
-    shown = [e.text for e in page.elements if e.attributes.get("id") == "address"]
-    return shown[0] if shown else None
+        assert expect.told_address(client) == told
 
 
 @must("PAGES-4", "Static files are served with revalidation, and nothing but them.")

@@ -1,7 +1,6 @@
 """A database that takes its time: the table of greetings becomes a view that sleeps."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -43,13 +42,3 @@ def slowed(database: Database, seconds: float) -> Iterator[Slow]:
     finally:
         database.kill_connections()
         database.execute(TABLE)
-
-
-def eventually(met: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Whether a condition is met, at the latest after so long."""
-    deadline = time.monotonic() + seconds
-    while not met():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True

@@ -10,11 +10,11 @@ from threading import Event
 import pytest
 
 from tests.contract.cases import expect
-from tests.contract.cases.greetings import SEVEN
-from tests.contract.cases.slow import Slow, eventually, slowed
+from tests.contract.cases.slow import Slow, slowed
 from tests.contract.client import Client, FreshApp
 from tests.contract.registry import CASES, must, should
-from tests.contract.vocabulary import LateError, Power, Request, Timed
+from tests.contract.vocabulary import SEVEN, LateError, Power, Request, Timed
+from tests.contract.waiting import eventually
 from tests.endurance import COUNTS
 
 LIST = Request("GET", "/greetings")
@@ -120,7 +120,7 @@ def _(client: Client) -> None:
             app = stack.enter_context(client.process())
             assert running(app), app.log()
             for target in ("/greetings", "/greetings/en", "/greetings/stream", "/health"):
-                unavailable(app.client, target)
+                expect.unavailable(app.client, target)
             for target in ("/", "/about", "/docs", "/openapi.json", "/static/styles.css", "/hello"):
                 assert app.client.request("GET", target).status == 200
             expect.problem(
@@ -143,12 +143,6 @@ def running(app: FreshApp) -> bool:
     except LateError:
         return True
     return False
-
-
-def unavailable(client: Client, target: str) -> None:
-    answer = client.request("GET", target)
-    expect.problem(answer, 503, expect.UNAVAILABLE)
-    assert (answer.header("retry-after") or "").isdecimal()
 
 
 QUERY_TIMEOUT = 2.0

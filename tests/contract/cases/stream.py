@@ -4,12 +4,11 @@ import json
 import time
 
 from tests.contract.cases import expect
-from tests.contract.cases.greetings import SEVEN, vocabulary
-from tests.contract.cases.http import NOT_ALLOWED
-from tests.contract.cases.slow import eventually, slowed
+from tests.contract.cases.slow import slowed
 from tests.contract.client import Client, InFlight
 from tests.contract.registry import must
-from tests.contract.vocabulary import Power
+from tests.contract.vocabulary import NOT_ALLOWED, SEVEN, Power
+from tests.contract.waiting import eventually
 
 EVENT_STREAM = "text/event-stream"
 
@@ -41,7 +40,9 @@ def _(client: Client) -> None:
     assert answer.status == 200
     assert (answer.header("content-type") or "").split(";")[0] == EVENT_STREAM
     assert answer.header("cache-control") == "no-cache"
-    events: list[tuple[str, object]] = [("message", each) for each in vocabulary(client)]
+    events: list[tuple[str, object]] = [
+        ("message", each) for each in expect.known_greetings(client)
+    ]
     assert events_of(answer.body)[:-1] == events
     assert events_of(answer.body)[-1][0] == "end"
     head = client.request("HEAD", "/greetings/stream")
