@@ -44,7 +44,7 @@ def store() -> Any:
 
 
 @breakage("STORE-1", "the database sorts by its own rules")
-def _() -> None:
+def the_database_sorts_by_its_own_rules() -> None:
     everything = store().all
 
     async def unsorted(self: Any) -> list[Greeting]:
@@ -55,7 +55,7 @@ def _() -> None:
 
 
 @breakage("STORE-2", "what has been read is kept")
-def _() -> None:
+def what_has_been_read_is_kept() -> None:
     get = store().get
     kept: dict[str, Greeting | None] = {}
 
@@ -68,7 +68,7 @@ def _() -> None:
 
 
 @breakage("STORE-2", "text is taken for ASCII")
-def _() -> None:
+def text_is_taken_for_ASCII() -> None:
     get = store().get
 
     async def narrowed(self: Any, lang: str) -> Greeting | None:
@@ -79,7 +79,7 @@ def _() -> None:
 
 
 @breakage("STORE-3", "the loop is blocked while the database is waited for")
-def _() -> None:
+def the_loop_is_blocked_while_the_database_is_waited_for() -> None:
     fetch = store()._fetch
 
     async def blocking(self: Any, *arguments: Any) -> Any:
@@ -91,7 +91,7 @@ def _() -> None:
 
 
 @breakage("STORE-3", "there is one connection for all")
-def _() -> None:
+def there_is_one_connection_for_all() -> None:
     fetch = store()._fetch
     connection = asyncio.Lock()
 
@@ -103,7 +103,7 @@ def _() -> None:
 
 
 @breakage("STORE-4", "the start-up needs the database")
-def _() -> None:
+def the_start_up_needs_the_database() -> None:
     opened = store().open.__func__
 
     async def demanding(cls: Any, *arguments: Any) -> Any:
@@ -115,24 +115,24 @@ def _() -> None:
 
 
 @breakage("STORE-4", "nothing is said of it in the log")
-def _() -> None:
+def nothing_is_said_of_it_in_the_log() -> None:
     store()._say = lambda self, error: None
 
 
 @breakage("STORE-5", "a lost connection is an unexpected error")
-def _() -> None:
+def a_lost_connection_is_an_unexpected_error() -> None:
     from shared import postgresql
 
     postgresql._LOST = ()  # type: ignore[assignment]
 
 
 @breakage("STORE-5", "a query that is late keeps its connection")
-def _() -> None:
+def a_query_that_is_late_keeps_its_connection() -> None:
     store()._release_later = lambda self, connection: None
 
 
 @breakage("STORE-5", "a query is waited for without end")
-def _() -> None:
+def a_query_is_waited_for_without_end() -> None:
     init = store().__init__
 
     def patient(self: Any, *arguments: Any) -> None:
@@ -143,7 +143,7 @@ def _() -> None:
 
 
 @breakage("STORE-6", "now and then a connection is not given back")
-def _() -> None:
+def now_and_then_a_connection_is_not_given_back() -> None:
     import asyncpg
 
     release = asyncpg.Pool.release
@@ -157,7 +157,7 @@ def _() -> None:
 
 
 @breakage("HEALTH-1", "the database is not asked")
-def _() -> None:
+def the_database_is_not_asked() -> None:
     async def content(self: Any) -> None:
         pass
 
@@ -165,14 +165,14 @@ def _() -> None:
 
 
 @breakage("HEALTH-1", "the database is waited for as long as for any query")
-def _() -> None:
+def the_database_is_waited_for_as_long_as_for_any_query() -> None:
     from shared import health
 
     health.SECONDS = 60
 
 
 @breakage("LIFE-1", "the pool is opened twice")
-def _() -> None:
+def the_pool_is_opened_twice() -> None:
     opened = store().open.__func__
 
     async def twice(cls: Any, *arguments: Any) -> Any:
@@ -183,7 +183,7 @@ def _() -> None:
 
 
 @breakage("LIFE-1", "the pool is never closed")
-def _() -> None:
+def the_pool_is_never_closed() -> None:
     async def open_for_ever(self: Any) -> None:
         pass
 
@@ -191,12 +191,12 @@ def _() -> None:
 
 
 @breakage("LIFE-1", "requests in flight are dropped")
-def _() -> None:
+def requests_in_flight_are_dropped() -> None:
     sys.argv += ["--timeout-graceful-shutdown", "0"]
 
 
 @breakage("LIVE-1", "a problem ends the conversation")
-def _() -> None:
+def a_problem_ends_the_conversation() -> None:
     from shared import live
 
     encode = live.encode
@@ -210,7 +210,7 @@ def _() -> None:
 
 
 @breakage("STREAM-1", "the last greeting is waited for before the first is sent")
-def _() -> None:
+def the_last_greeting_is_waited_for_before_the_first_is_sent() -> None:
     async def collected(self: Any) -> AsyncGenerator[Greeting, None]:
         for greeting in await self.all():
             yield greeting
@@ -219,7 +219,7 @@ def _() -> None:
 
 
 @breakage("STREAM-1", "the cancellation is swallowed")
-def _() -> None:
+def the_cancellation_is_swallowed() -> None:
     fetch = store()._fetch
     going_on = set()
 

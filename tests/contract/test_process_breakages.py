@@ -41,5 +41,8 @@ def test_every_case_that_needs_a_database_is_known_to_be_able_to_fail() -> None:
     proved = Counter(broken.caught_by for broken in PROCESS_BREAKAGES)
     assert set(proved) == {
         *(f"STORE-{number}" for number in range(1, 7)),
-        *("HEALTH-1", "LIFE-1", "LIVE-1", "STREAM-1"),
+        "HEALTH-1",
+        "LIFE-1",
+        "LIVE-1",
+        "STREAM-1",
     }

@@ -160,7 +160,11 @@ def test_a_deployed_app_is_held_to_what_can_be_seen_from_outside(tmp_path: Path)
         assert "MUST GREETINGS-1 fails" in elsewhere.stdout
         told = elsewhere.stdout.partition("GREETINGS-1, a MUST: ")[2].splitlines()[1:6]
         assert [line.split()[0] for line in told] == [
-            *("on", "asked", "expected", "received", "that"),
+            "on",
+            "asked",
+            "expected",
+            "received",
+            "that",
         ]
         assert told[1].split() == ["asked", "GET", "/health"]
         assert told[3].split()[1] == "404,"

@@ -16,7 +16,7 @@ ASSETS = {
 
 
 @must("DOCS-1", "GET /docs is Swagger UI 5, with nothing from any other host.")
-def _(client: Client) -> None:
+def the_documentation_is_self_hosted(client: Client) -> None:
     mount = expect.address(client, "/", "./")
     answer = client.request("GET", "/docs")
     assert answer.status == 200
@@ -38,7 +38,7 @@ def _(client: Client) -> None:
 
 
 @must("DOCS-2", "GET /openapi.json is OpenAPI 3.1 whose first server is the mount of the request.")
-def _(client: Client) -> None:
+def the_openapi_document_names_the_mount(client: Client) -> None:
     document = expect.json_of(client.request("GET", "/openapi.json"))
     assert isinstance(document, dict)
     assert document["openapi"].startswith("3.1.")
@@ -49,7 +49,7 @@ def _(client: Client) -> None:
     "DOCS-3",
     "The OpenAPI document asks for what shared/openapi.yaml asks for, no more and no less.",
 )
-def _(client: Client) -> None:
+def the_openapi_document_equals_the_contract(client: Client) -> None:
     contract = yaml.safe_load((ROOT / "shared" / "openapi.yaml").read_text(encoding="utf-8"))
     assert contract["x-contract-version"] == VERSION
     document = expect.json_of(client.request("GET", "/openapi.json"))

@@ -7,14 +7,40 @@ from tests.contract.client import Client
 from tests.contract.registry import must, should
 
 NOT_TAGS = (
-    *("e", "en_US", "..", ".", "a" * 300, "123", "en-", "-en", "en--US", "en-toolonger", "x", "x-"),
-    *("X-klingon", "en.US", "en%20", "%20en", "en%0A", "%0Aen", "%00", "en%00", "%7F", "%1B%5B31m"),
-    *("%F0%9F%98%80", "en-%F0%9F%98%80", "%C3%A9n", "%2e%2e", "%5c", "%22", "%3Cscript%3E"),
+    "e",
+    "en_US",
+    "..",
+    ".",
+    "a" * 300,
+    "123",
+    "en-",
+    "-en",
+    "en--US",
+    "en-toolonger",
+    "x",
+    "x-",
+    "X-klingon",
+    "en.US",
+    "en%20",
+    "%20en",
+    "en%0A",
+    "%0Aen",
+    "%00",
+    "en%00",
+    "%7F",
+    "%1B%5B31m",
+    "%F0%9F%98%80",
+    "en-%F0%9F%98%80",
+    "%C3%A9n",
+    "%2e%2e",
+    "%5c",
+    "%22",
+    "%3Cscript%3E",
 )
 
 
 @must("GREETINGS-1", "GET /greetings lists every greeting, sorted by language, its text unescaped.")
-def _(client: Client) -> None:
+def every_greeting_is_listed_by_language(client: Client) -> None:
     greetings = expect.known_greetings(client)
     answer = client.request("GET", "/greetings")
     assert expect.json_of(answer) == greetings
@@ -23,7 +49,7 @@ def _(client: Client) -> None:
 
 
 @must("GREETINGS-2", "GET /greetings/{lang} gives the greeting in that language.")
-def _(client: Client) -> None:
+def a_language_has_its_greeting(client: Client) -> None:
     greetings = expect.known_greetings(client)
     for greeting in greetings:
         answer = client.request("GET", f"/greetings/{greeting['lang']}")
@@ -34,14 +60,14 @@ def _(client: Client) -> None:
 
 
 @must("GREETINGS-3", "A well-formed language without a greeting is answered 404.")
-def _(client: Client) -> None:
+def an_unknown_language_is_not_found(client: Client) -> None:
     for lang in expect.without_greeting(client):
         answer = client.request("GET", f"/greetings/{lang}")
         expect.problem(answer, 404, f"There is no greeting in {lang}.")
 
 
 @must("GREETINGS-4", "What is not a language tag is answered 422.")
-def _(client: Client) -> None:
+def a_malformed_language_is_invalid(client: Client) -> None:
     for lang in NOT_TAGS:
         answer = client.request("GET", f"/greetings/{lang}")
         expect.problem(answer, 422, "lang must be a language tag, such as en or zh-Hant.")
@@ -50,14 +76,14 @@ def _(client: Client) -> None:
 @should(
     "GREETINGS-5", "A slash that is percent-encoded belongs to the language, which is answered 422."
 )
-def _(client: Client) -> None:
+def an_encoded_slash_belongs_to_the_language(client: Client) -> None:
     answer = client.request("GET", "/greetings/en%2FUS")
     client.observe(f"{answer.status}")
     expect.problem(answer, 422, "lang must be a language tag, such as en or zh-Hant.")
 
 
 @should("GREETINGS-6", "A language whose bytes are not UTF-8 is answered 422.")
-def _(client: Client) -> None:
+def a_language_that_is_not_utf8_is_invalid(client: Client) -> None:
     answer = client.request("GET", "/greetings/%FF%FE")
     client.observe(f"{answer.status}")
     expect.problem(answer, 422, "lang must be a language tag, such as en or zh-Hant.")

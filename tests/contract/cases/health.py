@@ -16,7 +16,7 @@ BOUND = 1.0
     "GET /health tells whether the store answers, 200 or 503, within a second.",
     version=2,
 )
-def _(client: Client) -> None:
+def health_reports_the_store(client: Client) -> None:
     stores = [client.store] if client.store else ["json", "postgresql"]
     answer = client.request("GET", "/health")
     assert expect.json_of(answer) in [{"status": "ok", "store": store} for store in stores]

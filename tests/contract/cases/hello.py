@@ -13,12 +13,12 @@ def signed_in(value: str | bytes) -> Headers:
 
 
 @must("HELLO-1", "Without credentials GET /hello greets a stranger.", Power.ANONYMOUS)
-def _(client: Client) -> None:
+def a_visitor_without_credentials_is_a_stranger(client: Client) -> None:
     assert expect.json_of(client.request("GET", "/hello")) == STRANGER
 
 
 @must("HELLO-2", "With Connect's credentials GET /hello greets the user.", Power.FORGE)
-def _(client: Client) -> None:
+def credentials_name_the_user(client: Client) -> None:
     for value in (
         '{"user":"ada","groups":["x"]}',
         '{"user":"ada","groups":[]}',
@@ -33,7 +33,7 @@ def _(client: Client) -> None:
 @must(
     "HELLO-3", "The credentials are UTF-8, raw or escaped, and come back exactly so.", Power.FORGE
 )
-def _(client: Client) -> None:
+def a_user_name_may_hold_any_character(client: Client) -> None:
     for user in ("José Ünï 你好", "هَبَارِ", "😀", "a\u00a0b", '"quoted" \\ <b>'):
         for ensure_ascii in (False, True):
             value = json.dumps({"user": user}, ensure_ascii=ensure_ascii).encode()
@@ -43,35 +43,34 @@ def _(client: Client) -> None:
 
 
 @must("HELLO-4", "Malformed credentials are answered 400.", Power.FORGE)
-def _(client: Client) -> None:
+def malformed_credentials_are_refused(client: Client) -> None:
     for value in (
-        *(
-            "",
-            "ada",
-            "{",
-            '{"user":"ada"',
-            '{"user":"ada"}}',
-            "null",
-            "[]",
-            '["ada"]',
-            '"ada"',
-            "1",
-        ),
-        *(
-            "{}",
-            '{"groups":["x"]}',
-            '{"user":""}',
-            '{"user":null}',
-            '{"user":1}',
-            '{"user":["ada"]}',
-        ),
-        *(
-            '{"user":"ada","groups":"x"}',
-            '{"user":"ada","groups":[1]}',
-            '{"user":"ada","groups":null}',
-        ),
-        *('{"user":"ada","groups":{"x":1}}', "{'user':'ada'}", '{"user":NaN}', "[" * 5000),
-        *('{"user":"\\ud800"}', b'{"user":"\xff\xfe"}', b'{"user":"Jos\xe9"}'),
+        "",
+        "ada",
+        "{",
+        '{"user":"ada"',
+        '{"user":"ada"}}',
+        "null",
+        "[]",
+        '["ada"]',
+        '"ada"',
+        "1",
+        "{}",
+        '{"groups":["x"]}',
+        '{"user":""}',
+        '{"user":null}',
+        '{"user":1}',
+        '{"user":["ada"]}',
+        '{"user":"ada","groups":"x"}',
+        '{"user":"ada","groups":[1]}',
+        '{"user":"ada","groups":null}',
+        '{"user":"ada","groups":{"x":1}}',
+        "{'user':'ada'}",
+        '{"user":NaN}',
+        "[" * 5000,
+        '{"user":"\\ud800"}',
+        b'{"user":"\xff\xfe"}',
+        b'{"user":"Jos\xe9"}',
     ):
         answer = client.request("GET", "/hello", signed_in(value))
         detail = f"{CREDENTIALS} must be a JSON object with a user."
@@ -98,7 +97,7 @@ def _(client: Client) -> None:
 @must(
     "HELLO-5", "Where Connect's headers are not trusted, GET /hello greets a stranger.", Power.FORGE
 )
-def _(client: Client) -> None:
+def untrusted_credentials_are_ignored(client: Client) -> None:
     for value in ('{"user":"ada"}', "{", "x" * 9000):
         answer = client.untrusting().request("GET", "/hello", signed_in(value))
         assert expect.json_of(answer) == STRANGER

@@ -6,22 +6,37 @@ from tests.contract.registry import must, should
 from tests.contract.vocabulary import FAULT, FAULTY, NOT_ALLOWED, Answer, Power
 
 ROUTES = (
-    *("/", "/about", "/greetings", "/greetings/en", "/hello", "/docs", "/openapi.json"),
+    "/",
+    "/about",
+    "/greetings",
+    "/greetings/en",
+    "/hello",
+    "/docs",
+    "/openapi.json",
     "/static/styles.css",
 )
 
 NOWHERE = (
-    *("/nope", "/greetings/", "/greetings/en/", "/greetings/en/x", "/hello/", "/about/", "/docs/"),
-    *(
-        "/openapi.json/",
-        "/GREETINGS",
-        "/index.html",
-        "/favicon.ico",
-        "/static",
-        "/.env",
-        "/shared/greetings.json",
-    ),
-    *("/nope?name=x", "/%00", "/caf%C3%A9", "/a%20b", "/redoc", "/docs/oauth2-redirect"),
+    "/nope",
+    "/greetings/",
+    "/greetings/en/",
+    "/greetings/en/x",
+    "/hello/",
+    "/about/",
+    "/docs/",
+    "/openapi.json/",
+    "/GREETINGS",
+    "/index.html",
+    "/favicon.ico",
+    "/static",
+    "/.env",
+    "/shared/greetings.json",
+    "/nope?name=x",
+    "/%00",
+    "/caf%C3%A9",
+    "/a%20b",
+    "/redoc",
+    "/docs/oauth2-redirect",
 )
 
 
@@ -30,7 +45,7 @@ def allowed(answer: Answer) -> set[str]:
 
 
 @must("HTTP-1", "An unknown path, or a final slash too many, is answered 404 and never redirected.")
-def _(client: Client) -> None:
+def an_unknown_path_is_not_found(client: Client) -> None:
     for target in NOWHERE:
         answer = client.request("GET", target)
         expect.problem(answer, 404, expect.NOWHERE)
@@ -41,7 +56,7 @@ def _(client: Client) -> None:
     "HTTP-2",
     "A method that a route lacks is answered 405 with the others in Allow; HEAD is GET without a body.",
 )
-def _(client: Client) -> None:
+def a_refused_method_names_the_allowed_ones(client: Client) -> None:
     for route in ROUTES:
         get = client.request("GET", route)
         head = client.request("HEAD", route)
@@ -71,7 +86,7 @@ def _(client: Client) -> None:
     Power.FAULT,
     Power.LOG,
 )
-def _(client: Client) -> None:
+def an_unexpected_error_is_logged_and_not_disclosed(client: Client) -> None:
     answer = client.request("GET", f"/greetings/{FAULTY}")
     expect.problem(answer, 500, "The server met an unexpected error; its log says more.")
     assert FAULT not in str(answer.headers)
@@ -81,7 +96,7 @@ def _(client: Client) -> None:
 
 
 @should("HTTP-4", "OPTIONS is answered with the methods in Allow, RFC 9110 section 9.3.7.")
-def _(client: Client) -> None:
+def options_lists_the_methods(client: Client) -> None:
     answer = client.request("OPTIONS", "/greetings")
     client.observe(f"{answer.status}, Allow: {', '.join(sorted(allowed(answer)))}")
     assert answer.status in range(200, 300)
@@ -89,21 +104,21 @@ def _(client: Client) -> None:
 
 
 @should("HTTP-5", "An empty segment counts: //greetings is not /greetings, and is answered 404.")
-def _(client: Client) -> None:
+def an_empty_segment_counts(client: Client) -> None:
     answer = client.request("GET", "//greetings")
     client.observe(f"{answer.status}")
     expect.problem(answer, 404, expect.NOWHERE)
 
 
 @should("HTTP-6", "A JSON answer tells its Content-Length.")
-def _(client: Client) -> None:
+def a_json_answer_has_a_content_length(client: Client) -> None:
     answer = client.request("GET", "/greetings")
     client.observe(f"Content-Length: {answer.header('content-length')}")
     assert answer.header("content-length") == str(len(answer.body))
 
 
 @should("HTTP-7", "A method that HTTP does not know is answered 405 too.", Power.SCOPE)
-def _(client: Client) -> None:
+def an_unknown_method_is_refused(client: Client) -> None:
     answer = client.request("BREW", "/greetings")
     client.observe(f"{answer.status}")
     expect.problem(answer, 405, "This address does not take that method.")
@@ -114,7 +129,7 @@ def _(client: Client) -> None:
     "An application that configures nothing answers an unknown path with problem details.",
     Power.SCOPE,
 )
-def _(client: Client) -> None:
+def an_unconfigured_app_answers_with_problem_details(client: Client) -> None:
     answer = client.minimal().request("GET", "/nope")
     client.observe(f"{answer.status} {answer.header('content-type')} {answer.text()}")
     assert answer.header("content-type") == "application/problem+json"

@@ -22,7 +22,7 @@ STOPPED = (0, -15)
     Power.FAULT,
     version=2,
 )
-def _(client: Client) -> None:
+def the_store_is_opened_and_closed_once(client: Client) -> None:
     with slowed(client.database, 0.1) if Power.DATABASE in client.powers else nullcontext():
         for _ in range(COUNTS.restarts):
             restart(client)

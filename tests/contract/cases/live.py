@@ -16,9 +16,23 @@ SHUTDOWN = (1001, 1012)
 LIMIT = 4 * 1024
 
 MALFORMED = (
-    *("", "es", "null", "[]", "{}", '"es"', '{"lang":null}', '{"lang":["es"]}', '{"Lang":"es"}'),
-    *('{"lang":"es"', '{"lang":"es"}{}', "{'lang':'es'}", '{"lang":"es","greet":"yes"}', "\x00"),
-    *("[" * (LIMIT - 1), '{"lang":' * 500, "é" * (LIMIT // 2)),
+    "",
+    "es",
+    "null",
+    "[]",
+    "{}",
+    '"es"',
+    '{"lang":null}',
+    '{"lang":["es"]}',
+    '{"Lang":"es"}',
+    '{"lang":"es"',
+    '{"lang":"es"}{}',
+    "{'lang':'es'}",
+    '{"lang":"es","greet":"yes"}',
+    "\x00",
+    "[" * (LIMIT - 1),
+    '{"lang":' * 500,
+    "é" * (LIMIT // 2),
 )
 
 
@@ -45,7 +59,7 @@ def refused(websocket: WebSocket, status: int, detail: str) -> None:
     " one with a problem, and the connection stays; what is no message closes it with the code that says why.",
     version=2,
 )
-def _(client: Client) -> None:
+def every_message_is_answered(client: Client) -> None:
     greetings = expect.known_greetings(client)
     known, unknown = greetings[-1], expect.without_greeting(client)
     with client.websocket("/live") as websocket:
@@ -104,7 +118,7 @@ def closing(websocket: WebSocket) -> int:
     "The websocket is there under every mount, knows who is asking, and 200 of them are served at once.",
     version=2,
 )
-def _(client: Client) -> None:
+def the_websocket_greets_the_user(client: Client) -> None:
     greeting, name = expect.known_greetings(client)[0], known_as(client)
     with client.websocket("/live") as websocket:
         assert ask(websocket, lang=greeting["lang"], greet=True) == {
@@ -170,7 +184,7 @@ def broadcast(websockets: list[WebSocket]) -> None:
     "A handshake for an address that is no websocket is refused with a status of 400 to 499.",
     version=2,
 )
-def _(client: Client) -> None:
+def a_handshake_elsewhere_is_refused(client: Client) -> None:
     statuses = []
     for target in ("/", "/hello", "/greetings/en", "/nope"):
         try:
@@ -183,7 +197,7 @@ def _(client: Client) -> None:
 
 
 @should("LIVE-4", "A binary message of no bytes is refused like any other, 1003.", version=2)
-def _(client: Client) -> None:
+def an_empty_binary_message_is_refused(client: Client) -> None:
     with client.websocket("/live") as websocket:
         websocket.send(b"")
         code = closing(websocket)

@@ -16,51 +16,61 @@ POLICY = (
 )
 
 NAMES = (
-    *(
-        "Ada",
-        "<script>alert(1)</script>",
-        "\"double\" & 'single'",
-        "{{7*7}}",
-        "${7*7}",
-        "{% raw %}",
-    ),
-    *(
-        "مرحبا بالعالم",
-        "你好",
-        "😀" * 100,
-        "x" * 100,
-        "a+b",
-        "a&b=c;d",
-        "100%",
-        "a,b",
-        "  spaced  ",
-    ),
-    *("<img src=x onerror=alert(1)>", "</p><h1>no</h1>", "&amp;", "\u202egnp.exe", "line\nbreak"),
+    "Ada",
+    "<script>alert(1)</script>",
+    "\"double\" & 'single'",
+    "{{7*7}}",
+    "${7*7}",
+    "{% raw %}",
+    "مرحبا بالعالم",
+    "你好",
+    "😀" * 100,
+    "x" * 100,
+    "a+b",
+    "a&b=c;d",
+    "100%",
+    "a,b",
+    "  spaced  ",
+    "<img src=x onerror=alert(1)>",
+    "</p><h1>no</h1>",
+    "&amp;",
+    "\u202egnp.exe",
+    "line\nbreak",
 )
 
 TRAVERSALS = (
-    *("../greetings.json", "../../README.md", "..%2fgreetings.json", "%2e%2e/greetings.json"),
-    *(
-        "%2e%2e%2fgreetings.json",
-        "..%5cgreetings.json",
-        "%5c..%5cgreetings.json",
-        "..%5C..%5CREADME.md",
-    ),
-    *(
-        "/etc/passwd",
-        "%2fetc%2fpasswd",
-        "//etc/passwd",
-        "..%c0%afgreetings.json",
-        "....//greetings.json",
-    ),
-    *("../static/../greetings.json", "C:%5cwindows", "file:///etc/passwd", "~root", "%252e%252e/x"),
-    *("%00", "styles.css%00", "%00/styles.css", "styles.css%0A", "swagger-ui", "nothing.css"),
-    *("a" * 300, "a/" * 300, "a" * 5000),
+    "../greetings.json",
+    "../../README.md",
+    "..%2fgreetings.json",
+    "%2e%2e/greetings.json",
+    "%2e%2e%2fgreetings.json",
+    "..%5cgreetings.json",
+    "%5c..%5cgreetings.json",
+    "..%5C..%5CREADME.md",
+    "/etc/passwd",
+    "%2fetc%2fpasswd",
+    "//etc/passwd",
+    "..%c0%afgreetings.json",
+    "....//greetings.json",
+    "../static/../greetings.json",
+    "C:%5cwindows",
+    "file:///etc/passwd",
+    "~root",
+    "%252e%252e/x",
+    "%00",
+    "styles.css%00",
+    "%00/styles.css",
+    "styles.css%0A",
+    "swagger-ui",
+    "nothing.css",
+    "a" * 300,
+    "a/" * 300,
+    "a" * 5000,
 )
 
 
 @must("PAGES-1", "The index links to about, greetings and docs; the about page welcomes Posit.")
-def _(client: Client) -> None:
+def the_index_links_to_every_page(client: Client) -> None:
     answer = client.request("GET", "/")
     assert answer.status == 200
     assert answer.header("content-type") == "text/html; charset=utf-8"
@@ -78,7 +88,7 @@ def _(client: Client) -> None:
 
 
 @must("PAGES-2", "The about page welcomes any name of up to 100 characters, escaped.")
-def _(client: Client) -> None:
+def the_about_page_escapes_the_name(client: Client) -> None:
     for name in NAMES:
         answer = client.request("GET", f"/about?name={quote(name, safe='')}")
         assert answer.status == 200
@@ -102,7 +112,7 @@ def _(client: Client) -> None:
     "PAGES-3",
     "Every address on every page leads to this app, under the prefix it was reached through.",
 )
-def _(client: Client) -> None:
+def every_link_stays_under_the_prefix(client: Client) -> None:
     prefix = client.mount.prefix
     # Without the final slash of the mount only a path that includes the prefix can arrive.
     bare_mount = ("",) if prefix and client.mount.path == "included" else ()
@@ -128,7 +138,7 @@ def _(client: Client) -> None:
 
 
 @must("PAGES-4", "Static files are served with revalidation, and nothing but them.")
-def _(client: Client) -> None:
+def static_files_are_served_with_revalidation(client: Client) -> None:
     address = "/static/styles.css"
     answer = client.request("GET", address)
     assert answer.status == 200
@@ -178,7 +188,7 @@ def _(client: Client) -> None:
 @must(
     "PAGES-5", "HTML takes nothing from elsewhere and nothing inline, and may be shown in a frame."
 )
-def _(client: Client) -> None:
+def pages_send_a_content_security_policy(client: Client) -> None:
     for path in PAGES:
         answer = client.request("GET", path)
         assert answer.header("x-content-type-options") == "nosniff"
@@ -195,7 +205,7 @@ def _(client: Client) -> None:
 @should(
     "PAGES-6", "Static files are revalidated at every use, so that a new deployment shows at once."
 )
-def _(client: Client) -> None:
+def static_files_are_not_cached_unchecked(client: Client) -> None:
     answer = client.request("GET", "/static/styles.css")
     client.observe(f"Cache-Control: {answer.header('cache-control')}")
     assert answer.header("cache-control") == "no-cache"
@@ -206,7 +216,7 @@ def _(client: Client) -> None:
     "PAGES-7",
     "An address inside static/ is taken as it is: `.`, `..` and a final slash name no file.",
 )
-def _(client: Client) -> None:
+def a_static_path_is_not_normalized(client: Client) -> None:
     paths = ("./styles.css", "swagger-ui/../styles.css", "styles.css/")
     answers = [client.request("GET", f"/static/{path}") for path in paths]
     client.observe(", ".join(f"{path}: {a.status}" for path, a in zip(paths, answers, strict=True)))
@@ -215,21 +225,21 @@ def _(client: Client) -> None:
 
 
 @should("PAGES-8", "Of several names the last is welcomed.")
-def _(client: Client) -> None:
+def the_last_of_several_names_counts(client: Client) -> None:
     welcomed = client.request("GET", "/about?name=Ada&name=Grace").html().by_id("welcome").text
     client.observe(welcomed)
     assert welcomed == "Welcome to the about page Grace."
 
 
 @should("PAGES-9", "Bytes of a name that are not UTF-8 are shown as replacement characters.")
-def _(client: Client) -> None:
+def invalid_utf8_in_a_name_is_replaced(client: Client) -> None:
     welcomed = client.request("GET", "/about?name=%FFAda").html().by_id("welcome").text
     client.observe(welcomed)
     assert welcomed == "Welcome to the about page \ufffdAda."
 
 
 @should("PAGES-10", "An If-Modified-Since that is no date is ignored, RFC 9110 section 13.1.3.")
-def _(client: Client) -> None:
+def an_invalid_date_is_ignored(client: Client) -> None:
     answer = client.request("GET", "/static/styles.css", [("If-Modified-Since", "yesterday")])
     client.observe(f"{answer.status}")
     assert answer.status == 200

@@ -23,25 +23,34 @@ POOL_SIZE = 5
 """Connections of one process, where nothing else is set."""
 
 TEXTS = (
-    *(
-        "Grüß Gott",
-        "Здравствуйте",
-        "שָׁלוֹם",
-        "ሰላም",
-        "ਸਤ ਸ੍ਰੀ ਅਕਾਲ",
-        "안녕하세요",
-        "ᓴᐃᓐ ᐊᖏᖅ",
-        "𓀀𒀀𝄞",
-        "👩‍👩‍👧‍👦",
-    ),
-    *("e\u0301 is not \u00e9", "\u202eolleH\u202c", "\u200b\u2060\ufeff", "\ue000\ufffe\U0010ffff"),
-    *("'; DROP TABLE greetings; --", '"\\"', "<script>&amp;", "{{7*7}}", "%s %00 $1", "NULL"),
-    *("a\nb\r\nc\td", "\x01\x1b[31m\x7f", " leading and trailing ", "long " * 20_000),
+    "Grüß Gott",
+    "Здравствуйте",
+    "שָׁלוֹם",
+    "ሰላም",
+    "ਸਤ ਸ੍ਰੀ ਅਕਾਲ",
+    "안녕하세요",
+    "ᓴᐃᓐ ᐊᖏᖅ",
+    "𓀀𒀀𝄞",
+    "👩‍👩‍👧‍👦",
+    "e\u0301 is not \u00e9",
+    "\u202eolleH\u202c",
+    "\u200b\u2060\ufeff",
+    "\ue000\ufffe\U0010ffff",
+    "'; DROP TABLE greetings; --",
+    '"\\"',
+    "<script>&amp;",
+    "{{7*7}}",
+    "%s %00 $1",
+    "NULL",
+    "a\nb\r\nc\td",
+    "\x01\x1b[31m\x7f",
+    " leading and trailing ",
+    "long " * 20_000,
 )
 
 
 @must("STORE-1", "With PostgreSQL every case of version 1 passes.", Power.DATABASE, version=2)
-def _(client: Client) -> None:
+def version_1_holds_with_postgresql(client: Client) -> None:
     assert expect.json_of(client.request("GET", "/health")) == {
         "status": "ok",
         "store": "postgresql",
@@ -62,7 +71,7 @@ def _(client: Client) -> None:
     Power.DATABASE,
     version=2,
 )
-def _(client: Client) -> None:
+def a_change_is_seen_by_the_next_request(client: Client) -> None:
     database = client.database
     added = {f"x-text-{number}": text for number, text in enumerate(TEXTS)}
     try:
@@ -92,7 +101,7 @@ def _(client: Client) -> None:
     Power.DATABASE,
     version=2,
 )
-def _(client: Client) -> None:
+def queries_run_side_by_side(client: Client) -> None:
     number, delay = 4 * POOL_SIZE, 0.5
     rounds = math.ceil(number / POOL_SIZE)
     client.together([LIST] * POOL_SIZE)
@@ -112,7 +121,7 @@ def _(client: Client) -> None:
     Power.PROCESS,
     version=2,
 )
-def _(client: Client) -> None:
+def the_app_starts_without_its_database(client: Client) -> None:
     cluster = client.database.cluster
     with ExitStack() as stack:
         cluster.stop()
@@ -156,7 +165,7 @@ QUERY_TIMEOUT = 2.0
     Power.PROCESS,
     version=2,
 )
-def _(client: Client) -> None:
+def the_app_recovers_from_a_lost_database(client: Client) -> None:
     database, cluster = client.database, client.database.cluster
     settings = {"GREETINGS_QUERY_TIMEOUT": str(QUERY_TIMEOUT), "GREETINGS_CONNECT_TIMEOUT": "1"}
     before = database.connections()
@@ -243,7 +252,7 @@ def side_by_side(client: Client, slow: Slow, delay: float) -> bool:
     Power.DATABASE,
     version=2,
 )
-def _(client: Client) -> None:
+def a_client_that_hangs_up_releases_its_connection(client: Client) -> None:
     asked = 0
     with slowed(client.database, 0.03) as slow, ExitStack() as stack:
         for _ in range(COUNTS.hang_ups // 100):
@@ -267,7 +276,7 @@ def _(client: Client) -> None:
     Power.DATABASE,
     version=2,
 )
-def _(client: Client) -> None:
+def the_query_of_a_client_that_hung_up_is_cancelled(client: Client) -> None:
     with slowed(client.database, 30):
         with client.begin("GET", "/greetings") as request:
             assert eventually(lambda: client.database.active() > 0)

@@ -35,7 +35,7 @@ def events_of(body: bytes) -> list[tuple[str, object]]:
     " event end; when the client leaves, the work for it stops within a second.",
     version=2,
 )
-def _(client: Client) -> None:
+def every_greeting_is_an_event(client: Client) -> None:
     answer = client.request("GET", "/greetings/stream")
     assert answer.status == 200
     assert (answer.header("content-type") or "").split(";")[0] == EVENT_STREAM
