@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from tests.contract.vocabulary import (
     Answer,
+    Capability,
     Closed,
     Headers,
     Mount,
-    Power,
     Request,
     StoreName,
     Timed,
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class InFlight(Protocol):
     """A request that has been sent; its answer is read piece by piece.
 
-    Whatever waits raises `LateError` after `seconds`, and `CutShortError` where the answer ends too soon.
+    Every method that waits raises `TimeoutFailure` after `seconds`, and `IncompleteAnswerFailure` when the
+    connection is closed before the answer is complete.
     """
 
     def start(self, seconds: float = 10.0) -> Answer:
@@ -49,11 +50,11 @@ class WebSocket(Protocol):
     def receive(self, seconds: float = 10.0) -> str | bytes | Closed:
         """The next message, whole; `Closed` from then on when the other side has closed.
 
-        Raises `LateError`.
+        Raises `TimeoutFailure`.
         """
 
     def close(self, code: int = 1000) -> None:
-        """Says goodbye and waits for the answer. Raises `LateError` where none comes."""
+        """Says goodbye and waits for the answer. Raises `TimeoutFailure` where none comes."""
 
     def hang_up(self) -> None:
         """Drops the connection without a close frame."""
@@ -73,7 +74,7 @@ class FreshApp(Protocol):
         """SIGTERM, which is not waited for."""
 
     def wait(self, seconds: float) -> int:
-        """The exit code. Raises `LateError` where the process is still there after `seconds`."""
+        """The exit code. Raises `TimeoutFailure` where the process is still there after `seconds`."""
 
     def log(self) -> str:
         """All that it and its server have logged so far."""
@@ -83,7 +84,7 @@ class Client(Protocol):
     """Reaches one app, on one server, through one mount."""
 
     mount: Mount
-    powers: frozenset[Power]
+    capabilities: frozenset[Capability]
     waived: frozenset[str]
     """The IDs of the SHOULD cases in which the app goes its own way, as it admits."""
 
@@ -107,7 +108,7 @@ class Client(Protocol):
     def websocket(self, target: str, headers: Headers = ()) -> AbstractContextManager[WebSocket]:
         """A websocket that is open; leaving the context drops it where it is not closed.
 
-        Raises `RefusedError` where the handshake is not answered 101.
+        Raises `HandshakeFailure` where the handshake is not answered 101.
         """
 
     @property

@@ -21,17 +21,17 @@ from tests.contract.client import Client, FreshApp, InFlight, WebSocket
 from tests.contract.recording import Recorder
 from tests.contract.vocabulary import (
     Answer,
+    Capability,
     Closed,
-    CutShortError,
     Exchange,
+    HandshakeFailure,
     Headers,
-    LateError,
+    IncompleteAnswerFailure,
     Mount,
-    Power,
-    RefusedError,
     Request,
     StoreName,
     Timed,
+    TimeoutFailure,
 )
 
 if TYPE_CHECKING:
@@ -161,13 +161,13 @@ class Conversation:
         self._received.put_nowait(message)
 
     def next(self, seconds: float) -> Message | None:
-        """What the app sends next; None where it has ended. Raises `LateError`."""
+        """What the app sends next; None where it has ended. Raises `TimeoutFailure`."""
 
         async def wait() -> Message | None:
             try:
                 return await asyncio.wait_for(self._sent.get(), seconds)
             except TimeoutError:
-                raise LateError("the app sends nothing") from None
+                raise TimeoutFailure("the app sends nothing") from None
 
         message = self._loop.run_until_complete(wait())
         if message is None:
@@ -175,7 +175,7 @@ class Conversation:
         return message
 
     def end(self, message: Message) -> None:
-        """Tells the app that the client has gone. Raises `LateError` where it goes on all the same."""
+        """Tells the app that the client has gone. Raises `TimeoutFailure` where it goes on all the same."""
         self.tell(message)
 
         async def wait() -> None:
@@ -184,7 +184,7 @@ class Conversation:
         self._loop.run_until_complete(wait())
         if not self._task.done():
             self._task.cancel()
-            raise LateError("the app works on for a client that has gone")
+            raise TimeoutFailure("the app works on for a client that has gone")
 
 
 class InProcessInFlight(InFlight):
@@ -200,7 +200,7 @@ class InProcessInFlight(InFlight):
         if self._start is None:
             message = self._conversation.next(seconds)
             if message is None:
-                raise CutShortError("the app sent no answer")
+                raise IncompleteAnswerFailure("the app sent no answer")
             self._start = Answer(message["status"], decoded(message["headers"]), b"")
         return self._start
 
@@ -209,7 +209,7 @@ class InProcessInFlight(InFlight):
         while not self._complete:
             message = self._conversation.next(seconds)
             if message is None:
-                raise CutShortError("the app did not complete its answer")
+                raise IncompleteAnswerFailure("the app did not complete its answer")
             self._complete = not message.get("more_body", False)
             if message.get("body", b""):
                 return bytes(message["body"])
@@ -220,7 +220,7 @@ class InProcessInFlight(InFlight):
 
 
 class InProcessWebSocket(WebSocket):
-    """`WebSocket` of the suite. Raises `RefusedError` where the app does not accept."""
+    """`WebSocket` of the suite. Raises `HandshakeFailure` where the app does not accept."""
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
@@ -235,7 +235,7 @@ class InProcessWebSocket(WebSocket):
                 "websocket.close": 403,
                 "websocket.http.response.start": message.get("status"),
             }.get(message["type"], 500)
-            raise RefusedError(Answer(status or 500, [], b""))
+            raise HandshakeFailure(Answer(status or 500, [], b""))
 
     def send(self, *fragments: str | bytes) -> None:
         texts = [fragment for fragment in fragments if isinstance(fragment, str)]
@@ -270,7 +270,7 @@ def decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
 def scope_of(request: Request, mount: Mount) -> Scope:
     """The scope in which a server hands that request on through that mount."""
     target, _, query = request.target.partition("?")
-    raw_path = (quote(mount.prefix) if mount.path == "included" else "") + target
+    raw_path = (quote(mount.prefix) if mount.client_sends_prefix else "") + target
     headers = [("Host", "connect.example.org"), *request.headers]
     if mount.base_url:
         headers.append(("RStudio-Connect-App-Base-URL", mount.external_url))
@@ -323,7 +323,7 @@ def environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-IN_PROCESS = frozenset(Power) - {Power.DATABASE, Power.PROCESS}
+IN_PROCESS = frozenset(Capability) - {Capability.DATABASE, Capability.PROCESS}
 
 
 @dataclass(frozen=True)
@@ -333,7 +333,7 @@ class InProcessClient(Client):
     framework: Framework
     host: Host = field(repr=False)
     mount: Mount
-    powers: frozenset[Power] = IN_PROCESS
+    capabilities: frozenset[Capability] = IN_PROCESS
     waived: frozenset[str] = frozenset()
     trust: bool = True
     exchanges: list[Exchange] = field(default_factory=list, repr=False)
@@ -389,10 +389,10 @@ class InProcessClient(Client):
 
     @property
     def database(self) -> "Database":
-        raise NotImplementedError(Power.DATABASE)
+        raise NotImplementedError(Capability.DATABASE)
 
     def process(self, **environment: str | None) -> AbstractContextManager[FreshApp]:
-        raise NotImplementedError(Power.PROCESS)
+        raise NotImplementedError(Capability.PROCESS)
 
     def untrusting(self) -> "InProcessClient":
         # Without trust a header tells no prefix.

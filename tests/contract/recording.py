@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from tests.contract.client import InFlight, WebSocket
-from tests.contract.vocabulary import Answer, Closed, Exchange, Mount, RefusedError, Request
+from tests.contract.vocabulary import Answer, Closed, Exchange, HandshakeFailure, Mount, Request
 
 
 class Recorder:
@@ -43,7 +43,7 @@ class Recorder:
         """`shake` does the handshake; the websocket is dropped at the end."""
         try:
             websocket = shake()
-        except RefusedError as error:
+        except HandshakeFailure as error:
             self._add(request, error.answer)
             raise
         exchange = self._add(request, Answer(101, [], b""))

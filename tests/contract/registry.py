@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tests.contract.client import Client
-from tests.contract.vocabulary import Power
+from tests.contract.vocabulary import Capability
 
 VERSION = 2
 """Of the contract, as in `shared/openapi.yaml`, `x-contract-version`."""
@@ -29,7 +29,7 @@ class Case:
     version: int
     level: Level
     sentence: str
-    needs: frozenset[Power]
+    needs: frozenset[Capability]
     check: Callable[[Client], None]
 
 
@@ -40,7 +40,7 @@ Check = Callable[[Client], None]
 
 
 def _register(
-    level: Level, id: str, sentence: str, needs: frozenset[Power], version: int
+    level: Level, id: str, sentence: str, needs: frozenset[Capability], version: int
 ) -> Callable[[Check], Check]:
     def register(check: Check) -> Check:
         assert id not in CASES, f"{id} is there twice"
@@ -50,11 +50,13 @@ def _register(
     return register
 
 
-def must(id: str, sentence: str, *needs: Power, version: int = 1) -> Callable[[Check], Check]:
+def must(id: str, sentence: str, *needs: Capability, version: int = 1) -> Callable[[Check], Check]:
     """Registers a function as a case that every app has to pass."""
     return _register(Level.MUST, id, sentence, frozenset(needs), version)
 
 
-def should(id: str, sentence: str, *needs: Power, version: int = 1) -> Callable[[Check], Check]:
+def should(
+    id: str, sentence: str, *needs: Capability, version: int = 1
+) -> Callable[[Check], Check]:
     """Registers a function as a case that records where frameworks differ of their own accord."""
     return _register(Level.SHOULD, id, sentence, frozenset(needs), version)

@@ -18,15 +18,15 @@ from tests.contract.in_process import encoded
 from tests.contract.recording import Recorder
 from tests.contract.vocabulary import (
     Answer,
-    CutShortError,
+    Capability,
     Exchange,
     Headers,
-    LateError,
+    IncompleteAnswerFailure,
     Mount,
-    Power,
     Request,
     StoreName,
     Timed,
+    TimeoutFailure,
 )
 from tests.contract.websockets import SocketWebSocket
 from tests.postgresql import Database
@@ -34,7 +34,7 @@ from tests.postgresql import Database
 _SECONDS = 30.0
 
 
-class ClosedError(CutShortError):
+class NoAnswerFailure(IncompleteAnswerFailure):
     """The server closed the connection instead of answering."""
 
 
@@ -51,7 +51,7 @@ class Reader:
         parser.send(h11.EndOfMessage())
 
     def start(self, seconds: float) -> Answer:
-        """The head of the answer. Raises `ClosedError`, `CutShortError`, `LateError`."""
+        """The head of the answer. Raises `NoAnswerFailure`, `IncompleteAnswerFailure`, `TimeoutFailure`."""
         deadline = time.monotonic() + seconds
         while not isinstance(event := self._next_event(deadline), h11.Response):
             pass  # 1xx, RFC 9110 section 15.2: more is to come.
@@ -59,7 +59,7 @@ class Reader:
         return Answer(event.status_code, pairs, b"")
 
     def read(self, seconds: float) -> bytes:
-        """The next piece of the body, empty at its end. Raises `CutShortError`, `LateError`."""
+        """The next piece of the body, empty at its end. Raises `IncompleteAnswerFailure`, `TimeoutFailure`."""
         event = self._next_event(time.monotonic() + seconds)
         if isinstance(event, h11.Data):
             return bytes(event.data)
@@ -73,7 +73,7 @@ class Reader:
                 event = self._parser.next_event()
             except h11.RemoteProtocolError as error:
                 if self._ended:
-                    raise CutShortError(f"{self._asked}: {error}") from error
+                    raise IncompleteAnswerFailure(f"{self._asked}: {error}") from error
                 raise
             if event is not h11.NEED_DATA:
                 return event
@@ -84,12 +84,12 @@ class Reader:
         try:
             data = self._socket.recv(65536)
         except TimeoutError as error:
-            raise LateError(f"{self._asked}: nothing came in time") from error
+            raise TimeoutFailure(f"{self._asked}: nothing came in time") from error
         except ConnectionError as error:
-            kind = CutShortError if self._heard else ClosedError
+            kind = IncompleteAnswerFailure if self._heard else NoAnswerFailure
             raise kind(f"{self._asked}: {error}") from error
         if not data and not self._heard:
-            raise ClosedError(f"{self._asked}: the connection was closed before an answer")
+            raise NoAnswerFailure(f"{self._asked}: the connection was closed before an answer")
         self._heard = True
         self._ended = not data
         return data
@@ -138,7 +138,7 @@ class Connection:
             self._socket = self._open()
         try:
             return self._exchange(self._socket, request)
-        except (ConnectionError, ClosedError):
+        except (ConnectionError, NoAnswerFailure):
             self.close()
             if fresh:
                 raise
@@ -304,7 +304,7 @@ class SocketClient(OverSockets):
 
     server: Server
     mount: Mount
-    powers: frozenset[Power]
+    capabilities: frozenset[Capability]
     waived: frozenset[str] = frozenset()
     trust: bool = True
     exchanges: list[Exchange] = field(default_factory=list, repr=False)
@@ -312,13 +312,13 @@ class SocketClient(OverSockets):
 
     @property
     def store(self) -> StoreName:
-        return "postgresql" if Power.DATABASE in self.powers else "json"
+        return "postgresql" if Capability.DATABASE in self.capabilities else "json"
 
     def _connection(self) -> Connection:
         return self.server.connect(self.mount, trust=self.trust)
 
     def _sent(self, request: Request) -> Request:
-        prefix = self.mount.prefix if self.mount.path == "included" else ""
+        prefix = self.mount.prefix if self.mount.client_sends_prefix else ""
         headers = request.headers
         if self.mount.base_url:
             headers = [*headers, ("RStudio-Connect-App-Base-URL", self.mount.external_url)]
@@ -330,7 +330,7 @@ class SocketClient(OverSockets):
 
     @property
     def database(self) -> Database:
-        assert self.server.database is not None, Power.DATABASE
+        assert self.server.database is not None, Capability.DATABASE
         return self.server.database
 
     @contextmanager
@@ -346,7 +346,7 @@ class SocketClient(OverSockets):
         return replace(self, mount=mount)
 
     def minimal(self) -> Client:
-        raise NotImplementedError(Power.SCOPE)
+        raise NotImplementedError(Capability.SCOPE)
 
     def observe(self, what: str) -> None:
         self.observations.append(what)
@@ -379,7 +379,7 @@ class SocketFreshApp:
         deadline = time.monotonic() + seconds
         while (code := self.server.exit_code()) is None:
             if time.monotonic() > deadline:
-                raise LateError(f"process {self.pid} is still there after {seconds:g} s")
+                raise TimeoutFailure(f"process {self.pid} is still there after {seconds:g} s")
             time.sleep(0.01)
         return code
 
@@ -393,7 +393,7 @@ class DeployedClient(OverSockets):
 
     connection: Connection
     mount: Mount
-    powers: frozenset[Power]
+    capabilities: frozenset[Capability]
     waived: frozenset[str] = frozenset()
     store: StoreName | None = None
     exchanges: list[Exchange] = field(default_factory=list, repr=False)
@@ -411,22 +411,22 @@ class DeployedClient(OverSockets):
 
     @property
     def database(self) -> Database:
-        raise NotImplementedError(Power.DATABASE)
+        raise NotImplementedError(Capability.DATABASE)
 
     def process(self, **environment: str | None) -> AbstractContextManager[FreshApp]:
-        raise NotImplementedError(Power.PROCESS)
+        raise NotImplementedError(Capability.PROCESS)
 
     def untrusting(self) -> Client:
-        raise NotImplementedError(Power.FORGE)
+        raise NotImplementedError(Capability.FORGE)
 
     def through(self, mount: Mount) -> Client:
-        raise NotImplementedError(Power.PREFIX)
+        raise NotImplementedError(Capability.PREFIX)
 
     def minimal(self) -> Client:
-        raise NotImplementedError(Power.SCOPE)
+        raise NotImplementedError(Capability.SCOPE)
 
     def observe(self, what: str) -> None:
         self.observations.append(what)
 
     def log(self, awaited: str) -> str:
-        raise NotImplementedError(Power.LOG)
+        raise NotImplementedError(Capability.LOG)

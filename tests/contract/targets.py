@@ -23,7 +23,7 @@ from rehearsal.serving import serving
 from tests.contract.in_process import IN_PROCESS, Host, InProcessClient, load
 from tests.contract.registry import Case
 from tests.contract.sockets import Connection, DeployedClient, SocketClient
-from tests.contract.vocabulary import BARE, Mount, Power, Request, StoreName
+from tests.contract.vocabulary import BARE, Capability, Mount, Request, StoreName
 from tests.postgresql import Cluster, Database
 
 LOGS = ROOT / "build" / "contract"
@@ -38,14 +38,16 @@ ServerName = Literal["in process", "uvicorn", "hypercorn", "gateway", "deployed"
 """`gateway`: uvicorn behind the gateway of the rehearsal."""
 
 # The gateway takes the prefix away, and tells it in the header alone; the client sees neither.
-GATEWAY = Mount("content, header, stripped", PREFIXES["content"], path="included")
+GATEWAY = Mount("content, header, stripped", PREFIXES["content"], client_sends_prefix=True)
 
 # One mount for each server: where an app is mounted has nothing to do with where its greetings come from.
 WITH_DATABASE: dict[ServerName, Mount] = {
     "uvicorn": Mount(
-        "content, header, included", PREFIXES["content"], base_url=True, path="included"
+        "content, header, included", PREFIXES["content"], base_url=True, client_sends_prefix=True
     ),
-    "hypercorn": Mount("content, included", PREFIXES["content"], root_path=True, path="included"),
+    "hypercorn": Mount(
+        "content, included", PREFIXES["content"], root_path=True, client_sends_prefix=True
+    ),
     "gateway": GATEWAY,
 }
 
@@ -56,13 +58,15 @@ def mounts(server: ServerName) -> Iterator[Mount]:
     for name, prefix in PREFIXES.items():
         # uvicorn puts its --root-path before whatever path comes, so that its scopes always include it.
         if server != "uvicorn":
-            yield Mount(f"{name}, included", prefix, root_path=True, path="included")
-        yield Mount(f"{name}, stripped", prefix, root_path=True, path="stripped")
-        yield Mount(f"{name}, header, included", prefix, base_url=True, path="included")
-        yield Mount(f"{name}, header, stripped", prefix, base_url=True, path="stripped")
+            yield Mount(f"{name}, included", prefix, root_path=True, client_sends_prefix=True)
+        yield Mount(f"{name}, stripped", prefix, root_path=True)
+        yield Mount(f"{name}, header, included", prefix, base_url=True, client_sends_prefix=True)
+        yield Mount(f"{name}, header, stripped", prefix, base_url=True)
         if server == "in process":
             # What live Connect servers were seen to send: notes on the rehearsal's profiles.
-            yield Mount(f"{name}, both", prefix, root_path=True, base_url=True, path="included")
+            yield Mount(
+                f"{name}, both", prefix, root_path=True, base_url=True, client_sends_prefix=True
+            )
 
 
 @dataclass(frozen=True)
@@ -87,20 +91,20 @@ class Target:
         return f"{self.framework.name if self.framework else 'app'}-{self.server}-{self.store}"
 
     @property
-    def powers(self) -> frozenset[Power]:
+    def capabilities(self) -> frozenset[Capability]:
         """What the harness can do there; of a deployed app it depends on the key."""
         if self.server == "in process":
             return IN_PROCESS
-        powers = frozenset(Power) - {Power.SCOPE}
+        capabilities = frozenset(Capability) - {Capability.SCOPE}
         if self.server == "gateway":
             # The gateway sets Connect's headers itself, and lets nobody else.
-            powers -= {Power.FORGE, Power.PREFIX}
+            capabilities -= {Capability.FORGE, Capability.PREFIX}
         if self.store == "json":
-            powers -= {Power.DATABASE}
+            capabilities -= {Capability.DATABASE}
             if self.mount.prefix:
                 # That an app can be started again does not depend on its mount, and takes its time.
-                powers -= {Power.PROCESS}
-        return powers
+                capabilities -= {Capability.PROCESS}
+        return capabilities
 
     def takes(self, case: Case) -> bool:
         """Whether the case means anything there; on deployed apps it is skipped in the open instead."""
@@ -109,7 +113,7 @@ class Target:
         # With a database STORE-1 replays version 1; how the gateway hands it on, `make test-rehearsal` does.
         if case.version == 1 and (self.store == "postgresql" or self.server == "gateway"):
             return False
-        return case.needs <= self.powers
+        return case.needs <= self.capabilities
 
     @property
     def waivers(self) -> dict[str, str]:
@@ -175,7 +179,7 @@ class Served:
     def process(
         self, mount: Mount, environment: Mapping[str, str | None]
     ) -> AbstractContextManager["Served"]:
-        raise NotImplementedError(Power.PROCESS)
+        raise NotImplementedError(Capability.PROCESS)
 
     @property
     def pid(self) -> int:
@@ -278,7 +282,7 @@ class Hosts:
             self.stop_servers()
             database = self.database(target) if target.store == "postgresql" else None
             self._servers = Servers(target, database)
-        return SocketClient(self._servers, target.mount, target.powers, waived)
+        return SocketClient(self._servers, target.mount, target.capabilities, waived)
 
     def _host(self, framework: Framework) -> Host:
         if framework.name not in self._in_process:
@@ -329,7 +333,10 @@ def deployed_target(
             f"{url!r} is not the address of an app, such as https://connect.example.org/content/1b2c/"
         )
     return Target(
-        "deployed", Mount("as deployed", parts.path.rstrip("/"), path="included"), framework, store
+        "deployed",
+        Mount("as deployed", parts.path.rstrip("/"), client_sends_prefix=True),
+        framework,
+        store,
     )
 
 
@@ -362,9 +369,9 @@ def _authorization(api_key: str | None) -> str:
 def deployed_client(url: str, target: Target, api_key: str | None) -> Iterator[DeployedClient]:
     """Connect takes API keys as `Authorization: Key`: https://docs.posit.co/connect/user/api-keys/."""
     connection = Connection(url, _authorization(api_key))
-    powers = frozenset() if api_key else frozenset({Power.ANONYMOUS})
+    capabilities = frozenset() if api_key else frozenset({Capability.ANONYMOUS})
     try:
-        yield DeployedClient(connection, target.mount, powers, store=target.store)
+        yield DeployedClient(connection, target.mount, capabilities, store=target.store)
     finally:
         connection.close()
 

@@ -31,10 +31,14 @@ WAYS = (
     Way(Mount("bare")),
     Way(Mount("content, stripped", PREFIXES["content"], root_path=True)),
     Way(
-        Mount("content, included", PREFIXES["content"], root_path=True, path="included"),
+        Mount("content, included", PREFIXES["content"], root_path=True, client_sends_prefix=True),
         "hypercorn",
     ),
-    Way(Mount("bundle, header, included", PREFIXES["bundle"], base_url=True, path="included")),
+    Way(
+        Mount(
+            "bundle, header, included", PREFIXES["bundle"], base_url=True, client_sends_prefix=True
+        )
+    ),
     Way(Mount("vanity, header, stripped", PREFIXES["vanity"], base_url=True)),
 )
 
@@ -67,7 +71,7 @@ def reach() -> Iterator[Reach]:
             route = Route(
                 mount.prefix,
                 process.port,
-                strip_prefix=mount.path == "stripped",
+                strip_prefix=not mount.client_sends_prefix,
                 base_url=mount.base_url,
             )
             gateway = Gateway(RoutingTable.of(route).resolve)
@@ -155,7 +159,7 @@ def test_every_address_leads_to_the_app_under_its_prefix(
     visit: Visit, framework: Framework, way: Way, passes: Pass
 ) -> None:
     # Without the final slash of the mount only a path that includes the prefix can arrive.
-    bare_mount = ("",) if way.mount.path == "included" else ()
+    bare_mount = ("",) if way.mount.client_sends_prefix else ()
     for path in (*PAGES, *bare_mount):
         visit.open(path)
         for address in set(visit.page.evaluate(ADDRESSES)):

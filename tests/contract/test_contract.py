@@ -22,7 +22,7 @@ def test_contract(
 ) -> None:
     assert isinstance(client, InProcessClient | SocketClient | DeployedClient)
     deployed = target.server == "deployed"
-    missing = case.needs - client.powers
+    missing = case.needs - client.capabilities
     if deployed and missing:
         reason = f"not to be seen from outside, since it {' and '.join(sorted(missing))}"
         recorded.append(result(case.id, target, "skipped", reason=reason))

@@ -29,7 +29,7 @@ def test_a_broken_process_is_caught(
     database = hosts.database(target)
     servers = Servers(target, database, {VARIABLE: breakage.what})
     try:
-        client = SocketClient(servers, target.mount, target.powers, frozenset(target.waivers))
+        client = SocketClient(servers, target.mount, target.capabilities, frozenset(target.waivers))
         with pytest.raises(AssertionError):
             CASES[breakage.caught_by].check(client)
     finally:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tests.contract.html import Page
 
 
-class Power(StrEnum):
+class Capability(StrEnum):
     """What a case needs beside requests that anybody can send; most cannot be had of a deployed app."""
 
     FORGE = "sends headers in Connect's name"
@@ -60,16 +60,16 @@ class Answer:
         return Page.parse(self.text())
 
 
-class LateError(AssertionError):
-    """What had to come has not come in time."""
+class TimeoutFailure(AssertionError):
+    """Nothing arrived before the timeout."""
 
 
-class CutShortError(AssertionError):
-    """The connection ended before the answer was complete."""
+class IncompleteAnswerFailure(AssertionError):
+    """The connection was closed before the answer was complete."""
 
 
-class RefusedError(AssertionError):
-    """The server has answered the handshake of a websocket with something other than 101."""
+class HandshakeFailure(AssertionError):
+    """The handshake of a websocket was answered with a status other than 101."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"the handshake was answered {answer.status}")
@@ -106,14 +106,15 @@ class Mount:
     - `prefix`: as the browser sees it, `/content/<guid>`, or nothing.
     - `root_path`: whether the server knows the prefix and puts it into the scope.
     - `base_url`: whether the proxy sends `RStudio-Connect-App-Base-URL`.
-    - `path`: whether the path reaches the app with the prefix ("included") or without it ("stripped").
+    - `client_sends_prefix`: whether the client puts the prefix in front of the request target. In process the
+      scope's path is the target as it was sent.
     """
 
     id: str
     prefix: str = ""
     root_path: bool = False
     base_url: bool = False
-    path: Literal["included", "stripped"] = "stripped"
+    client_sends_prefix: bool = False
 
     @property
     def external_url(self) -> str:

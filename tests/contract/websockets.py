@@ -25,7 +25,13 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
 from tests.contract.client import WebSocket
-from tests.contract.vocabulary import Answer, Closed, CutShortError, LateError, RefusedError
+from tests.contract.vocabulary import (
+    Answer,
+    Closed,
+    HandshakeFailure,
+    IncompleteAnswerFailure,
+    TimeoutFailure,
+)
 
 _SECONDS = 10.0
 _CHUNK_BYTES = 64 * 1024
@@ -34,8 +40,8 @@ _CHUNK_BYTES = 64 * 1024
 class SocketWebSocket(WebSocket):
     """A websocket over a socket that is connected, which it owns from then on.
 
-    The handshake is done when it is made. Raises `RefusedError` for an answer other than 101, `CutShortError`
-    for none, `LateError`.
+    The constructor does the handshake. It raises `HandshakeFailure` for an answer other than 101,
+    `IncompleteAnswerFailure` for none, and `TimeoutFailure`.
     """
 
     def __init__(
@@ -54,7 +60,7 @@ class SocketWebSocket(WebSocket):
                 case RejectConnection(status_code=status, headers=answered):
                     self._refuse(status, answered, deadline)
                 case _:
-                    raise CutShortError(f"{target}: no answer to the handshake")
+                    raise IncompleteAnswerFailure(f"{target}: no answer to the handshake")
         except BaseException:
             self.hang_up()
             raise
@@ -66,7 +72,7 @@ class SocketWebSocket(WebSocket):
             if event.body_finished:
                 break
         pairs = [(n.decode("ascii").lower(), v.decode("latin-1")) for n, v in headers]
-        raise RefusedError(Answer(status, pairs, body))
+        raise HandshakeFailure(Answer(status, pairs, body))
 
     def send(self, *fragments: str | bytes) -> None:
         for i, fragment in enumerate(fragments, 1):
@@ -109,7 +115,7 @@ class SocketWebSocket(WebSocket):
         self._closed = self._closed or Closed(int(CloseReason.ABNORMAL_CLOSURE))
 
     def _next_event(self, deadline: float) -> Event | None:
-        """None where the connection has ended. Raises `LateError`."""
+        """None where the connection has ended. Raises `TimeoutFailure`."""
         while True:
             for event in self._protocol.events():
                 if not isinstance(event, Ping):
@@ -121,7 +127,7 @@ class SocketWebSocket(WebSocket):
             try:
                 self._take(self._socket.recv(_CHUNK_BYTES))
             except TimeoutError as error:
-                raise LateError("nothing came over the websocket in time") from error
+                raise TimeoutFailure("nothing came over the websocket in time") from error
             except ConnectionError:
                 self._ended = True
 
@@ -152,7 +158,7 @@ class SocketWebSocket(WebSocket):
                     with contextlib.suppress(*_NOT_YET):
                         rest = rest[self._socket.send(rest[: 4 * _CHUNK_BYTES]) :]
                 if time.monotonic() > deadline:
-                    raise LateError("the websocket does not take any more")
+                    raise TimeoutFailure("the websocket does not take any more")
 
     def _arrived(self) -> Iterator[bytes]:
         """What can be read without waiting; the last piece is empty where the connection has ended."""

@@ -17,7 +17,7 @@ from rehearsal.bundle_contents import RECORD
 from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from tests.contract.registry import CASES
 from tests.contract.sockets import Connection, FreshServer, SocketClient
-from tests.contract.vocabulary import Mount, Power, Request
+from tests.contract.vocabulary import Capability, Mount, Request
 from tests.contract.waiting import eventually
 from tests.postgresql import Cluster, Database
 from tests.rehearsal.running import Running, answered
@@ -58,10 +58,10 @@ class Deployed:
         return self.connection
 
     def log(self) -> str:
-        raise NotImplementedError(Power.LOG)
+        raise NotImplementedError(Capability.LOG)
 
     def process(self, *_: object) -> AbstractContextManager[FreshServer]:
-        raise NotImplementedError(Power.PROCESS)
+        raise NotImplementedError(Capability.PROCESS)
 
 
 @each_framework
@@ -100,8 +100,8 @@ def test_the_contract_holds_with_a_database_behind_the_proxy(
     request.addfinalizer(connection.close)
     client = SocketClient(
         Deployed(connection, database),
-        Mount("deployed", f"/content/{guid}", path="included"),
-        frozenset({Power.DATABASE, Power.ANONYMOUS}),
+        Mount("deployed", f"/content/{guid}", client_sends_prefix=True),
+        frozenset({Capability.DATABASE, Capability.ANONYMOUS}),
         frozenset(framework.contract["waivers"]),
     )
     for case_id in CASE_IDS:

@@ -4,7 +4,7 @@ from urllib.parse import urljoin
 
 from shared.greetings import is_language_tag
 from tests.contract.client import Client
-from tests.contract.vocabulary import BASE_URL, SEVEN, Answer, Power
+from tests.contract.vocabulary import BASE_URL, SEVEN, Answer, Capability
 
 TITLES = {
     400: "Bad Request",
@@ -67,7 +67,7 @@ def known_greetings(client: Client) -> list[Greeting]:
     Those are the seven, except where a deployed app reads a database: its owner may edit the table, so the
     list is what the app itself says, and the other cases must agree with it.
     """
-    if client.store == "json" or Power.DATABASE in client.powers:
+    if client.store == "json" or Capability.DATABASE in client.capabilities:
         return SEVEN
     health = json_of(client.request("GET", "/health"))
     if health == {"status": "ok", "store": "json"}:

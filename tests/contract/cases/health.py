@@ -5,7 +5,7 @@ import time
 from tests.contract.cases import expect
 from tests.contract.client import Client
 from tests.contract.registry import must
-from tests.contract.vocabulary import NOT_ALLOWED, Power, Request
+from tests.contract.vocabulary import NOT_ALLOWED, Capability, Request
 
 BOUND = 1.0
 """Seconds, of the contract."""
@@ -28,7 +28,7 @@ def health_reports_the_store(client: Client) -> None:
             client.request(method, "/health"), 405, "This address does not take that method."
         )
 
-    if Power.DATABASE in client.powers:
+    if Capability.DATABASE in client.capabilities:
         cluster = client.database.cluster
         with cluster.frozen():
             for timed in client.together([Request("GET", "/health")] * 3):

@@ -5,19 +5,19 @@ import json
 from tests.contract.cases import expect
 from tests.contract.client import Client
 from tests.contract.registry import must
-from tests.contract.vocabulary import CREDENTIALS, STRANGER, Headers, Power
+from tests.contract.vocabulary import CREDENTIALS, STRANGER, Capability, Headers
 
 
 def signed_in(value: str | bytes) -> Headers:
     return [(CREDENTIALS, value)]
 
 
-@must("HELLO-1", "Without credentials GET /hello greets a stranger.", Power.ANONYMOUS)
+@must("HELLO-1", "Without credentials GET /hello greets a stranger.", Capability.ANONYMOUS)
 def a_visitor_without_credentials_is_a_stranger(client: Client) -> None:
     assert expect.json_of(client.request("GET", "/hello")) == STRANGER
 
 
-@must("HELLO-2", "With Connect's credentials GET /hello greets the user.", Power.FORGE)
+@must("HELLO-2", "With Connect's credentials GET /hello greets the user.", Capability.FORGE)
 def credentials_name_the_user(client: Client) -> None:
     for value in (
         '{"user":"ada","groups":["x"]}',
@@ -31,7 +31,9 @@ def credentials_name_the_user(client: Client) -> None:
 
 
 @must(
-    "HELLO-3", "The credentials are UTF-8, raw or escaped, and come back exactly so.", Power.FORGE
+    "HELLO-3",
+    "The credentials are UTF-8, raw or escaped, and come back exactly so.",
+    Capability.FORGE,
 )
 def a_user_name_may_hold_any_character(client: Client) -> None:
     for user in ("José Ünï 你好", "هَبَارِ", "😀", "a\u00a0b", '"quoted" \\ <b>'):
@@ -42,7 +44,7 @@ def a_user_name_may_hold_any_character(client: Client) -> None:
             assert ascii(user)[1:-1] == user or user.encode() in answer.body or '"' in user
 
 
-@must("HELLO-4", "Malformed credentials are answered 400.", Power.FORGE)
+@must("HELLO-4", "Malformed credentials are answered 400.", Capability.FORGE)
 def malformed_credentials_are_refused(client: Client) -> None:
     for value in (
         "",
@@ -95,7 +97,9 @@ def malformed_credentials_are_refused(client: Client) -> None:
 
 
 @must(
-    "HELLO-5", "Where Connect's headers are not trusted, GET /hello greets a stranger.", Power.FORGE
+    "HELLO-5",
+    "Where Connect's headers are not trusted, GET /hello greets a stranger.",
+    Capability.FORGE,
 )
 def untrusted_credentials_are_ignored(client: Client) -> None:
     for value in ('{"user":"ada"}', "{", "x" * 9000):

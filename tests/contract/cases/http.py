@@ -3,7 +3,7 @@
 from tests.contract.cases import expect
 from tests.contract.client import Client
 from tests.contract.registry import must, should
-from tests.contract.vocabulary import FAULT, FAULTY, NOT_ALLOWED, Answer, Power
+from tests.contract.vocabulary import FAULT, FAULTY, NOT_ALLOWED, Answer, Capability
 
 ROUTES = (
     "/",
@@ -83,8 +83,8 @@ def a_refused_method_names_the_allowed_ones(client: Client) -> None:
 @must(
     "HTTP-3",
     "An unexpected error is answered 500 without details; the log has them.",
-    Power.FAULT,
-    Power.LOG,
+    Capability.FAULT,
+    Capability.LOG,
 )
 def an_unexpected_error_is_logged_and_not_disclosed(client: Client) -> None:
     answer = client.request("GET", f"/greetings/{FAULTY}")
@@ -117,7 +117,7 @@ def a_json_answer_has_a_content_length(client: Client) -> None:
     assert answer.header("content-length") == str(len(answer.body))
 
 
-@should("HTTP-7", "A method that HTTP does not know is answered 405 too.", Power.SCOPE)
+@should("HTTP-7", "A method that HTTP does not know is answered 405 too.", Capability.SCOPE)
 def an_unknown_method_is_refused(client: Client) -> None:
     answer = client.request("BREW", "/greetings")
     client.observe(f"{answer.status}")
@@ -127,7 +127,7 @@ def an_unknown_method_is_refused(client: Client) -> None:
 @should(
     "HTTP-8",
     "An application that configures nothing answers an unknown path with problem details.",
-    Power.SCOPE,
+    Capability.SCOPE,
 )
 def an_unconfigured_app_answers_with_problem_details(client: Client) -> None:
     answer = client.minimal().request("GET", "/nope")

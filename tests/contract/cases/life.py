@@ -5,7 +5,7 @@ from contextlib import ExitStack, nullcontext
 from tests.contract.cases.slow import slowed
 from tests.contract.client import Client
 from tests.contract.registry import must
-from tests.contract.vocabulary import ASLEEP, CLOSED, HALF_WAY, OPENED, SLEEPY, Power
+from tests.contract.vocabulary import ASLEEP, CLOSED, HALF_WAY, OPENED, SLEEPY, Capability
 from tests.contract.waiting import eventually
 from tests.endurance import COUNTS
 
@@ -18,16 +18,20 @@ STOPPED = (0, -15)
     "LIFE-1",
     "The store is opened and closed exactly once, also where the start-up fails half way, and on SIGTERM every"
     " request in flight is answered.",
-    Power.PROCESS,
-    Power.FAULT,
+    Capability.PROCESS,
+    Capability.FAULT,
     version=2,
 )
 def the_store_is_opened_and_closed_once(client: Client) -> None:
-    with slowed(client.database, 0.1) if Power.DATABASE in client.powers else nullcontext():
+    with (
+        slowed(client.database, 0.1)
+        if Capability.DATABASE in client.capabilities
+        else nullcontext()
+    ):
         for _ in range(COUNTS.restarts):
             restart(client)
 
-    if Power.DATABASE in client.powers:
+    if Capability.DATABASE in client.capabilities:
         with client.process(CONTRACT_FAULT=HALF_WAY) as app:
             assert app.wait(10) not in STOPPED
             assert (app.log().count(OPENED), app.log().count(CLOSED)) == (1, 1)

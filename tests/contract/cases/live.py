@@ -7,7 +7,14 @@ from contextlib import ExitStack
 from tests.contract.cases import expect
 from tests.contract.client import Client, WebSocket
 from tests.contract.registry import must, should
-from tests.contract.vocabulary import CREDENTIALS, SEVEN, STRANGER, Closed, Power, RefusedError
+from tests.contract.vocabulary import (
+    CREDENTIALS,
+    SEVEN,
+    STRANGER,
+    Capability,
+    Closed,
+    HandshakeFailure,
+)
 
 UNSUPPORTED_DATA, POLICY_VIOLATION, MESSAGE_TOO_BIG = 1003, 1008, 1009
 SHUTDOWN = (1001, 1012)
@@ -99,7 +106,7 @@ def every_message_is_answered(client: Client) -> None:
         assert plain.status in (400, 404, 405, 426)
         assert plain.header("content-type") == "application/problem+json"
 
-    if Power.PROCESS in client.powers:
+    if Capability.PROCESS in client.capabilities:
         with client.process() as app, app.client.websocket("/live") as websocket:
             assert ask(websocket, lang="es") == {"lang": "es", "text": "Hola"}
             app.terminate()
@@ -125,7 +132,7 @@ def the_websocket_greets_the_user(client: Client) -> None:
             "lang": greeting["lang"],
             "text": f"{greeting['text']}, {name}!",
         }
-    if Power.FORGE in client.powers:
+    if Capability.FORGE in client.capabilities:
         for user in ("ada", "José Ünï 你好"):
             credentials = json.dumps({"user": user, "groups": ["x"]}, ensure_ascii=False)
             with client.websocket("/live", [(CREDENTIALS, credentials)]) as websocket:
@@ -141,7 +148,7 @@ def the_websocket_greets_the_user(client: Client) -> None:
             refused(websocket, 400, f"{CREDENTIALS} must be a JSON object with a user.")
             assert closing(websocket) == POLICY_VIOLATION
 
-    if Power.PROCESS in client.powers:
+    if Capability.PROCESS in client.capabilities:
         with ExitStack() as stack:
             websockets = [stack.enter_context(client.websocket("/live")) for _ in range(200)]
             broadcast(websockets)
@@ -158,7 +165,7 @@ def known_as(client: Client) -> str:
     that is only the server knows.
     """
     hello = expect.json_of(client.request("GET", "/hello"))
-    if Power.ANONYMOUS in client.powers or hello == STRANGER:
+    if Capability.ANONYMOUS in client.capabilities or hello == STRANGER:
         assert hello == STRANGER
         return "stranger"
     assert isinstance(hello, dict)
@@ -190,7 +197,7 @@ def a_handshake_elsewhere_is_refused(client: Client) -> None:
         try:
             with client.websocket(target):
                 statuses.append(101)
-        except RefusedError as refusal:
+        except HandshakeFailure as refusal:
             statuses.append(refusal.status)
     client.observe(", ".join(map(str, statuses)))
     assert all(status in range(400, 500) for status in statuses)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.contract.cases import expect
 from tests.contract.client import Client
 from tests.contract.registry import must
-from tests.contract.vocabulary import BARE, BASE_URL, Answer, Mount, Power
+from tests.contract.vocabulary import BARE, BASE_URL, Answer, Capability, Mount
 
 HOSTILE_PREFIXES = (
     "/x'});alert(document.domain)//",
@@ -62,7 +62,7 @@ def seen(answer: Answer) -> tuple[int, str | None, bytes]:
 @must(
     "MOUNT-1",
     "Pages, documents and routes know the mount, in whatever form it was told.",
-    Power.PREFIX,
+    Capability.PREFIX,
 )
 def the_app_knows_its_mount(client: Client) -> None:
     prefix = client.mount.prefix
@@ -92,7 +92,7 @@ def the_app_knows_its_mount(client: Client) -> None:
 @must(
     "MOUNT-2",
     "A hostile prefix is ignored: the app answers as the bare one, byte for byte.",
-    Power.PREFIX,
+    Capability.PREFIX,
 )
 def a_hostile_prefix_is_ignored(client: Client) -> None:
     bare = client.through(BARE)
@@ -111,13 +111,13 @@ def a_hostile_prefix_is_ignored(client: Client) -> None:
     if client.mount.root_path and not client.mount.base_url:
         for base_url in HOSTILE_BASE_URLS:
             assert expect.told_address(client, base_url) is None
-    if Power.SCOPE in client.powers:
+    if Capability.SCOPE in client.capabilities:
         for prefix in UNSENDABLE_PREFIXES:
             answers((f"https://host.example{prefix}",))
         for prefix in (*HOSTILE_PREFIXES, *UNSENDABLE_PREFIXES, "javascript:alert(1)", "x/y"):
             answers((), client.through(Mount("hostile", prefix, root_path=True)))
         for prefix in ("/a b", "/a;b", "/<b>", "/a\\b", "/a\nb", "/é"):
-            spelled = Mount("hostile", prefix, root_path=True, path="included")
+            spelled = Mount("hostile", prefix, root_path=True, client_sends_prefix=True)
             answers((), client.through(spelled))
 
 

@@ -6,7 +6,7 @@ from rehearsal.frameworks import ROOT
 from tests.contract.cases import expect
 from tests.contract.client import Client
 from tests.contract.registry import must, should
-from tests.contract.vocabulary import Power
+from tests.contract.vocabulary import Capability
 
 PAGES = ("/", "/about", "/docs")
 
@@ -115,7 +115,7 @@ def the_about_page_escapes_the_name(client: Client) -> None:
 def every_link_stays_under_the_prefix(client: Client) -> None:
     prefix = client.mount.prefix
     # Without the final slash of the mount only a path that includes the prefix can arrive.
-    bare_mount = ("",) if prefix and client.mount.path == "included" else ()
+    bare_mount = ("",) if prefix and client.mount.client_sends_prefix else ()
     for page in (*PAGES, *bare_mount):
         answer = client.request("GET", page)
         if not page and answer.status in (301, 302, 307, 308):
@@ -132,7 +132,7 @@ def every_link_stays_under_the_prefix(client: Client) -> None:
 
     home = client.request("GET", "/about").html().by_id("home").attributes["href"]
     assert expect.address(client, "/about", home) == f"{expect.ORIGIN}{prefix}/"
-    if Power.FORGE in client.powers:
+    if Capability.FORGE in client.capabilities:
         told = f"{client.mount.external_url}/" if client.mount.base_url else None
         assert expect.told_address(client) == told
 

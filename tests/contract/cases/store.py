@@ -13,7 +13,7 @@ from tests.contract.cases import expect
 from tests.contract.cases.slow import Slow, slowed
 from tests.contract.client import Client, FreshApp
 from tests.contract.registry import CASES, must, should
-from tests.contract.vocabulary import SEVEN, LateError, Power, Request, Timed
+from tests.contract.vocabulary import SEVEN, Capability, Request, Timed, TimeoutFailure
 from tests.contract.waiting import eventually
 from tests.endurance import COUNTS
 
@@ -49,13 +49,13 @@ TEXTS = (
 )
 
 
-@must("STORE-1", "With PostgreSQL every case of version 1 passes.", Power.DATABASE, version=2)
+@must("STORE-1", "With PostgreSQL every case of version 1 passes.", Capability.DATABASE, version=2)
 def version_1_holds_with_postgresql(client: Client) -> None:
     assert expect.json_of(client.request("GET", "/health")) == {
         "status": "ok",
         "store": "postgresql",
     }
-    first = [c for c in CASES.values() if c.version == 1 and c.needs <= client.powers]
+    first = [c for c in CASES.values() if c.version == 1 and c.needs <= client.capabilities]
     assert {c.id for c in first} >= {"GREETINGS-1", "HELLO-1", "PAGES-1", "DOCS-3"}
     for case in first:
         if case.id in client.waived:
@@ -68,7 +68,7 @@ def version_1_holds_with_postgresql(client: Client) -> None:
 @must(
     "STORE-2",
     "A change in the table is seen by the next request, and any text comes back exactly.",
-    Power.DATABASE,
+    Capability.DATABASE,
     version=2,
 )
 def a_change_is_seen_by_the_next_request(client: Client) -> None:
@@ -98,7 +98,7 @@ def a_change_is_seen_by_the_next_request(client: Client) -> None:
     "STORE-3",
     "Requests wait for the database side by side: N of them, on P connections of which each takes D for a"
     " query, are answered within 1.25 x ceil(N/P) x D.",
-    Power.DATABASE,
+    Capability.DATABASE,
     version=2,
 )
 def queries_run_side_by_side(client: Client) -> None:
@@ -117,8 +117,8 @@ def queries_run_side_by_side(client: Client) -> None:
     "STORE-4",
     "With the database down the app starts and says so in its log; greetings are answered 503 with"
     " Retry-After, everything else works, and within 2 s of its return they are there again.",
-    Power.DATABASE,
-    Power.PROCESS,
+    Capability.DATABASE,
+    Capability.PROCESS,
     version=2,
 )
 def the_app_starts_without_its_database(client: Client) -> None:
@@ -149,7 +149,7 @@ def the_app_starts_without_its_database(client: Client) -> None:
 def running(app: FreshApp) -> bool:
     try:
         app.wait(0)
-    except LateError:
+    except TimeoutFailure:
         return True
     return False
 
@@ -161,8 +161,8 @@ QUERY_TIMEOUT = 2.0
     "STORE-5",
     "A database that is stopped, restarted, frozen or that loses its connections under load is answered 503"
     " within the query timeout and a second, comes back within 2 s, and no connection is left over.",
-    Power.DATABASE,
-    Power.PROCESS,
+    Capability.DATABASE,
+    Capability.PROCESS,
     version=2,
 )
 def the_app_recovers_from_a_lost_database(client: Client) -> None:
@@ -249,7 +249,7 @@ def side_by_side(client: Client, slow: Slow, delay: float) -> bool:
 @must(
     "STORE-6",
     "Of many clients that hang up during their query, none takes a connection along.",
-    Power.DATABASE,
+    Capability.DATABASE,
     version=2,
 )
 def a_client_that_hangs_up_releases_its_connection(client: Client) -> None:
@@ -273,7 +273,7 @@ def a_client_that_hangs_up_releases_its_connection(client: Client) -> None:
 @should(
     "STORE-7",
     "The query of a client that has hung up is ended in the database.",
-    Power.DATABASE,
+    Capability.DATABASE,
     version=2,
 )
 def the_query_of_a_client_that_hung_up_is_cancelled(client: Client) -> None:

@@ -7,7 +7,7 @@ from tests.contract.cases import expect
 from tests.contract.cases.slow import slowed
 from tests.contract.client import Client, InFlight
 from tests.contract.registry import must
-from tests.contract.vocabulary import NOT_ALLOWED, SEVEN, Power
+from tests.contract.vocabulary import NOT_ALLOWED, SEVEN, Capability
 from tests.contract.waiting import eventually
 
 EVENT_STREAM = "text/event-stream"
@@ -55,7 +55,7 @@ def every_greeting_is_an_event(client: Client) -> None:
             "This address does not take that method.",
         )
 
-    if Power.DATABASE in client.powers:
+    if Capability.DATABASE in client.capabilities:
         delay = 0.3
         with slowed(client.database, delay) as slow:
             with client.begin("GET", "/greetings/stream") as request:
