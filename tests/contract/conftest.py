@@ -20,21 +20,21 @@ pytest.register_assert_rewrite("tests.contract.cases")
 from tests.contract import cases, failing, faults, report  # noqa: E402, F401
 from tests.contract.client import Client  # noqa: E402
 from tests.contract.registry import CASES, Case  # noqa: E402
-from tests.contract.targets import (  # noqa: E402
+from tests.contract.subjects import (  # noqa: E402
     Hosts,
     ServerName,
-    Target,
+    Subject,
     check_deployed,
     deployed_client,
-    deployed_target,
+    deployed_subject,
     record_of,
-    targets_of,
+    subjects_of,
 )
 
 SERVERS: tuple[ServerName, ...] = ("in process", "uvicorn", "hypercorn", "gateway")
 
 results = pytest.StashKey[list[report.Result]]()
-targets = pytest.StashKey[list[Target]]()
+subjects = pytest.StashKey[list[Subject]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,39 +58,39 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.getoption("--report"):
         config.option.report = record_of(url) if url else ROOT / "build" / "contract.json"
     try:
-        config.stash[targets] = [_deployed(config, url)] if url else _here(config)
+        config.stash[subjects] = [_deployed(config, url)] if url else _here(config)
     except (ValueError, UnknownFrameworkError) as error:
         raise pytest.UsageError(str(error)) from error
 
 
-def _deployed(config: pytest.Config, url: str) -> Target:
+def _deployed(config: pytest.Config, url: str) -> Subject:
     app = config.getoption("--app")
     framework = find_framework(app) if app else None
-    target = deployed_target(url, framework, config.getoption("--store"))
+    subject = deployed_subject(url, framework, config.getoption("--store"))
     check_deployed(url, os.environ.get("API_KEY"))
-    return target
+    return subject
 
 
-def _here(config: pytest.Config) -> list[Target]:
+def _here(config: pytest.Config) -> list[Subject]:
     app, server = config.getoption("--app"), config.getoption("--server")
     return [
-        target
+        subject
         for kind in SERVERS
         if not server or kind in server
         for framework in ([find_framework(app)] if app else find_frameworks())
-        for target in sorted(
-            targets_of(framework, kind),
-            key=lambda target: target.id.endswith("-postgresql"),
+        for subject in sorted(
+            subjects_of(framework, kind),
+            key=lambda subject: subject.id.endswith("-postgresql"),
         )
     ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if {"target", "case"} <= set(metafunc.fixturenames):
-        found = metafunc.config.stash[targets]
+    if {"subject", "case"} <= set(metafunc.fixturenames):
+        found = metafunc.config.stash[subjects]
         pairs = [(t, c) for t in found for c in CASES.values() if t.takes(c)]
-        ids = [f"{target.id}-{case.id}" for target, case in pairs]
-        metafunc.parametrize(("target", "case"), pairs, ids=ids)
+        ids = [f"{subject.id}-{case.id}" for subject, case in pairs]
+        metafunc.parametrize(("subject", "case"), pairs, ids=ids)
 
 
 @pytest.fixture(scope="session")
@@ -102,13 +102,13 @@ def hosts() -> Iterator[Hosts]:
 
 
 @pytest.fixture
-def client(request: pytest.FixtureRequest, target: Target, hosts: Hosts) -> Iterator[Client]:
-    if target.server == "deployed":
+def client(request: pytest.FixtureRequest, subject: Subject, hosts: Hosts) -> Iterator[Client]:
+    if subject.server == "deployed":
         url = request.config.getoption("--url")
-        with deployed_client(url, target, os.environ.get("API_KEY")) as client:
+        with deployed_client(url, subject, os.environ.get("API_KEY")) as client:
             yield client
     else:
-        yield hosts.client(target)
+        yield hosts.client(subject)
 
 
 @pytest.fixture
@@ -128,13 +128,13 @@ def pytest_runtest_makereport(
         found.when == "call"
         and found.failed
         and item.config.option.verbose < 0
-        and {"case", "target", "client"} <= set(arguments)
+        and {"case", "subject", "client"} <= set(arguments)
         and call.excinfo is not None
         and isinstance(call.excinfo.value, (AssertionError, OSError))
     ):
         found.longrepr = failing.told(
             arguments["case"],
-            arguments["target"].id,
+            arguments["subject"].id,
             call.excinfo.value,
             arguments["client"].exchanges,
             item.config.getoption("--report"),
@@ -155,7 +155,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(config, "workeroutput"):
         config.workeroutput["contract"] = [asdict(found) for found in config.stash[results]]
     elif config.stash[results]:
-        report.write(config.getoption("--report"), config.stash[results], config.stash[targets])
+        report.write(config.getoption("--report"), config.stash[results], config.stash[subjects])
 
 
 def pytest_terminal_summary(

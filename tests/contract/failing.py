@@ -14,10 +14,10 @@ _WIDTH = 160
 
 
 def told(
-    case: Case, target: str, error: BaseException, exchanges: Sequence[Exchange], record: Path
+    case: Case, subject: str, error: BaseException, exchanges: Sequence[Exchange], record: Path
 ) -> str:
-    """What a reader needs who has not written the case. `target`: which app, reached in which way."""
-    lines = [f"{case.id}, a {case.level}: {case.sentence}", f"  on        {target}"]
+    """What a reader needs who has not written the case. `subject`: which app, reached in which way."""
+    lines = [f"{case.id}, a {case.level}: {case.sentence}", f"  on        {subject}"]
     last = exchanges[-1] if exchanges else None
     if last is not None:
         lines.append(f"  asked     {_asked(last)}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.contract.registry import CASES, VERSION
-from tests.contract.targets import Target, versions_of
+from tests.contract.subjects import Subject, versions_of
 from tests.contract.vocabulary import Answer, Closed, Exchange, Request
 
 Outcome = Literal["pass", "fail", "waived", "skipped"]
@@ -19,7 +19,7 @@ Outcome = Literal["pass", "fail", "waived", "skipped"]
 
 @dataclass
 class Result:
-    """One case on one target.
+    """One case on one subject.
 
     `observed`: what a SHOULD case saw, for comparison. `reason`: of a waiver or a skip. `failure`: what went
     wrong, the request, and what every app answers to it.
@@ -36,9 +36,9 @@ class Result:
     failure: dict[str, Any] | None = None
 
 
-def result(case_id: str, target: Target, outcome: Outcome, **more: Any) -> Result:
-    app = target.framework.name if target.framework else "unknown"
-    return Result(case_id, app, target.server, target.mount.id, target.store, outcome, **more)
+def result(case_id: str, subject: Subject, outcome: Outcome, **more: Any) -> Result:
+    app = subject.framework.name if subject.framework else "unknown"
+    return Result(case_id, app, subject.server, subject.mount.id, subject.store, outcome, **more)
 
 
 def shown(exchange: Exchange) -> dict[str, Any]:
@@ -71,9 +71,11 @@ def shown_text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
 
 
-def write(file: Path, results: list[Result], targets: list[Target]) -> None:
+def write(file: Path, results: list[Result], subjects: list[Subject]) -> None:
     """Replaces the report, whole or not at all."""
-    frameworks = {t.framework.name: t.framework for t in targets if t.framework}
+    frameworks = {
+        subject.framework.name: subject.framework for subject in subjects if subject.framework
+    }
     document = {
         "contract_version": VERSION,
         "python": platform.python_version(),

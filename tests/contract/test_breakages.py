@@ -11,7 +11,7 @@ from tests.contract.breakages import BREAKAGES, Breakage
 from tests.contract.in_process import InProcessClient
 from tests.contract.process_breakages import PROCESS_BREAKAGES
 from tests.contract.registry import CASES, Level
-from tests.contract.targets import Hosts, Target, mounts
+from tests.contract.subjects import Hosts, Subject, mounts
 
 MOUNT = next(mount for mount in mounts("in process") if mount.id == "content, included")
 
@@ -25,7 +25,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_a_broken_app_is_caught(breakage: Breakage, framework: Framework, hosts: Hosts) -> None:
-    client = hosts.client(Target("in process", MOUNT, framework))
+    client = hosts.client(Subject("in process", MOUNT, framework))
     assert isinstance(client, InProcessClient)
     check = CASES[breakage.caught_by].check
     check(client)

@@ -13,7 +13,7 @@ from rehearsal.gateway import Gateway, Route, RoutingTable
 from rehearsal.processes import AppProcess, ServerKind
 from rehearsal.serving import serving
 from tests.contract.report import Result, result
-from tests.contract.targets import LOGS, PREFIXES, Target, environment_of
+from tests.contract.subjects import LOGS, PREFIXES, Subject, environment_of
 from tests.contract.vocabulary import Mount
 
 PAGES = ("/", "/about", "/docs")
@@ -142,7 +142,7 @@ def passes(
     (case,) = request.node.get_closest_marker("case").args
     passed: list[bool] = []
     yield lambda: passed.append(True)
-    found = result(case, Target(way.server, way.mount, framework), "pass" if passed else "fail")
+    found = result(case, Subject(way.server, way.mount, framework), "pass" if passed else "fail")
     found.server = f"{way.server}, browser"
     recorded.append(found)
 

@@ -11,47 +11,47 @@ from tests.contract.in_process import InProcessClient
 from tests.contract.registry import Case, Level
 from tests.contract.report import Result, result, shown, shown_answer
 from tests.contract.sockets import DeployedClient, SocketClient
-from tests.contract.targets import Hosts, Target
+from tests.contract.subjects import Hosts, Subject
 
 LAST = 10
 """So many exchanges of a failed case are kept."""
 
 
 def test_contract(
-    case: Case, target: Target, client: Client, hosts: Hosts, recorded: list[Result]
+    case: Case, subject: Subject, client: Client, hosts: Hosts, recorded: list[Result]
 ) -> None:
     assert isinstance(client, InProcessClient | SocketClient | DeployedClient)
-    deployed = target.server == "deployed"
+    deployed = subject.server == "deployed"
     missing = case.needs - client.capabilities
     if deployed and missing:
         reason = f"not to be seen from outside, since it {' and '.join(sorted(missing))}"
-        recorded.append(result(case.id, target, "skipped", reason=reason))
+        recorded.append(result(case.id, subject, "skipped", reason=reason))
         pytest.skip(reason)
-    waiver = target.waivers.get(case.id)
-    if target.framework is None and case.level is Level.SHOULD:
+    waiver = subject.waivers.get(case.id)
+    if subject.framework is None and case.level is Level.SHOULD:
         waiver = "which framework it is, and so what it does of its own accord, is not known"
     try:
         case.check(client)
     except Exception as error:
         if waiver:
             recorded.append(
-                result(case.id, target, "waived", reason=waiver, observed=client.observations)
+                result(case.id, subject, "waived", reason=waiver, observed=client.observations)
             )
             # Without a traceback, which nobody reads and which takes longer than the case.
             raise pytest.xfail.Exception(waiver, pytrace=False) from None
         failure = {"error": str(error) or repr(error), **replayed(client, hosts)}
         recorded.append(
-            result(case.id, target, "fail", failure=failure, observed=client.observations)
+            result(case.id, subject, "fail", failure=failure, observed=client.observations)
         )
         raise
     # What stands in front of a deployed app may mend what the framework does.
     if waiver and not deployed:
-        failure = {"error": f"It passes, though {target.id} has a waiver for it: {waiver}"}
+        failure = {"error": f"It passes, though {subject.id} has a waiver for it: {waiver}"}
         recorded.append(
-            result(case.id, target, "fail", failure=failure, observed=client.observations)
+            result(case.id, subject, "fail", failure=failure, observed=client.observations)
         )
         pytest.fail(failure["error"])
-    recorded.append(result(case.id, target, "pass", observed=client.observations))
+    recorded.append(result(case.id, subject, "pass", observed=client.observations))
 
 
 def replayed(
@@ -66,7 +66,7 @@ def replayed(
         return found
     answers = {}
     for framework in find_frameworks():
-        here = hosts.client(Target("in process", last.mount, framework))
+        here = hosts.client(Subject("in process", last.mount, framework))
         assert isinstance(here, InProcessClient)
         other = replace(here, trust=last.trust)
         asked = last.request

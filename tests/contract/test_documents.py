@@ -7,7 +7,7 @@ import pytest
 from rehearsal.frameworks import Framework, find_frameworks
 from shared.openapi import load_openapi
 from tests.contract.canonical import METHODS
-from tests.contract.targets import Hosts, Target, mounts
+from tests.contract.subjects import Hosts, Subject, mounts
 
 CONTRACT = load_openapi()
 MOUNT = next(mounts("in process"))
@@ -16,7 +16,7 @@ MOUNT = next(mounts("in process"))
 @pytest.fixture(params=find_frameworks(), ids=lambda framework: framework.name)
 def document(request: pytest.FixtureRequest, hosts: Hosts) -> dict[str, Any]:
     framework: Framework = request.param
-    client = hosts.client(Target("in process", MOUNT, framework))
+    client = hosts.client(Subject("in process", MOUNT, framework))
     served: dict[str, Any] = client.request("GET", "/openapi.json").json()
     return served
 

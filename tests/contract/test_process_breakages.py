@@ -8,7 +8,7 @@ from rehearsal.frameworks import Framework, find_frameworks
 from tests.contract.process_breakages import PROCESS_BREAKAGES, VARIABLE, ProcessBreakage
 from tests.contract.registry import CASES
 from tests.contract.sockets import SocketClient
-from tests.contract.targets import WITH_DATABASE, Hosts, Servers, Target
+from tests.contract.subjects import WITH_DATABASE, Hosts, Servers, Subject
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -24,12 +24,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_a_broken_process_is_caught(
     breakage: ProcessBreakage, framework: Framework, hosts: Hosts
 ) -> None:
-    target = Target("uvicorn", WITH_DATABASE["uvicorn"], framework, "postgresql")
+    subject = Subject("uvicorn", WITH_DATABASE["uvicorn"], framework, "postgresql")
     hosts.stop_servers()
-    database = hosts.database(target)
-    servers = Servers(target, database, {VARIABLE: breakage.what})
+    database = hosts.database(subject)
+    servers = Servers(subject, database, {VARIABLE: breakage.what})
     try:
-        client = SocketClient(servers, target.mount, target.capabilities, frozenset(target.waivers))
+        client = SocketClient(
+            servers, subject.mount, subject.capabilities, frozenset(subject.waivers)
+        )
         with pytest.raises(AssertionError):
             CASES[breakage.caught_by].check(client)
     finally:

@@ -18,21 +18,21 @@ from tests.contract.canonical import canonical
 from tests.contract.in_process import InProcessClient
 from tests.contract.registry import CASES, Case, Level
 from tests.contract.sockets import Connection
-from tests.contract.targets import Hosts, Target, environment_of, record_of
+from tests.contract.subjects import Hosts, Subject, environment_of, record_of
 from tests.contract.test_contract import test_contract as run_case
 from tests.contract.vocabulary import BARE, Request
 
 FRAMEWORK = find_frameworks()[0]
 
 
-def target_with(waivers: dict[str, str]) -> Target:
+def subject_with(waivers: dict[str, str]) -> Subject:
     framework = Framework(FRAMEWORK.name, FRAMEWORK.folder)
     framework.pyproject["tool"]["contract"]["waivers"] = waivers
-    return Target("in process", BARE, framework)
+    return Subject("in process", BARE, framework)
 
 
-def client_of(target: Target, hosts: Hosts) -> InProcessClient:
-    client = hosts.client(target)
+def client_of(subject: Subject, hosts: Hosts) -> InProcessClient:
+    client = hosts.client(subject)
     assert isinstance(client, InProcessClient)
     return client
 
@@ -46,11 +46,11 @@ def broken(client: InProcessClient) -> tuple[Case, InProcessClient]:
 
 
 def test_a_failure_is_recorded_with_the_request_and_every_apps_answer(hosts: Hosts) -> None:
-    target = target_with({})
-    case, client = broken(client_of(target, hosts))
+    subject = subject_with({})
+    case, client = broken(client_of(subject, hosts))
     recorded: list[report.Result] = []
     with pytest.raises(AssertionError):
-        run_case(case, target, client, hosts, recorded)
+        run_case(case, subject, client, hosts, recorded)
     (found,) = recorded
     assert (found.case, found.app, found.outcome) == (case.id, FRAMEWORK.name, "fail")
     assert found.failure is not None
@@ -63,19 +63,19 @@ def test_a_failure_is_recorded_with_the_request_and_every_apps_answer(hosts: Hos
 
 
 def test_a_waived_failure_is_recorded_with_its_reason(hosts: Hosts) -> None:
-    case, client = broken(client_of(target_with({}), hosts))
-    target = target_with({case.id: "it sorts otherwise"})
+    case, client = broken(client_of(subject_with({}), hosts))
+    subject = subject_with({case.id: "it sorts otherwise"})
     recorded: list[report.Result] = []
     with pytest.raises(pytest.xfail.Exception):
-        run_case(case, target, client, hosts, recorded)
+        run_case(case, subject, client, hosts, recorded)
     assert (recorded[0].outcome, recorded[0].reason) == ("waived", "it sorts otherwise")
 
 
 def test_a_waived_case_that_passes_fails_the_run(hosts: Hosts) -> None:
-    target = target_with({"GREETINGS-1": "it does not"})
+    subject = subject_with({"GREETINGS-1": "it does not"})
     recorded: list[report.Result] = []
     with pytest.raises(pytest.fail.Exception, match="It passes, though"):
-        run_case(CASES["GREETINGS-1"], target, client_of(target, hosts), hosts, recorded)
+        run_case(CASES["GREETINGS-1"], subject, client_of(subject, hosts), hosts, recorded)
     assert recorded[0].outcome == "fail"
 
 
@@ -87,9 +87,9 @@ def test_waivers_name_should_cases_only(framework: Framework) -> None:
 
 def test_the_report_says_what_was_run_and_found(tmp_path: Path) -> None:
     file = tmp_path / "build" / "contract.json"
-    target = Target("in process", BARE, FRAMEWORK)
-    found = report.result("HTTP-4", target, "waived", observed=["405"], reason="so it is")
-    report.write(file, [found], [target])
+    subject = Subject("in process", BARE, FRAMEWORK)
+    found = report.result("HTTP-4", subject, "waived", observed=["405"], reason="so it is")
+    report.write(file, [found], [subject])
     document = json.loads(file.read_text(encoding="utf-8"))
     assert document["contract_version"] == 2
     assert document["apps"][FRAMEWORK.name]["versions"][FRAMEWORK.name] == FRAMEWORK.version
@@ -199,7 +199,7 @@ async def index(number: int = 1) -> dict[str, int]:
 def test_a_first_example_may_have_annotations(hosts: Hosts) -> None:
     framework = Framework("annotated", FRAMEWORK.folder)
     framework.pyproject["tool"]["contract"]["minimal"] = ANNOTATED
-    client = replace(client_of(target_with({}), hosts), framework=framework).minimal()
+    client = replace(client_of(subject_with({}), hosts), framework=framework).minimal()
     assert client.request("GET", "/?number=2").json() == {"number": 2}
 
 
@@ -208,7 +208,7 @@ def recorded(url: str) -> str:
 
 
 def test_a_websocket_is_recorded_with_what_each_side_said(hosts: Hosts) -> None:
-    client = client_of(target_with({}), hosts)
+    client = client_of(subject_with({}), hosts)
     with client.websocket("/live") as websocket:
         websocket.send('{"lang": "en"}')
         websocket.receive()

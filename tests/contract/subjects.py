@@ -70,7 +70,7 @@ def mounts(server: ServerName) -> Iterator[Mount]:
 
 
 @dataclass(frozen=True)
-class Target:
+class Subject:
     """One way to reach one app; of a deployed app `framework` is unknown."""
 
     server: ServerName
@@ -124,15 +124,15 @@ class Target:
         return waivers
 
 
-def targets_of(framework: Framework, server: ServerName) -> Iterator[Target]:
+def subjects_of(framework: Framework, server: ServerName) -> Iterator[Subject]:
     """Everything of one app on one server that the suite looks at."""
     if server == "gateway":
-        yield Target(server, GATEWAY, framework)
+        yield Subject(server, GATEWAY, framework)
     else:
         for mount in mounts(server):
-            yield Target(server, mount, framework)
+            yield Subject(server, mount, framework)
     if server in WITH_DATABASE:
-        yield Target(server, WITH_DATABASE[server], framework, "postgresql")
+        yield Subject(server, WITH_DATABASE[server], framework, "postgresql")
 
 
 def environment_of(*, trust: bool, database: Database | None = None) -> dict[str, str]:
@@ -146,17 +146,17 @@ class Served:
 
     def __init__(
         self,
-        target: Target,
+        subject: Subject,
         mount: Mount,
         environment: Mapping[str, str],
         log: Path,
     ) -> None:
-        assert target.framework is not None
-        kind: ServerKind = "hypercorn" if target.server == "hypercorn" else "uvicorn"
+        assert subject.framework is not None
+        kind: ServerKind = "hypercorn" if subject.server == "hypercorn" else "uvicorn"
         self._stack = ExitStack()
         self.app = self._stack.enter_context(
             AppProcess(
-                target.framework.entrypoint,
+                subject.framework.entrypoint,
                 server=kind,
                 root_path=mount.prefix if mount.root_path else "",
                 environment=environment,
@@ -165,7 +165,7 @@ class Served:
             )
         )
         self.url = self.app.url
-        if target.server == "gateway":
+        if subject.server == "gateway":
             route = Route(mount.prefix, self.app.port, strip_prefix=True, base_url=True)
             gateway = Gateway(RoutingTable.of(route).resolve)
             self.url = self._stack.enter_context(serving(gateway))
@@ -203,7 +203,7 @@ class Served:
 class Servers:
     """One app on one kind of server: a process for each `--root-path` and each kind of trust, when needed."""
 
-    target: Target
+    subject: Subject
     database: Database | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     """Put over that of every process."""
@@ -227,10 +227,10 @@ class Servers:
         environment = environment_of(trust=trust, database=self.database)
         changed = {**environment, **self.environment, **changes}
         return Served(
-            self.target,
+            self.subject,
             mount,
             {key: value for key, value in changed.items() if value is not None},
-            LOGS / f"{self.target.group}-{name}.log",
+            LOGS / f"{self.subject.group}-{name}.log",
         )
 
     @contextmanager
@@ -271,29 +271,29 @@ class Hosts:
         self._stack = ExitStack()
         self._cluster: Cluster | None = None
 
-    def client(self, target: Target) -> InProcessClient | SocketClient:
+    def client(self, subject: Subject) -> InProcessClient | SocketClient:
         """A client for one of the apps of this repository."""
-        assert target.framework is not None
-        waived = frozenset(target.waivers)
-        if target.server == "in process":
-            host = self._host(target.framework)
-            return InProcessClient(target.framework, host, target.mount, waived=waived)
-        if self._servers is None or self._servers.target.group != target.group:
+        assert subject.framework is not None
+        waived = frozenset(subject.waivers)
+        if subject.server == "in process":
+            host = self._host(subject.framework)
+            return InProcessClient(subject.framework, host, subject.mount, waived=waived)
+        if self._servers is None or self._servers.subject.group != subject.group:
             self.stop_servers()
-            database = self.database(target) if target.store == "postgresql" else None
-            self._servers = Servers(target, database)
-        return SocketClient(self._servers, target.mount, target.capabilities, waived)
+            database = self.database(subject) if subject.store == "postgresql" else None
+            self._servers = Servers(subject, database)
+        return SocketClient(self._servers, subject.mount, subject.capabilities, waived)
 
     def _host(self, framework: Framework) -> Host:
         if framework.name not in self._in_process:
             self._in_process[framework.name] = Host(load(framework))
         return self._in_process[framework.name]
 
-    def database(self, target: Target) -> Database:
-        """A database of the target's own, prepared as a user would."""
+    def database(self, subject: Subject) -> Database:
+        """A database of the subject's own, prepared as a user would."""
         if self._cluster is None:
             self._cluster = self._stack.enter_context(Cluster())
-        database = self._cluster.create_database(target.group.replace("-", "_"))
+        database = self._cluster.create_database(subject.group.replace("-", "_"))
         subprocess.run(
             [sys.executable, "-m", "shared.database"],
             cwd=ROOT,
@@ -318,10 +318,10 @@ class Hosts:
         self._stack.close()
 
 
-def deployed_target(
+def deployed_subject(
     url: str, framework: Framework | None, store: StoreName | None = None
-) -> Target:
-    """The target for `make test-url`; `url` is the content's address, with or without a final slash.
+) -> Subject:
+    """The subject for `make test-url`; `url` is the content's address, with or without a final slash.
 
     `framework`: whose app it is, where that is known. `store`: what it was deployed with, likewise.
 
@@ -332,7 +332,7 @@ def deployed_target(
         raise ValueError(
             f"{url!r} is not the address of an app, such as https://connect.example.org/content/1b2c/"
         )
-    return Target(
+    return Subject(
         "deployed",
         Mount("as deployed", parts.path.rstrip("/"), client_sends_prefix=True),
         framework,
@@ -366,12 +366,12 @@ def _authorization(api_key: str | None) -> str:
 
 
 @contextmanager
-def deployed_client(url: str, target: Target, api_key: str | None) -> Iterator[DeployedClient]:
+def deployed_client(url: str, subject: Subject, api_key: str | None) -> Iterator[DeployedClient]:
     """Connect takes API keys as `Authorization: Key`: https://docs.posit.co/connect/user/api-keys/."""
     connection = Connection(url, _authorization(api_key))
     capabilities = frozenset() if api_key else frozenset({Capability.ANONYMOUS})
     try:
-        yield DeployedClient(connection, target.mount, capabilities, store=target.store)
+        yield DeployedClient(connection, subject.mount, capabilities, store=subject.store)
     finally:
         connection.close()
 
