@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from rehearsal.processes import AppProcess
 from tests.axe import violations
-from tests.contract.subjects import LOGS, environment_of
+from tests.contract.servers import LOGS, environment_of
 from tests.postgresql import Cluster
 
 FRAMEWORKS = find_frameworks()

@@ -1,14 +1,17 @@
 """What a case can do with an app: send requests, open websockets, start processes."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from tests.contract.interfaces import InFlight, WebSocket
+from tests.contract.recording import RecordedInFlight, RecordedWebSocket, assert_no_traceback
 from tests.contract.vocabulary import (
     Answer,
     Capability,
-    Closed,
+    Exchange,
+    HandshakeFailure,
     Headers,
     Mount,
     Request,
@@ -17,126 +20,147 @@ from tests.contract.vocabulary import (
 )
 
 if TYPE_CHECKING:
+    from tests.contract.servers import ServerProcess
     from tests.postgresql import Database
 
 
-class InFlight(Protocol):
-    """A request that has been sent; its answer is read piece by piece.
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """Reaches one app, on one server, through one mount, and records every exchange.
 
-    Every method that waits raises `TimeoutFailure` after `seconds`, and `IncompleteAnswerFailure` when the
-    connection is closed before the answer is complete.
+    A subclass implements `_send`, `_send_together`, `_begin` and `_open_websocket`, and overrides
+    the methods for which it has the capability.
     """
-
-    def start(self, seconds: float = 10.0) -> Answer:
-        """The status and the headers, with an empty body, as soon as they are there."""
-
-    def read(self, seconds: float = 10.0) -> bytes:
-        """The next piece of the body as it arrives; empty at the end."""
-
-    def hang_up(self) -> None:
-        """Closes the connection at once, whatever is still to come; of an answer that is complete, nothing."""
-
-    def answer(self, seconds: float = 10.0) -> Answer:
-        """The answer with all of its body that has not been read; `seconds` for each piece."""
-        return replace(self.start(seconds), body=b"".join(iter(lambda: self.read(seconds), b"")))
-
-
-class WebSocket(Protocol):
-    """The client's end of an open websocket."""
-
-    def send(self, *fragments: str | bytes) -> None:
-        """A message, in as many frames as there are fragments; all text or all binary."""
-
-    def receive(self, seconds: float = 10.0) -> str | bytes | Closed:
-        """The next message, whole; `Closed` from then on when the other side has closed.
-
-        Raises `TimeoutFailure`.
-        """
-
-    def close(self, code: int = 1000) -> None:
-        """Says goodbye and waits for the answer. Raises `TimeoutFailure` where none comes."""
-
-    def hang_up(self) -> None:
-        """Drops the connection without a close frame."""
-
-
-class FreshApp(Protocol):
-    """A process of an app that one case has for itself."""
-
-    @property
-    def client(self) -> "Client":
-        """Reaches the process; raises `ConnectionError` once it has ended."""
-
-    @property
-    def pid(self) -> int: ...
-
-    def terminate(self) -> None:
-        """SIGTERM, which is not waited for."""
-
-    def wait(self, seconds: float) -> int:
-        """The exit code. Raises `TimeoutFailure` where the process is still there after `seconds`."""
-
-    def log(self) -> str:
-        """All that it and its server have logged so far."""
-
-
-class Client(Protocol):
-    """Reaches one app, on one server, through one mount."""
 
     mount: Mount
     capabilities: frozenset[Capability]
-    waived: frozenset[str]
-    """The IDs of the SHOULD cases in which the app goes its own way, as it admits."""
+    store: StoreName | None = None
+    """Where the app reads its greetings; None if that is not known."""
+    waived: frozenset[str] = frozenset()
+    """The IDs of the SHOULD cases from which the app deviates, as its `pyproject.toml` declares."""
+    trust: bool = True
+    """Whether the app trusts Connect's headers."""
+    exchanges: list[Exchange] = field(default_factory=list, repr=False)
+    """Everything that was sent and received, in the order in which it was begun."""
+    observations: list[str] = field(default_factory=list, repr=False)
+    """What `observe` was called with."""
 
-    @property
-    def store(self) -> StoreName | None:
-        """Where the app has its greetings from; None where that is not known."""
+    # What every client can do
 
-    def request(self, method: str, target: str, headers: Headers = ()) -> Answer: ...
+    def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
+        """Sends a request and returns its answer."""
+        exchange = self._record(Request(method, target, headers))
+        with self._context():
+            exchange.answer = self._send(exchange.request)
+        assert_no_traceback(exchange.answer)
+        return exchange.answer
 
     def together(self, requests: Sequence[Request]) -> list[Timed]:
-        """The answers to requests that are sent at the same moment, each on a connection of its own.
+        """Sends requests at the same moment, each on a connection of its own.
 
-        In the order of the requests. Raises what `request` raises, for the first that fails.
+        Returns the answers in the order of the requests. Raises what `request` raises, for the
+        first request that fails.
         """
+        exchanges = [self._record(request) for request in requests]
+        with self._context():
+            answers = self._send_together(requests)
+        for exchange, timed in zip(exchanges, answers, strict=True):
+            exchange.answer = timed.answer
+            assert_no_traceback(timed.answer)
+        return answers
 
-    def begin(
-        self, method: str, target: str, headers: Headers = ()
-    ) -> AbstractContextManager[InFlight]:
-        """A request that has been sent; leaving the context hangs up where the answer is not complete."""
+    @contextmanager
+    def begin(self, method: str, target: str, headers: Headers = ()) -> Iterator[InFlight]:
+        """Sends a request. Leaving the context closes the connection."""
+        exchange = self._record(Request(method, target, headers))
+        with self._context():
+            in_flight = self._begin(exchange.request)
+            try:
+                yield RecordedInFlight(in_flight, exchange)
+            finally:
+                in_flight.hang_up()
 
-    def websocket(self, target: str, headers: Headers = ()) -> AbstractContextManager[WebSocket]:
-        """A websocket that is open; leaving the context drops it where it is not closed.
+    @contextmanager
+    def websocket(self, target: str, headers: Headers = ()) -> Iterator[WebSocket]:
+        """Opens a websocket. Leaving the context closes the connection.
 
-        Raises `HandshakeFailure` where the handshake is not answered 101.
+        Raises `HandshakeFailure` if the handshake is not answered 101.
         """
+        exchange = self._record(Request("GET", target, headers))
+        with self._context():
+            try:
+                websocket = self._open_websocket(exchange.request)
+            except HandshakeFailure as failure:
+                exchange.answer = failure.answer
+                raise
+            exchange.answer = Answer(101, [], b"")
+            try:
+                yield RecordedWebSocket(websocket, exchange)
+            finally:
+                websocket.hang_up()
+
+    def observe(self, what: str) -> None:
+        """Puts into the report what a SHOULD case has seen."""
+        self.observations.append(what)
+
+    def _record(self, request: Request) -> Exchange:
+        exchange = Exchange(request, self.mount, self.trust)
+        self.exchanges.append(exchange)
+        return exchange
+
+    # What a subclass implements
+
+    def _context(self) -> AbstractContextManager[None]:
+        """Surrounds everything that is sent and received."""
+        return nullcontext()
+
+    def _send(self, request: Request) -> Answer:
+        raise NotImplementedError
+
+    def _send_together(self, requests: Sequence[Request]) -> list[Timed]:
+        raise NotImplementedError
+
+    def _begin(self, request: Request) -> InFlight:
+        raise NotImplementedError
+
+    def _open_websocket(self, request: Request) -> WebSocket:
+        """Raises `HandshakeFailure` if the handshake is not answered 101."""
+        raise NotImplementedError
+
+    # What needs a capability
+
+    def untrusting(self) -> "Client":
+        """Returns a client of the same app where Connect's headers are not trusted."""
+        raise NotImplementedError(Capability.FORGE)
+
+    def through(self, mount: Mount) -> "Client":
+        """Returns a client of the same app through another mount."""
+        raise NotImplementedError(Capability.PREFIX)
+
+    def minimal(self) -> "Client":
+        """Returns a client of the first example in the framework's own documentation."""
+        raise NotImplementedError(Capability.SCOPE)
+
+    def log(self, awaited: str) -> str:
+        """Returns what the app and its server have logged since the last call, up to `awaited`.
+
+        Some servers log after they have answered, so that the call waits for `awaited`. Raises
+        `AssertionError` if it does not appear.
+        """
+        raise NotImplementedError(Capability.LOG)
 
     @property
     def database(self) -> "Database":
-        """What the app has its greetings from."""
+        """The database from which the app reads its greetings."""
+        raise NotImplementedError(Capability.DATABASE)
 
-    def process(self, **environment: str | None) -> AbstractContextManager[FreshApp]:
-        """A new process of the same app, on the same kind of server, reached the same way.
+    def process(
+        self, **environment: str | None
+    ) -> AbstractContextManager[tuple["Client", "ServerProcess"]]:
+        """Starts a new process of the same app, on the same kind of server, and returns its client.
 
-        `environment` is put over that of the other processes; None leaves a variable out. The process is
-        waited for until it takes connections or has ended, whichever it is: `wait` and `log` tell. Leaving
-        the context ends it.
+        `environment` is put over the variables of the other processes; None removes a variable.
+        The call returns when the process accepts connections or has exited; `wait` and `log` tell
+        which. Leaving the context stops it.
         """
-
-    def untrusting(self) -> "Client":
-        """The same app where Connect's headers are not trusted."""
-
-    def through(self, mount: Mount) -> "Client":
-        """The same app through another mount."""
-
-    def minimal(self) -> "Client":
-        """The first example of the framework's own documentation: what it does unconfigured."""
-
-    def observe(self, what: str) -> None:
-        """Puts into the report what was seen, for comparison."""
-
-    def log(self, awaited: str) -> str:
-        """What the app and its server have logged since the last call, up to `awaited`.
-
-        Raises `AssertionError` where that does not come: some log only after they have answered.
-        """
+        raise NotImplementedError(Capability.PROCESS)

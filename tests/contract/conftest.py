@@ -18,16 +18,18 @@ from rehearsal.frameworks import ROOT, UnknownFrameworkError, find_framework, fi
 pytest.register_assert_rewrite("tests.contract.cases")
 
 from tests.contract import cases, failing, faults, report  # noqa: E402, F401
+from tests.contract.apps import RunningApps  # noqa: E402
 from tests.contract.client import Client  # noqa: E402
-from tests.contract.registry import CASES, Case  # noqa: E402
-from tests.contract.subjects import (  # noqa: E402
-    Hosts,
-    ServerName,
-    Subject,
+from tests.contract.deployed import (  # noqa: E402
     check_deployed,
     deployed_client,
     deployed_subject,
     record_of,
+)
+from tests.contract.registry import CASES, Case  # noqa: E402
+from tests.contract.subjects import (  # noqa: E402
+    ServerName,
+    Subject,
     subjects_of,
 )
 
@@ -94,21 +96,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def hosts() -> Iterator[Hosts]:
+def apps() -> Iterator[RunningApps]:
     faults.install()
-    hosts = Hosts()
-    yield hosts
-    hosts.close()
+    apps = RunningApps()
+    yield apps
+    apps.close()
 
 
 @pytest.fixture
-def client(request: pytest.FixtureRequest, subject: Subject, hosts: Hosts) -> Iterator[Client]:
+def client(request: pytest.FixtureRequest, subject: Subject, apps: RunningApps) -> Iterator[Client]:
     if subject.server == "deployed":
         url = request.config.getoption("--url")
         with deployed_client(url, subject, os.environ.get("API_KEY")) as client:
             yield client
     else:
-        yield hosts.client(subject)
+        yield apps.client(subject)
 
 
 @pytest.fixture

@@ -38,6 +38,8 @@ def _asked(exchange: Exchange) -> str:
 
 def _received(exchange: Exchange) -> str:
     answer = exchange.answer
+    if answer is None:
+        return "no answer"
     if answer.status == 101:
         said = [f"{who} {shown_message(message)!r}" for who, message in exchange.messages[-4:]]
         return _cut("a websocket: " + (", ".join(said) or "nothing said"))

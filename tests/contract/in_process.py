@@ -1,12 +1,13 @@
 """Reaches an app as a server would, without one: raw ASGI scopes of any form."""
 
 import asyncio
+import copy
 import io
 import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -17,15 +18,14 @@ from urllib.parse import quote, unquote
 
 from rehearsal.frameworks import Framework
 from shared.asgi import ASGIApp, Message, Scope
-from tests.contract.client import Client, FreshApp, InFlight, WebSocket
-from tests.contract.recording import Recorder
+from tests.contract.client import Client
+from tests.contract.interfaces import InFlight, WebSocket
 from tests.contract.vocabulary import (
+    BARE,
     Answer,
     Capability,
     Closed,
-    Exchange,
     HandshakeFailure,
-    Headers,
     IncompleteAnswerFailure,
     Mount,
     Request,
@@ -35,7 +35,7 @@ from tests.contract.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    from tests.postgresql import Database
+    pass
 
 _SECONDS = 10.0
 
@@ -44,11 +44,11 @@ _logger = logging.getLogger("tests.contract.in_process")
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
-class Host:
+class InProcessApp:
     """Runs an ASGI application in an event loop of its own, which stands still between requests."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+        self.asgi = app
         # Not a Runner: it takes SIGINT over for each call, which takes longer than most requests.
         self._loop = asyncio.new_event_loop()
         self._log = io.StringIO()
@@ -61,7 +61,7 @@ class Host:
         assert started["type"] == "lifespan.startup.complete", started
 
     async def _run_lifespan(self) -> None:
-        await self.app(
+        await self.asgi(
             {"type": "lifespan", "asgi": ASGI, "state": {}}, self._events.get, self._answers.put
         )
 
@@ -92,7 +92,7 @@ class Host:
         """The app's answer to a request without a body."""
         return self._loop.run_until_complete(asyncio.wait_for(self._send(scope), _SECONDS))
 
-    def together(self, scopes: Sequence[Scope]) -> list[Timed]:
+    def send_together(self, scopes: Sequence[Scope]) -> list[Timed]:
         """The answers to requests without a body that all are there at the same moment."""
 
         async def ask(scope: Scope) -> Timed:
@@ -108,7 +108,7 @@ class Host:
 
     def open(self, scope: Scope) -> "Conversation":
         """The app at work on a scope, to be spoken with message by message."""
-        return Conversation(self._loop, self.app, scope)
+        return Conversation(self._loop, self.asgi, scope)
 
     async def _send(self, scope: Scope) -> Answer:
         sent: list[Message] = []
@@ -122,7 +122,7 @@ class Host:
                 await requests.put({"type": "http.disconnect"})
 
         try:
-            await self.app(scope, requests.get, send)
+            await self.asgi(scope, requests.get, send)
         except Exception:
             # As servers do: log it, and answer if the app has not.
             _logger.exception("Exception in ASGI application")
@@ -188,7 +188,7 @@ class Conversation:
 
 
 class InProcessInFlight(InFlight):
-    """`InFlight` of the suite."""
+    """A request in flight to an app in this process."""
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
@@ -326,90 +326,48 @@ def environment(name: str, value: str) -> Iterator[None]:
 IN_PROCESS = frozenset(Capability) - {Capability.DATABASE, Capability.PROCESS}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InProcessClient(Client):
-    """`client` of the suite, for apps in this process."""
+    """Reaches an app in this process."""
 
     framework: Framework
-    host: Host = field(repr=False)
-    mount: Mount
+    app: InProcessApp = field(repr=False)
     capabilities: frozenset[Capability] = IN_PROCESS
-    waived: frozenset[str] = frozenset()
-    trust: bool = True
-    exchanges: list[Exchange] = field(default_factory=list, repr=False)
-    observations: list[str] = field(default_factory=list, repr=False)
+    store: StoreName | None = "json"
 
-    @property
-    def store(self) -> StoreName:
-        return "json"
-
-    def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
-        request = Request(method, target, headers)
-        with self._trusting():
-            answer = self.host.send(scope_of(request, self.mount))
-        return self._recorder.answered(request, answer)
-
-    def together(self, requests: Sequence[Request]) -> list[Timed]:
-        with self._trusting():
-            answers = self.host.together([scope_of(request, self.mount) for request in requests])
-        for request, timed in zip(requests, answers, strict=True):
-            self._recorder.answered(request, timed.answer)
-        return answers
-
-    @contextmanager
-    def begin(self, method: str, target: str, headers: Headers = ()) -> Iterator[InFlight]:
-        request = Request(method, target, headers)
-        scope = scope_of(request, self.mount)
-        with (
-            self._trusting(),
-            self._recorder.in_flight(
-                request, lambda: InProcessInFlight(self.host.open(scope))
-            ) as sent,
-        ):
-            yield sent
-
-    @contextmanager
-    def websocket(self, target: str, headers: Headers = ()) -> Iterator[WebSocket]:
-        request = Request("GET", target, headers)
-        scope = websocket_scope_of(request, self.mount)
-        with (
-            self._trusting(),
-            self._recorder.websocket(
-                request, lambda: InProcessWebSocket(self.host.open(scope))
-            ) as websocket,
-        ):
-            yield websocket
-
-    def _trusting(self) -> AbstractContextManager[None]:
+    def _context(self) -> AbstractContextManager[None]:
         return environment("CONNECT_HEADERS", "trust" if self.trust else "ignore")
 
-    @property
-    def _recorder(self) -> Recorder:
-        return Recorder(self.exchanges, self.mount, trust=self.trust)
+    def _send(self, request: Request) -> Answer:
+        return self.app.send(scope_of(request, self.mount))
 
-    @property
-    def database(self) -> "Database":
-        raise NotImplementedError(Capability.DATABASE)
+    def _send_together(self, requests: Sequence[Request]) -> list[Timed]:
+        return self.app.send_together([scope_of(request, self.mount) for request in requests])
 
-    def process(self, **environment: str | None) -> AbstractContextManager[FreshApp]:
-        raise NotImplementedError(Capability.PROCESS)
+    def _begin(self, request: Request) -> InProcessInFlight:
+        return InProcessInFlight(self.app.open(scope_of(request, self.mount)))
+
+    def _open_websocket(self, request: Request) -> InProcessWebSocket:
+        return InProcessWebSocket(self.app.open(websocket_scope_of(request, self.mount)))
 
     def untrusting(self) -> "InProcessClient":
-        # Without trust a header tells no prefix.
-        mount = self.mount if self.mount.root_path else Mount("bare")
-        return replace(self, trust=False, mount=mount)
+        # The app takes no prefix from a header that it does not trust.
+        return replace(self, trust=False, mount=self.mount if self.mount.root_path else BARE)
+
+    def inside(self, layer: Callable[[ASGIApp], ASGIApp]) -> "InProcessClient":
+        """Returns a client of the same app inside an ASGI layer."""
+        app = copy.copy(self.app)
+        app.asgi = layer(app.asgi)
+        return replace(self, app=app)
 
     def through(self, mount: Mount) -> "InProcessClient":
         return replace(self, mount=mount)
 
     def minimal(self) -> "InProcessClient":
-        return replace(self, host=minimal_host(self.framework), mount=Mount("bare"))
-
-    def observe(self, what: str) -> None:
-        self.observations.append(what)
+        return replace(self, app=minimal_app(self.framework), mount=BARE)
 
     def log(self, awaited: str) -> str:
-        log = self.host.log()
+        log = self.app.log()
         assert awaited in log
         return log
 
@@ -422,10 +380,10 @@ def load(framework: Framework) -> ASGIApp:
 
 
 @cache
-def minimal_host(framework: Framework) -> Host:
+def minimal_app(framework: Framework) -> InProcessApp:
     """Runs the framework's own first example: `minimal` in `[tool.contract]`."""
     # Registered as imported modules are: frameworks look annotations up there.
     module = ModuleType(f"minimal_{framework.name}")
     sys.modules[module.__name__] = module
     exec(framework.contract["minimal"], module.__dict__)
-    return Host(module.__dict__["app"])
+    return InProcessApp(module.__dict__["app"])

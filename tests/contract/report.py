@@ -46,7 +46,7 @@ def shown(exchange: Exchange) -> dict[str, Any]:
     said = [[who, shown_message(message)] for who, message in exchange.messages]
     told = {
         "request": shown_request(exchange.request),
-        "answer": shown_answer(exchange.answer),
+        "answer": shown_answer(exchange.answer) if exchange.answer else None,
     }
     return told | ({"messages": said} if said else {})
 

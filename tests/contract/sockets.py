@@ -4,32 +4,24 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import h11
 
-from tests.contract.client import Client, FreshApp, InFlight, WebSocket
 from tests.contract.in_process import encoded
-from tests.contract.recording import Recorder
+from tests.contract.interfaces import InFlight
 from tests.contract.vocabulary import (
     Answer,
-    Capability,
-    Exchange,
     Headers,
     IncompleteAnswerFailure,
-    Mount,
     Request,
-    StoreName,
     Timed,
     TimeoutFailure,
 )
 from tests.contract.websockets import SocketWebSocket
-from tests.postgresql import Database
 
 _SECONDS = 30.0
 
@@ -137,7 +129,7 @@ class Connection:
         if self._socket is None:
             self._socket = self._open()
         try:
-            return self._exchange(self._socket, request)
+            return self._send_on(self._socket, request)
         except (ConnectionError, NoAnswerFailure):
             self.close()
             if fresh:
@@ -149,7 +141,7 @@ class Connection:
             self.close()
             raise
 
-    def _exchange(self, sock: socket.socket, request: Request) -> Answer:
+    def _send_on(self, sock: socket.socket, request: Request) -> Answer:
         reader = self._write(sock, request)
         answer = reader.start(_SECONDS)
         body = b"".join(iter(lambda: reader.read(_SECONDS), b""))
@@ -183,7 +175,7 @@ class Connection:
         return SocketWebSocket(self._open(), self.host, target, pairs)
 
 
-def all_together(connection: Connection, requests: Sequence[Request]) -> list[Timed]:
+def send_together(connection: Connection, requests: Sequence[Request]) -> list[Timed]:
     """Raises what the first request that fails raises."""
     if not requests:
         return []
@@ -230,203 +222,3 @@ class SocketInFlight(InFlight):
 
     def hang_up(self) -> None:
         self._connection.close()
-
-
-class Server(Protocol):
-    """Where an app of this suite can be reached."""
-
-    @property
-    def database(self) -> Database | None: ...
-
-    def connect(self, mount: Mount, *, trust: bool) -> Connection: ...
-
-    def log(self) -> str: ...
-
-    def process(
-        self, mount: Mount, environment: Mapping[str, str | None]
-    ) -> AbstractContextManager["FreshServer"]: ...
-
-
-class FreshServer(Server, Protocol):
-    """A server of one process, for one case."""
-
-    @property
-    def pid(self) -> int: ...
-
-    def terminate(self) -> None: ...
-
-    def exit_code(self) -> int | None: ...
-
-
-class OverSockets(Client):
-    """What clients of an app on a server have in common, however they reach it."""
-
-    def _connection(self) -> Connection:
-        raise NotImplementedError
-
-    def _sent(self, request: Request) -> Request:
-        """The request as it has to be sent in order to come through the mount."""
-        raise NotImplementedError
-
-    @property
-    def _recorder(self) -> Recorder:
-        raise NotImplementedError
-
-    def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
-        request = Request(method, target, headers)
-        return self._recorder.answered(request, self._connection().send(self._sent(request)))
-
-    def together(self, requests: Sequence[Request]) -> list[Timed]:
-        answers = all_together(self._connection(), [self._sent(request) for request in requests])
-        for request, timed in zip(requests, answers, strict=True):
-            self._recorder.answered(request, timed.answer)
-        return answers
-
-    def begin(
-        self, method: str, target: str, headers: Headers = ()
-    ) -> AbstractContextManager[InFlight]:
-        request = Request(method, target, headers)
-        return self._recorder.in_flight(
-            request, lambda: SocketInFlight(self._connection().another(), self._sent(request))
-        )
-
-    def websocket(self, target: str, headers: Headers = ()) -> AbstractContextManager[WebSocket]:
-        request = Request("GET", target, headers)
-        sent = self._sent(request)
-        return self._recorder.websocket(
-            request, lambda: self._connection().websocket(sent.target, sent.headers)
-        )
-
-
-@dataclass(frozen=True)
-class SocketClient(OverSockets):
-    """`client` of the suite, for apps on servers that it has started."""
-
-    server: Server
-    mount: Mount
-    capabilities: frozenset[Capability]
-    waived: frozenset[str] = frozenset()
-    trust: bool = True
-    exchanges: list[Exchange] = field(default_factory=list, repr=False)
-    observations: list[str] = field(default_factory=list, repr=False)
-
-    @property
-    def store(self) -> StoreName:
-        return "postgresql" if Capability.DATABASE in self.capabilities else "json"
-
-    def _connection(self) -> Connection:
-        return self.server.connect(self.mount, trust=self.trust)
-
-    def _sent(self, request: Request) -> Request:
-        prefix = self.mount.prefix if self.mount.client_sends_prefix else ""
-        headers = request.headers
-        if self.mount.base_url:
-            headers = [*headers, ("RStudio-Connect-App-Base-URL", self.mount.external_url)]
-        return Request(request.method, prefix + request.target, headers)
-
-    @property
-    def _recorder(self) -> Recorder:
-        return Recorder(self.exchanges, self.mount, trust=self.trust)
-
-    @property
-    def database(self) -> Database:
-        assert self.server.database is not None, Capability.DATABASE
-        return self.server.database
-
-    @contextmanager
-    def process(self, **environment: str | None) -> Iterator[FreshApp]:
-        with self.server.process(self.mount, environment) as server:
-            yield SocketFreshApp(replace(self, server=server), server)
-
-    def untrusting(self) -> "SocketClient":
-        # Without trust a header tells no prefix.
-        return replace(self, trust=False, mount=Mount("bare"))
-
-    def through(self, mount: Mount) -> "SocketClient":
-        return replace(self, mount=mount)
-
-    def minimal(self) -> Client:
-        raise NotImplementedError(Capability.SCOPE)
-
-    def observe(self, what: str) -> None:
-        self.observations.append(what)
-
-    def log(self, awaited: str) -> str:
-        log = ""
-        deadline = time.monotonic() + _SECONDS
-        while awaited not in log and time.monotonic() < deadline:
-            log += self.server.log()
-            time.sleep(0.01)
-        assert awaited in log
-        return log
-
-
-@dataclass
-class SocketFreshApp:
-    """`FreshApp` of the suite."""
-
-    client: SocketClient
-    server: FreshServer
-
-    @property
-    def pid(self) -> int:
-        return self.server.pid
-
-    def terminate(self) -> None:
-        self.server.terminate()
-
-    def wait(self, seconds: float) -> int:
-        deadline = time.monotonic() + seconds
-        while (code := self.server.exit_code()) is None:
-            if time.monotonic() > deadline:
-                raise TimeoutFailure(f"process {self.pid} is still there after {seconds:g} s")
-            time.sleep(0.01)
-        return code
-
-    def log(self) -> str:
-        return self.server.log()
-
-
-@dataclass(frozen=True)
-class DeployedClient(OverSockets):
-    """`client` of the suite, for an app that somebody else runs: `make test-url`."""
-
-    connection: Connection
-    mount: Mount
-    capabilities: frozenset[Capability]
-    waived: frozenset[str] = frozenset()
-    store: StoreName | None = None
-    exchanges: list[Exchange] = field(default_factory=list, repr=False)
-    observations: list[str] = field(default_factory=list, repr=False)
-
-    def _connection(self) -> Connection:
-        return self.connection
-
-    def _sent(self, request: Request) -> Request:
-        return Request(request.method, self.mount.prefix + request.target, request.headers)
-
-    @property
-    def _recorder(self) -> Recorder:
-        return Recorder(self.exchanges, self.mount)
-
-    @property
-    def database(self) -> Database:
-        raise NotImplementedError(Capability.DATABASE)
-
-    def process(self, **environment: str | None) -> AbstractContextManager[FreshApp]:
-        raise NotImplementedError(Capability.PROCESS)
-
-    def untrusting(self) -> Client:
-        raise NotImplementedError(Capability.FORGE)
-
-    def through(self, mount: Mount) -> Client:
-        raise NotImplementedError(Capability.PREFIX)
-
-    def minimal(self) -> Client:
-        raise NotImplementedError(Capability.SCOPE)
-
-    def observe(self, what: str) -> None:
-        self.observations.append(what)
-
-    def log(self, awaited: str) -> str:
-        raise NotImplementedError(Capability.LOG)

@@ -1,17 +1,15 @@
 """The suite can fail: every breakage, in every app, is caught by the case that it is meant for."""
 
-import copy
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
 from rehearsal.frameworks import Framework, find_frameworks
+from tests.contract.apps import RunningApps
 from tests.contract.breakages import BREAKAGES, Breakage
-from tests.contract.in_process import InProcessClient
 from tests.contract.process_breakages import PROCESS_BREAKAGES
 from tests.contract.registry import CASES, Level
-from tests.contract.subjects import Hosts, Subject, mounts
+from tests.contract.subjects import mounts
 
 MOUNT = next(mount for mount in mounts("in process") if mount.id == "content, included")
 
@@ -24,15 +22,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("framework", "breakage"), pairs, ids=ids)
 
 
-def test_a_broken_app_is_caught(breakage: Breakage, framework: Framework, hosts: Hosts) -> None:
-    client = hosts.client(Subject("in process", MOUNT, framework))
-    assert isinstance(client, InProcessClient)
+def test_a_broken_app_is_caught(
+    breakage: Breakage, framework: Framework, apps: RunningApps
+) -> None:
+    client = apps.in_process(framework, MOUNT)
     check = CASES[breakage.caught_by].check
     check(client)
-    broken = copy.copy(client.host)
-    broken.app = breakage.layer(client.host.app)
     with pytest.raises(AssertionError):
-        check(replace(client, host=broken))
+        check(client.inside(breakage.layer))
 
 
 def test_every_must_case_is_known_to_be_able_to_fail() -> None:

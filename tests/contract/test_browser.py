@@ -13,7 +13,8 @@ from rehearsal.gateway import Gateway, Route, RoutingTable
 from rehearsal.processes import AppProcess, ServerKind
 from rehearsal.serving import serving
 from tests.contract.report import Result, result
-from tests.contract.subjects import LOGS, PREFIXES, Subject, environment_of
+from tests.contract.servers import LOGS, environment_of
+from tests.contract.subjects import PREFIXES, Subject
 from tests.contract.vocabulary import Mount
 
 PAGES = ("/", "/about", "/docs")

@@ -6,21 +6,19 @@ from typing import Any
 import pytest
 
 from rehearsal.frameworks import find_frameworks
+from tests.contract.apps import RunningApps
 from tests.contract.client import Client
-from tests.contract.in_process import InProcessClient
 from tests.contract.registry import Case, Level
 from tests.contract.report import Result, result, shown, shown_answer
-from tests.contract.sockets import DeployedClient, SocketClient
-from tests.contract.subjects import Hosts, Subject
+from tests.contract.subjects import Subject
 
 LAST = 10
 """So many exchanges of a failed case are kept."""
 
 
 def test_contract(
-    case: Case, subject: Subject, client: Client, hosts: Hosts, recorded: list[Result]
+    case: Case, subject: Subject, client: Client, apps: RunningApps, recorded: list[Result]
 ) -> None:
-    assert isinstance(client, InProcessClient | SocketClient | DeployedClient)
     deployed = subject.server == "deployed"
     missing = case.needs - client.capabilities
     if deployed and missing:
@@ -39,7 +37,7 @@ def test_contract(
             )
             # Without a traceback, which nobody reads and which takes longer than the case.
             raise pytest.xfail.Exception(waiver, pytrace=False) from None
-        failure = {"error": str(error) or repr(error), **replayed(client, hosts)}
+        failure = {"error": str(error) or repr(error), **replayed(client, apps)}
         recorded.append(
             result(case.id, subject, "fail", failure=failure, observed=client.observations)
         )
@@ -54,21 +52,17 @@ def test_contract(
     recorded.append(result(case.id, subject, "pass", observed=client.observations))
 
 
-def replayed(
-    client: InProcessClient | SocketClient | DeployedClient, hosts: Hosts
-) -> dict[str, Any]:
-    """What was exchanged; and what every app answers in process to the last request, reached the same way."""
+def replayed(client: Client, apps: RunningApps) -> dict[str, Any]:
+    """The last exchanges, and what every app answers in process to the last request, reached the same way."""
     if not client.exchanges:
         return {}
     last = client.exchanges[-1]
     found = {"exchanges": [shown(exchange) for exchange in client.exchanges[-LAST:]]}
-    if last.answer.status == 101:
+    if last.answer is not None and last.answer.status == 101:
         return found
     answers = {}
     for framework in find_frameworks():
-        here = hosts.client(Subject("in process", last.mount, framework))
-        assert isinstance(here, InProcessClient)
-        other = replace(here, trust=last.trust)
+        other = replace(apps.in_process(framework, last.mount), trust=last.trust)
         asked = last.request
         answers[framework.name] = shown_answer(
             other.request(asked.method, asked.target, asked.headers)

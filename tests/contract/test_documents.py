@@ -6,17 +6,17 @@ import pytest
 
 from rehearsal.frameworks import Framework, find_frameworks
 from shared.openapi import load_openapi
+from tests.contract.apps import RunningApps
 from tests.contract.canonical import METHODS
-from tests.contract.subjects import Hosts, Subject, mounts
+from tests.contract.vocabulary import BARE
 
 CONTRACT = load_openapi()
-MOUNT = next(mounts("in process"))
 
 
 @pytest.fixture(params=find_frameworks(), ids=lambda framework: framework.name)
-def document(request: pytest.FixtureRequest, hosts: Hosts) -> dict[str, Any]:
+def document(request: pytest.FixtureRequest, apps: RunningApps) -> dict[str, Any]:
     framework: Framework = request.param
-    client = hosts.client(Subject("in process", MOUNT, framework))
+    client = apps.in_process(framework, BARE)
     served: dict[str, Any] = client.request("GET", "/openapi.json").json()
     return served
 

@@ -5,10 +5,12 @@ from collections import Counter
 import pytest
 
 from rehearsal.frameworks import Framework, find_frameworks
+from tests.contract.apps import RunningApps
 from tests.contract.process_breakages import PROCESS_BREAKAGES, VARIABLE, ProcessBreakage
 from tests.contract.registry import CASES
-from tests.contract.sockets import SocketClient
-from tests.contract.subjects import WITH_DATABASE, Hosts, Servers, Subject
+from tests.contract.servers import ServerProcesses
+from tests.contract.socket_client import SocketClient
+from tests.contract.subjects import WITH_DATABASE, Subject
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -22,20 +24,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_a_broken_process_is_caught(
-    breakage: ProcessBreakage, framework: Framework, hosts: Hosts
+    breakage: ProcessBreakage, framework: Framework, apps: RunningApps
 ) -> None:
     subject = Subject("uvicorn", WITH_DATABASE["uvicorn"], framework, "postgresql")
-    hosts.stop_servers()
-    database = hosts.database(subject)
-    servers = Servers(subject, database, {VARIABLE: breakage.what})
+    apps.stop_servers()
+    database = apps.database(subject)
+    processes = ServerProcesses(subject, database, {VARIABLE: breakage.what})
     try:
         client = SocketClient(
-            servers, subject.mount, subject.capabilities, frozenset(subject.waivers)
+            server=processes,
+            mount=subject.mount,
+            capabilities=subject.capabilities,
+            store=subject.store,
+            waived=frozenset(subject.waivers),
         )
         with pytest.raises(AssertionError):
             CASES[breakage.caught_by].check(client)
     finally:
-        servers.close()
+        processes.close()
         database.drop()
 
 

@@ -1,6 +1,5 @@
 """The suite's own machinery: waivers, the report, deployed apps, documents in canonical form."""
 
-import copy
 import json
 import os
 import subprocess
@@ -13,12 +12,15 @@ import pytest
 from rehearsal.frameworks import ROOT, Framework, find_frameworks
 from rehearsal.processes import AppProcess
 from tests.contract import report
+from tests.contract.apps import RunningApps
 from tests.contract.breakages import BREAKAGES
 from tests.contract.canonical import canonical
+from tests.contract.deployed import record_of
 from tests.contract.in_process import InProcessClient
 from tests.contract.registry import CASES, Case, Level
+from tests.contract.servers import environment_of
 from tests.contract.sockets import Connection
-from tests.contract.subjects import Hosts, Subject, environment_of, record_of
+from tests.contract.subjects import Subject
 from tests.contract.test_contract import test_contract as run_case
 from tests.contract.vocabulary import BARE, Request
 
@@ -31,26 +33,23 @@ def subject_with(waivers: dict[str, str]) -> Subject:
     return Subject("in process", BARE, framework)
 
 
-def client_of(subject: Subject, hosts: Hosts) -> InProcessClient:
-    client = hosts.client(subject)
-    assert isinstance(client, InProcessClient)
-    return client
+def client_of(subject: Subject, apps: RunningApps) -> InProcessClient:
+    assert subject.framework is not None
+    return apps.in_process(subject.framework, subject.mount)
 
 
 def broken(client: InProcessClient) -> tuple[Case, InProcessClient]:
     """A case, and a client whose app breaks it."""
     breakage = BREAKAGES[0]
-    host = copy.copy(client.host)
-    host.app = breakage.layer(host.app)
-    return CASES[breakage.caught_by], replace(client, host=host)
+    return CASES[breakage.caught_by], client.inside(breakage.layer)
 
 
-def test_a_failure_is_recorded_with_the_request_and_every_apps_answer(hosts: Hosts) -> None:
+def test_a_failure_is_recorded_with_the_request_and_every_apps_answer(apps: RunningApps) -> None:
     subject = subject_with({})
-    case, client = broken(client_of(subject, hosts))
+    case, client = broken(client_of(subject, apps))
     recorded: list[report.Result] = []
     with pytest.raises(AssertionError):
-        run_case(case, subject, client, hosts, recorded)
+        run_case(case, subject, client, apps, recorded)
     (found,) = recorded
     assert (found.case, found.app, found.outcome) == (case.id, FRAMEWORK.name, "fail")
     assert found.failure is not None
@@ -62,20 +61,20 @@ def test_a_failure_is_recorded_with_the_request_and_every_apps_answer(hosts: Hos
     assert last["answer"]["body"] != right["body"]
 
 
-def test_a_waived_failure_is_recorded_with_its_reason(hosts: Hosts) -> None:
-    case, client = broken(client_of(subject_with({}), hosts))
+def test_a_waived_failure_is_recorded_with_its_reason(apps: RunningApps) -> None:
+    case, client = broken(client_of(subject_with({}), apps))
     subject = subject_with({case.id: "it sorts otherwise"})
     recorded: list[report.Result] = []
     with pytest.raises(pytest.xfail.Exception):
-        run_case(case, subject, client, hosts, recorded)
+        run_case(case, subject, client, apps, recorded)
     assert (recorded[0].outcome, recorded[0].reason) == ("waived", "it sorts otherwise")
 
 
-def test_a_waived_case_that_passes_fails_the_run(hosts: Hosts) -> None:
+def test_a_waived_case_that_passes_fails_the_run(apps: RunningApps) -> None:
     subject = subject_with({"GREETINGS-1": "it does not"})
     recorded: list[report.Result] = []
     with pytest.raises(pytest.fail.Exception, match="It passes, though"):
-        run_case(CASES["GREETINGS-1"], subject, client_of(subject, hosts), hosts, recorded)
+        run_case(CASES["GREETINGS-1"], subject, client_of(subject, apps), apps, recorded)
     assert recorded[0].outcome == "fail"
 
 
@@ -196,10 +195,10 @@ async def index(number: int = 1) -> dict[str, int]:
 """
 
 
-def test_a_first_example_may_have_annotations(hosts: Hosts) -> None:
+def test_a_first_example_may_have_annotations(apps: RunningApps) -> None:
     framework = Framework("annotated", FRAMEWORK.folder)
     framework.pyproject["tool"]["contract"]["minimal"] = ANNOTATED
-    client = replace(client_of(subject_with({}), hosts), framework=framework).minimal()
+    client = replace(client_of(subject_with({}), apps), framework=framework).minimal()
     assert client.request("GET", "/?number=2").json() == {"number": 2}
 
 
@@ -207,8 +206,31 @@ def recorded(url: str) -> str:
     return record_of(url).read_text(encoding="utf-8")
 
 
-def test_a_websocket_is_recorded_with_what_each_side_said(hosts: Hosts) -> None:
-    client = client_of(subject_with({}), hosts)
+def test_every_kind_of_exchange_is_recorded_once_and_in_order(apps: RunningApps) -> None:
+    client = client_of(subject_with({}), apps)
+    client.request("GET", "/hello")
+    client.together([Request("GET", "/greetings/es"), Request("GET", "/nope")])
+    with client.begin("GET", "/greetings/stream") as in_flight:
+        in_flight.answer()
+    with client.websocket("/live"):
+        pass
+    with client.begin("GET", "/health"):
+        pass
+    assert [(e.request.target, e.answer and e.answer.status) for e in client.exchanges] == [
+        ("/hello", 200),
+        ("/greetings/es", 200),
+        ("/nope", 404),
+        ("/greetings/stream", 200),
+        ("/live", 101),
+        ("/health", None),
+    ]
+    stream = client.exchanges[3].answer
+    assert stream is not None
+    assert stream.body.endswith(b"\n\n")
+
+
+def test_a_websocket_is_recorded_with_what_each_side_said(apps: RunningApps) -> None:
+    client = client_of(subject_with({}), apps)
     with client.websocket("/live") as websocket:
         websocket.send('{"lang": "en"}')
         websocket.receive()

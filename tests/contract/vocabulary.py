@@ -122,17 +122,18 @@ class Mount:
         return f"https://connect.example.org{self.prefix}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exchange:
-    """A request and its answer, as far as it was read, and how the app was reached for it.
+    """A request, how the app was reached for it, and its answer as far as it has been read.
 
-    `messages`: over a websocket, whose answer is 101, what each side then said.
+    - `answer`: None until its status and headers have arrived.
+    - `messages`: after a handshake answered 101, what each side sent.
     """
 
     request: Request
-    answer: Answer
     mount: Mount
     trust: bool
+    answer: Answer | None = None
     messages: list[tuple[Literal["sent", "received"], str | bytes | Closed]] = field(
         default_factory=list
     )

@@ -24,7 +24,7 @@ from wsproto.events import (
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
-from tests.contract.client import WebSocket
+from tests.contract.interfaces import WebSocket
 from tests.contract.vocabulary import (
     Answer,
     Closed,

@@ -32,21 +32,20 @@ def the_store_is_opened_and_closed_once(client: Client) -> None:
             restart(client)
 
     if Capability.DATABASE in client.capabilities:
-        with client.process(CONTRACT_FAULT=HALF_WAY) as app:
-            assert app.wait(10) not in STOPPED
-            assert (app.log().count(OPENED), app.log().count(CLOSED)) == (1, 1)
+        with client.process(CONTRACT_FAULT=HALF_WAY) as (_, process):
+            assert process.wait(10) not in STOPPED
+            assert (process.log().count(OPENED), process.log().count(CLOSED)) == (1, 1)
 
 
 def restart(client: Client) -> None:
     """A process comes and goes; nothing of what it has begun is lost."""
-    with client.process() as app, ExitStack() as stack:
+    with client.process() as (own, process), ExitStack() as stack:
         begun = [
-            stack.enter_context(app.client.begin("GET", f"/greetings/{SLEEPY}"))
-            for _ in range(IN_FLIGHT)
+            stack.enter_context(own.begin("GET", f"/greetings/{SLEEPY}")) for _ in range(IN_FLIGHT)
         ]
-        assert eventually(lambda: app.log().count(ASLEEP) == IN_FLIGHT)
-        app.terminate()
+        assert eventually(lambda: process.log().count(ASLEEP) == IN_FLIGHT)
+        process.terminate()
         assert [request.answer().status for request in begun] == [200] * IN_FLIGHT
-        assert app.wait(10) in STOPPED
-        assert (app.log().count(OPENED), app.log().count(CLOSED)) == (1, 1)
-        assert "Traceback" not in app.log()
+        assert process.wait(10) in STOPPED
+        assert (process.log().count(OPENED), process.log().count(CLOSED)) == (1, 1)
+        assert "Traceback" not in process.log()

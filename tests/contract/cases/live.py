@@ -5,7 +5,8 @@ import time
 from contextlib import ExitStack
 
 from tests.contract.cases import expect
-from tests.contract.client import Client, WebSocket
+from tests.contract.client import Client
+from tests.contract.interfaces import WebSocket
 from tests.contract.registry import must, should
 from tests.contract.vocabulary import (
     CREDENTIALS,
@@ -107,11 +108,11 @@ def every_message_is_answered(client: Client) -> None:
         assert plain.header("content-type") == "application/problem+json"
 
     if Capability.PROCESS in client.capabilities:
-        with client.process() as app, app.client.websocket("/live") as websocket:
+        with client.process() as (own, process), own.websocket("/live") as websocket:
             assert ask(websocket, lang="es") == {"lang": "es", "text": "Hola"}
-            app.terminate()
+            process.terminate()
             assert closing(websocket) in SHUTDOWN
-            app.wait(10)
+            process.wait(10)
 
 
 def closing(websocket: WebSocket) -> int:

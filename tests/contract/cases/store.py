@@ -11,8 +11,9 @@ import pytest
 
 from tests.contract.cases import expect
 from tests.contract.cases.slow import Slow, slowed
-from tests.contract.client import Client, FreshApp
+from tests.contract.client import Client
 from tests.contract.registry import CASES, must, should
+from tests.contract.servers import ServerProcess
 from tests.contract.vocabulary import SEVEN, Capability, Request, Timed, TimeoutFailure
 from tests.contract.waiting import eventually
 from tests.endurance import COUNTS
@@ -126,29 +127,29 @@ def the_app_starts_without_its_database(client: Client) -> None:
     with ExitStack() as stack:
         cluster.stop()
         try:
-            app = stack.enter_context(client.process())
-            assert running(app), app.log()
+            own, process = stack.enter_context(client.process())
+            assert running(process), process.log()
             for target in ("/greetings", "/greetings/en", "/greetings/stream", "/health"):
-                expect.unavailable(app.client, target)
+                expect.unavailable(own, target)
             for target in ("/", "/about", "/docs", "/openapi.json", "/static/styles.css", "/hello"):
-                assert app.client.request("GET", target).status == 200
+                assert own.request("GET", target).status == 200
             expect.problem(
-                app.client.request("GET", "/greetings/e"),
+                own.request("GET", "/greetings/e"),
                 422,
                 "lang must be a language tag, such as en or zh-Hant.",
             )
-            assert app.log().count("PostgreSQL at 127.0.0.1") == 1
-            assert "cannot be used" in app.log()
+            assert process.log().count("PostgreSQL at 127.0.0.1") == 1
+            assert "cannot be used" in process.log()
         finally:
             cluster.start()
-        assert eventually(lambda: app.client.request("GET", "/greetings").status == 200, 2.0)
-        assert expect.json_of(app.client.request("GET", "/greetings")) == SEVEN
-        assert "can be used again" in app.log()
+        assert eventually(lambda: own.request("GET", "/greetings").status == 200, 2.0)
+        assert expect.json_of(own.request("GET", "/greetings")) == SEVEN
+        assert "can be used again" in process.log()
 
 
-def running(app: FreshApp) -> bool:
+def running(process: ServerProcess) -> bool:
     try:
-        app.wait(0)
+        process.wait(0)
     except TimeoutFailure:
         return True
     return False
@@ -169,11 +170,11 @@ def the_app_recovers_from_a_lost_database(client: Client) -> None:
     database, cluster = client.database, client.database.cluster
     settings = {"GREETINGS_QUERY_TIMEOUT": str(QUERY_TIMEOUT), "GREETINGS_CONNECT_TIMEOUT": "1"}
     before = database.connections()
-    with client.process(**settings) as app:
+    with client.process(**settings) as (own, _):
 
         def lost(meanwhile: Callable[[], None]) -> None:
             """The database goes away and returns under load."""
-            with load(app.client) as answers:
+            with load(own) as answers:
                 assert eventually(lambda: len(answers) > 10)
                 meanwhile()
                 back = len(answers)
@@ -205,7 +206,7 @@ def the_app_recovers_from_a_lost_database(client: Client) -> None:
         # The processes that the other cases share lost their connections too.
         assert database.connections() <= POOL_SIZE + before
         with slowed(database, 0) as slow:
-            assert whole(app.client, slow)
+            assert whole(own, slow)
 
 
 @contextmanager

@@ -5,7 +5,8 @@ import time
 
 from tests.contract.cases import expect
 from tests.contract.cases.slow import slowed
-from tests.contract.client import Client, InFlight
+from tests.contract.client import Client
+from tests.contract.interfaces import InFlight
 from tests.contract.registry import must
 from tests.contract.vocabulary import NOT_ALLOWED, SEVEN, Capability
 from tests.contract.waiting import eventually
