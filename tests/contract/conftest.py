@@ -88,11 +88,17 @@ def _here(config: pytest.Config) -> list[Subject]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if {"subject", "case"} <= set(metafunc.fixturenames):
+    if {"subject", "part"} <= set(metafunc.fixturenames):
         found = metafunc.config.stash[subjects]
-        pairs = [(t, c) for t in found for c in CASES.values() if t.takes(c)]
-        ids = [f"{subject.id}-{case.id}" for subject, case in pairs]
-        metafunc.parametrize(("subject", "case"), pairs, ids=ids)
+        pairs = [
+            (subject, part)
+            for subject in found
+            for case in CASES.values()
+            for part in case.parts
+            if subject.takes(part)
+        ]
+        ids = [f"{subject.id}-{part.id}" for subject, part in pairs]
+        metafunc.parametrize(("subject", "part"), pairs, ids=ids)
 
 
 @pytest.fixture(scope="session")
@@ -130,12 +136,12 @@ def pytest_runtest_makereport(
         found.when == "call"
         and found.failed
         and item.config.option.verbose < 0
-        and {"case", "subject", "client"} <= set(arguments)
+        and {"part", "subject", "client"} <= set(arguments)
         and call.excinfo is not None
         and isinstance(call.excinfo.value, (AssertionError, OSError))
     ):
         found.longrepr = failing.told(
-            arguments["case"],
+            arguments["part"],
             arguments["subject"].id,
             call.excinfo.value,
             arguments["client"].exchanges,

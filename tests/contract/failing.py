@@ -4,8 +4,8 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.contract.registry import Case
-from tests.contract.report import shown_message, shown_text
+from tests.contract.registry import CASES, Part
+from tests.contract.report import message_text, text_of
 from tests.contract.vocabulary import Exchange
 
 _CASES = str(Path(__file__).with_name("cases"))
@@ -14,10 +14,11 @@ _WIDTH = 160
 
 
 def told(
-    case: Case, subject: str, error: BaseException, exchanges: Sequence[Exchange], record: Path
+    part: Part, subject: str, error: BaseException, exchanges: Sequence[Exchange], record: Path
 ) -> str:
     """What a reader needs who has not written the case. `subject`: which app, reached in which way."""
-    lines = [f"{case.id}, a {case.level}: {case.sentence}", f"  on        {subject}"]
+    case = CASES[part.case_id]
+    lines = [f"{part.id}, a {case.level}: {case.sentence}", f"  on        {subject}"]
     last = exchanges[-1] if exchanges else None
     if last is not None:
         lines.append(f"  asked     {_asked(last)}")
@@ -32,7 +33,7 @@ def told(
 
 def _asked(exchange: Exchange) -> str:
     request = exchange.request
-    headers = "".join(f", {name}: {shown_text(value)}" for name, value in request.headers)
+    headers = "".join(f", {name}: {text_of(value)}" for name, value in request.headers)
     return _cut(f"{request.method} {request.target}{headers}")
 
 
@@ -41,10 +42,10 @@ def _received(exchange: Exchange) -> str:
     if answer is None:
         return "no answer"
     if answer.status == 101:
-        said = [f"{who} {shown_message(message)!r}" for who, message in exchange.messages[-4:]]
+        said = [f"{who} {message_text(message)!r}" for who, message in exchange.messages[-4:]]
         return _cut("a websocket: " + (", ".join(said) or "nothing said"))
     kind = answer.header("content-type") or "no content type"
-    body = " ".join(shown_text(answer.body).split())
+    body = " ".join(text_of(answer.body).split())
     return _cut(f"{answer.status}, {kind}: {body or 'no body'}")
 
 

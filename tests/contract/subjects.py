@@ -8,7 +8,7 @@ from typing import Literal
 
 from rehearsal.frameworks import Framework
 from tests.contract.in_process import IN_PROCESS
-from tests.contract.registry import Case
+from tests.contract.registry import CASES, Part
 from tests.contract.vocabulary import BARE, Capability, Mount, StoreName
 
 PREFIXES = {
@@ -89,14 +89,15 @@ class Subject:
                 capabilities -= {Capability.PROCESS}
         return capabilities
 
-    def takes(self, case: Case) -> bool:
-        """Whether the case means anything there; on deployed apps it is skipped in the open instead."""
+    def takes(self, part: Part) -> bool:
+        """Whether the part can run there. For a deployed app it is skipped and reported instead."""
         if self.server == "deployed":
             return True
         # With a database STORE-1 replays version 1; how the gateway hands it on, `make test-rehearsal` does.
-        if case.version == 1 and (self.store == "postgresql" or self.server == "gateway"):
+        version = CASES[part.case_id].version
+        if version == 1 and (self.store == "postgresql" or self.server == "gateway"):
             return False
-        return case.needs <= self.capabilities
+        return part.needs <= self.capabilities
 
     @property
     def waivers(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ from rehearsal.frameworks import Framework, find_frameworks
 from rehearsal.gateway import Gateway, Route, RoutingTable
 from rehearsal.processes import AppProcess, ServerKind
 from rehearsal.serving import serving
+from tests.contract.registry import PARTS
 from tests.contract.report import Result, result
 from tests.contract.servers import LOGS, environment_of
 from tests.contract.subjects import PREFIXES, Subject
@@ -143,7 +144,9 @@ def passes(
     (case,) = request.node.get_closest_marker("case").args
     passed: list[bool] = []
     yield lambda: passed.append(True)
-    found = result(case, Subject(way.server, way.mount, framework), "pass" if passed else "fail")
+    found = result(
+        PARTS[case], Subject(way.server, way.mount, framework), "pass" if passed else "fail"
+    )
     found.server = f"{way.server}, browser"
     recorded.append(found)
 

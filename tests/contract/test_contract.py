@@ -8,8 +8,8 @@ import pytest
 from rehearsal.frameworks import find_frameworks
 from tests.contract.apps import RunningApps
 from tests.contract.client import Client
-from tests.contract.registry import Case, Level
-from tests.contract.report import Result, result, shown, shown_answer
+from tests.contract.registry import CASES, Level, Part
+from tests.contract.report import Outcome, Result, answer_json, exchange_json, result
 from tests.contract.subjects import Subject
 
 LAST = 10
@@ -17,39 +17,35 @@ LAST = 10
 
 
 def test_contract(
-    case: Case, subject: Subject, client: Client, apps: RunningApps, recorded: list[Result]
+    part: Part, subject: Subject, client: Client, apps: RunningApps, recorded: list[Result]
 ) -> None:
+    def record(outcome: Outcome, **more: Any) -> None:
+        recorded.append(result(part, subject, outcome, observed=client.observations, **more))
+
     deployed = subject.server == "deployed"
-    missing = case.needs - client.capabilities
+    missing = part.needs - client.capabilities
     if deployed and missing:
         reason = f"not to be seen from outside, since it {' and '.join(sorted(missing))}"
-        recorded.append(result(case.id, subject, "skipped", reason=reason))
+        record("skipped", reason=reason)
         pytest.skip(reason)
-    waiver = subject.waivers.get(case.id)
-    if subject.framework is None and case.level is Level.SHOULD:
+    waiver = subject.waivers.get(part.case_id)
+    if subject.framework is None and CASES[part.case_id].level is Level.SHOULD:
         waiver = "which framework it is, and so what it does of its own accord, is not known"
     try:
-        case.check(client)
+        part.check(client)
     except Exception as error:
         if waiver:
-            recorded.append(
-                result(case.id, subject, "waived", reason=waiver, observed=client.observations)
-            )
-            # Without a traceback, which nobody reads and which takes longer than the case.
+            record("waived", reason=waiver)
+            # A traceback of it is not read, and takes longer than the case.
             raise pytest.xfail.Exception(waiver, pytrace=False) from None
-        failure = {"error": str(error) or repr(error), **replayed(client, apps)}
-        recorded.append(
-            result(case.id, subject, "fail", failure=failure, observed=client.observations)
-        )
+        record("fail", failure={"error": str(error) or repr(error), **replayed(client, apps)})
         raise
-    # What stands in front of a deployed app may mend what the framework does.
+    # A server in front of a deployed app may correct what the framework does.
     if waiver and not deployed:
-        failure = {"error": f"It passes, though {subject.id} has a waiver for it: {waiver}"}
-        recorded.append(
-            result(case.id, subject, "fail", failure=failure, observed=client.observations)
-        )
-        pytest.fail(failure["error"])
-    recorded.append(result(case.id, subject, "pass", observed=client.observations))
+        message = f"It passes, though {subject.id} has a waiver for it: {waiver}"
+        record("fail", failure={"error": message})
+        pytest.fail(message)
+    record("pass")
 
 
 def replayed(client: Client, apps: RunningApps) -> dict[str, Any]:
@@ -57,14 +53,14 @@ def replayed(client: Client, apps: RunningApps) -> dict[str, Any]:
     if not client.exchanges:
         return {}
     last = client.exchanges[-1]
-    found = {"exchanges": [shown(exchange) for exchange in client.exchanges[-LAST:]]}
+    found = {"exchanges": [exchange_json(exchange) for exchange in client.exchanges[-LAST:]]}
     if last.answer is not None and last.answer.status == 101:
         return found
     answers = {}
     for framework in find_frameworks():
         other = replace(apps.in_process(framework, last.mount), trust=last.trust)
         asked = last.request
-        answers[framework.name] = shown_answer(
+        answers[framework.name] = answer_json(
             other.request(asked.method, asked.target, asked.headers)
         )
     return found | {"answers": answers}

@@ -1,16 +1,15 @@
 """The suite can fail, continued: what is broken in a process of its own is caught there."""
 
-from collections import Counter
-
 import pytest
 
 from rehearsal.frameworks import Framework, find_frameworks
 from tests.contract.apps import RunningApps
 from tests.contract.process_breakages import PROCESS_BREAKAGES, VARIABLE, ProcessBreakage
-from tests.contract.registry import CASES
+from tests.contract.registry import CASES, PARTS, Level
 from tests.contract.servers import ServerProcesses
 from tests.contract.socket_client import SocketClient
 from tests.contract.subjects import WITH_DATABASE, Subject
+from tests.contract.vocabulary import Capability
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -19,7 +18,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         frameworks = [f for f in find_frameworks() if app in (None, f.name)]
         # What is broken is the store that they share, so that each way is tried on one app, in turn.
         pairs = [(frameworks[i % len(frameworks)], b) for i, b in enumerate(PROCESS_BREAKAGES)]
-        ids = [f"{framework.name}-{broken.caught_by}: {broken.what}" for framework, broken in pairs]
+        ids = [
+            f"{framework.name}-{PARTS[broken.caught_by].case_id}: {broken.what}"
+            for framework, broken in pairs
+        ]
         metafunc.parametrize(("framework", "breakage"), pairs, ids=ids)
 
 
@@ -39,18 +41,18 @@ def test_a_broken_process_is_caught(
             waived=frozenset(subject.waivers),
         )
         with pytest.raises(AssertionError):
-            CASES[breakage.caught_by].check(client)
+            PARTS[breakage.caught_by].check(client)
     finally:
         processes.close()
         database.drop()
 
 
-def test_every_case_that_needs_a_database_is_known_to_be_able_to_fail() -> None:
-    proved = Counter(broken.caught_by for broken in PROCESS_BREAKAGES)
-    assert set(proved) == {
-        *(f"STORE-{number}" for number in range(1, 7)),
-        "HEALTH-1",
-        "LIFE-1",
-        "LIVE-1",
-        "STREAM-1",
+def test_every_part_that_needs_a_process_is_known_to_be_able_to_fail() -> None:
+    needs = {Capability.DATABASE, Capability.PROCESS}
+    assert {broken.caught_by for broken in PROCESS_BREAKAGES} >= {
+        part.id
+        for case in CASES.values()
+        if case.level is Level.MUST
+        for part in case.parts
+        if part.needs & needs
     }

@@ -17,7 +17,7 @@ from tests.contract.breakages import BREAKAGES
 from tests.contract.canonical import canonical
 from tests.contract.deployed import record_of
 from tests.contract.in_process import InProcessClient
-from tests.contract.registry import CASES, Case, Level
+from tests.contract.registry import CASES, PARTS, Level, Part
 from tests.contract.servers import environment_of
 from tests.contract.sockets import Connection
 from tests.contract.subjects import Subject
@@ -38,20 +38,20 @@ def client_of(subject: Subject, apps: RunningApps) -> InProcessClient:
     return apps.in_process(subject.framework, subject.mount)
 
 
-def broken(client: InProcessClient) -> tuple[Case, InProcessClient]:
-    """A case, and a client whose app breaks it."""
+def broken(client: InProcessClient) -> tuple[Part, InProcessClient]:
+    """A part of a case, and a client whose app breaks it."""
     breakage = BREAKAGES[0]
-    return CASES[breakage.caught_by], client.inside(breakage.layer)
+    return PARTS[breakage.caught_by], client.inside(breakage.layer)
 
 
 def test_a_failure_is_recorded_with_the_request_and_every_apps_answer(apps: RunningApps) -> None:
     subject = subject_with({})
-    case, client = broken(client_of(subject, apps))
+    part, client = broken(client_of(subject, apps))
     recorded: list[report.Result] = []
     with pytest.raises(AssertionError):
-        run_case(case, subject, client, apps, recorded)
+        run_case(part, subject, client, apps, recorded)
     (found,) = recorded
-    assert (found.case, found.app, found.outcome) == (case.id, FRAMEWORK.name, "fail")
+    assert (found.case, found.app, found.outcome) == (part.case_id, FRAMEWORK.name, "fail")
     assert found.failure is not None
     last = found.failure["exchanges"][-1]
     assert last["request"] == {"method": "GET", "target": "/greetings", "headers": []}
@@ -62,11 +62,11 @@ def test_a_failure_is_recorded_with_the_request_and_every_apps_answer(apps: Runn
 
 
 def test_a_waived_failure_is_recorded_with_its_reason(apps: RunningApps) -> None:
-    case, client = broken(client_of(subject_with({}), apps))
-    subject = subject_with({case.id: "it sorts otherwise"})
+    part, client = broken(client_of(subject_with({}), apps))
+    subject = subject_with({part.case_id: "it sorts otherwise"})
     recorded: list[report.Result] = []
     with pytest.raises(pytest.xfail.Exception):
-        run_case(case, subject, client, apps, recorded)
+        run_case(part, subject, client, apps, recorded)
     assert (recorded[0].outcome, recorded[0].reason) == ("waived", "it sorts otherwise")
 
 
@@ -74,7 +74,7 @@ def test_a_waived_case_that_passes_fails_the_run(apps: RunningApps) -> None:
     subject = subject_with({"GREETINGS-1": "it does not"})
     recorded: list[report.Result] = []
     with pytest.raises(pytest.fail.Exception, match="It passes, though"):
-        run_case(CASES["GREETINGS-1"], subject, client_of(subject, apps), apps, recorded)
+        run_case(PARTS["GREETINGS-1"], subject, client_of(subject, apps), apps, recorded)
     assert recorded[0].outcome == "fail"
 
 
@@ -87,7 +87,7 @@ def test_waivers_name_should_cases_only(framework: Framework) -> None:
 def test_the_report_says_what_was_run_and_found(tmp_path: Path) -> None:
     file = tmp_path / "build" / "contract.json"
     subject = Subject("in process", BARE, FRAMEWORK)
-    found = report.result("HTTP-4", subject, "waived", observed=["405"], reason="so it is")
+    found = report.result(PARTS["HTTP-4"], subject, "waived", observed=["405"], reason="so it is")
     report.write(file, [found], [subject])
     document = json.loads(file.read_text(encoding="utf-8"))
     assert document["contract_version"] == 2
@@ -105,6 +105,27 @@ def test_the_report_says_what_was_run_and_found(tmp_path: Path) -> None:
             "reason": "so it is",
         }
     ]
+
+
+def test_the_report_names_the_parts_of_a_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = PARTS["GREETINGS-1"]
+    further = replace(main, name="further")
+    monkeypatch.setitem(CASES, main.case_id, replace(CASES[main.case_id], parts=[main, further]))
+    subject = Subject("in process", BARE, FRAMEWORK)
+    file = tmp_path / "contract.json"
+    results = [
+        report.result(main, subject, "pass"),
+        report.result(further, subject, "fail", failure={"error": "it is not so"}),
+        report.result(PARTS["GREETINGS-2"], subject, "pass"),
+    ]
+    report.write(file, results, [subject])
+    first, second = json.loads(file.read_text(encoding="utf-8"))["results"]
+    assert (first["outcome"], first["failure"]) == ("fail", {"error": "it is not so"})
+    assert first["parts"] == {"main": "pass", "further": "fail"}
+    assert second["outcome"] == "pass"
+    assert "parts" not in second
 
 
 def test_a_report_that_cannot_be_written_leaves_the_old_one(
@@ -234,9 +255,9 @@ def test_a_websocket_is_recorded_with_what_each_side_said(apps: RunningApps) -> 
     with client.websocket("/live") as websocket:
         websocket.send('{"lang": "en"}')
         websocket.receive()
-    shown = report.shown(client.exchanges[-1])
-    assert shown["answer"]["status"] == 101
-    (_, asked), (_, answered) = shown["messages"]
+    recorded = report.exchange_json(client.exchanges[-1])
+    assert recorded["answer"]["status"] == 101
+    (_, asked), (_, answered) = recorded["messages"]
     assert asked == '{"lang": "en"}'
     assert json.loads(answered) == {"lang": "en", "text": "Hello"}
 

@@ -56,7 +56,7 @@ def version_1_holds_with_postgresql(client: Client) -> None:
         "status": "ok",
         "store": "postgresql",
     }
-    first = [c for c in CASES.values() if c.version == 1 and c.needs <= client.capabilities]
+    first = [c for c in CASES.values() if c.version == 1 and c.main.needs <= client.capabilities]
     assert {c.id for c in first} >= {"GREETINGS-1", "HELLO-1", "PAGES-1", "DOCS-3"}
     for case in first:
         if case.id in client.waived:
