@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,16 @@ VARIABLE = "CONTRACT_BREAKAGE"
 """The environment variable that names one to a process: its `what`."""
 
 
+Install = Callable[[], None]
+
+
 @dataclass(frozen=True)
 class ProcessBreakage:
-    """`caught_by`: the ID of the case that must not let it pass; `install` breaks the process that calls it."""
+    """`caught_by`: the ID of the part of a case that has to fail. `install` breaks the process."""
 
     caught_by: str
     what: str
-    install: Callable[[], None]
+    install: Install
 
 
 PROCESS_BREAKAGES: list[ProcessBreakage] = []
@@ -29,9 +33,10 @@ def install(what: str) -> None:
     next(broken for broken in PROCESS_BREAKAGES if broken.what == what).install()
 
 
-def breakage(caught_by: str, what: str) -> Callable[[Callable[[], None]], None]:
-    def register(install: Callable[[], None]) -> None:
+def breakage(caught_by: str, what: str) -> Callable[[Install], Install]:
+    def register(install: Install) -> Install:
         PROCESS_BREAKAGES.append(ProcessBreakage(caught_by, what, install))
+        return install
 
     return register
 
@@ -67,7 +72,7 @@ def what_has_been_read_is_kept() -> None:
     store().get = cached
 
 
-@breakage("STORE-2", "text is taken for ASCII")
+@breakage("STORE-2: any text", "text is taken for ASCII")
 def text_is_taken_for_ASCII() -> None:
     get = store().get
 
@@ -156,7 +161,7 @@ def now_and_then_a_connection_is_not_given_back() -> None:
     asyncpg.Pool.release = forgetful
 
 
-@breakage("HEALTH-1", "the database is not asked")
+@breakage("HEALTH-1: without the database", "the database is not asked")
 def the_database_is_not_asked() -> None:
     async def content(self: Any) -> None:
         pass
@@ -164,7 +169,7 @@ def the_database_is_not_asked() -> None:
     store().check = content
 
 
-@breakage("HEALTH-1", "the database is waited for as long as for any query")
+@breakage("HEALTH-1: without the database", "the database is waited for as long as for any query")
 def the_database_is_waited_for_as_long_as_for_any_query() -> None:
     from shared import health
 
@@ -183,6 +188,7 @@ def the_pool_is_opened_twice() -> None:
 
 
 @breakage("LIFE-1", "the pool is never closed")
+@breakage("LIFE-1: a start-up that fails", "a start-up that fails leaves the pool open")
 def the_pool_is_never_closed() -> None:
     async def open_for_ever(self: Any) -> None:
         pass
@@ -209,7 +215,32 @@ def a_problem_ends_the_conversation() -> None:
     live.encode = final
 
 
-@breakage("STREAM-1", "the last greeting is waited for before the first is sent")
+@breakage("LIVE-1: at shutdown", "a websocket is dropped at shutdown")
+def a_websocket_is_dropped_at_shutdown() -> None:
+    from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
+
+    def dropped(self: Any) -> None:
+        self.transport.close()
+
+    AutoWebSocketsProtocol.shutdown = dropped  # type: ignore[union-attr]
+
+
+@breakage("LIVE-2: 200 at once", "the loop is blocked for each message")
+def the_loop_is_blocked_for_each_message() -> None:
+    from shared import live
+
+    encode = live.encode
+
+    def blocking(document: Any) -> str:
+        time.sleep(0.02)
+        return encode(document)
+
+    live.encode = blocking
+
+
+@breakage(
+    "STREAM-1: as soon as it is there", "the last greeting is waited for before the first is sent"
+)
 def the_last_greeting_is_waited_for_before_the_first_is_sent() -> None:
     async def collected(self: Any) -> AsyncGenerator[Greeting, None]:
         for greeting in await self.all():
@@ -218,7 +249,7 @@ def the_last_greeting_is_waited_for_before_the_first_is_sent() -> None:
     store().each = collected
 
 
-@breakage("STREAM-1", "the cancellation is swallowed")
+@breakage("STREAM-1: when the client leaves", "the cancellation is swallowed")
 def the_cancellation_is_swallowed() -> None:
     fetch = store()._fetch
     going_on = set()
@@ -229,3 +260,15 @@ def the_cancellation_is_swallowed() -> None:
         return await asyncio.shield(query)
 
     store()._fetch = shielded
+
+
+@breakage("STREAM-1: when the database stops", "a stream that fails ends as if it was complete")
+def a_stream_that_fails_ends_as_if_it_was_complete() -> None:
+    each = store().each
+
+    async def silent(self: Any) -> AsyncGenerator[Greeting, None]:
+        with suppress(Exception):
+            async for greeting in each(self):
+                yield greeting
+
+    store().each = silent

@@ -6,7 +6,7 @@ from rehearsal.frameworks import ROOT
 from tests.contract.canonical import canonical
 from tests.contract.cases import expect
 from tests.contract.client import Client
-from tests.contract.registry import VERSION, must
+from tests.contract.registry import VERSION, must, part
 
 ASSETS = {
     "docs.js": "text/javascript",
@@ -25,6 +25,10 @@ def the_documentation_is_self_hosted(client: Client) -> None:
     assert expect.address(client, "/docs", document) == f"{mount}openapi.json"
     for link in page.links():
         assert expect.address(client, "/docs", link).startswith(mount)
+
+
+@part("DOCS-1", "its files")
+def the_files_of_the_documentation_are_served(client: Client) -> None:
     for name, media_type in ASSETS.items():
         asset = client.request("GET", f"/static/{name}")
         assert (asset.status, (asset.header("content-type") or "").split(";")[0]) == (

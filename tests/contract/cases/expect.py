@@ -52,6 +52,21 @@ def address(client: Client, page: str, link: str) -> str:
     return urljoin(f"{ORIGIN}{client.mount.prefix}{page}", link)
 
 
+def method_not_allowed(client: Client, method: str, target: str) -> Answer:
+    """The method is answered 405. Returns the answer."""
+    answer = client.request(method, target)
+    problem(answer, 405, "This address does not take that method.")
+    return answer
+
+
+def head_like_get(client: Client, target: str) -> Answer:
+    """HEAD is answered as GET, without a body. Returns the answer to GET."""
+    get, head = client.request("GET", target), client.request("HEAD", target)
+    assert (head.status, head.body) == (get.status, b"")
+    assert headers_of(head) == headers_of(get)
+    return get
+
+
 def headers_of(answer: Answer) -> dict[str, str]:
     return {name: value for name, value in answer.headers if name not in OF_THE_CONNECTION}
 

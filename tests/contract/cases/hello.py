@@ -4,7 +4,7 @@ import json
 
 from tests.contract.cases import expect
 from tests.contract.client import Client
-from tests.contract.registry import must
+from tests.contract.registry import must, part
 from tests.contract.vocabulary import CREDENTIALS, STRANGER, Capability, Headers
 
 
@@ -78,6 +78,9 @@ def malformed_credentials_are_refused(client: Client) -> None:
         detail = f"{CREDENTIALS} must be a JSON object with a user."
         expect.problem(answer, 400, detail)
 
+
+@part("HELLO-4", "sent twice", Capability.FORGE)
+def credentials_sent_twice_are_refused(client: Client) -> None:
     for first, second in (
         ('{"user":"ada"}', '{"user":"ada"}'),
         ('{"user":"ada"}', '{"user":"eve"}'),
@@ -86,6 +89,9 @@ def malformed_credentials_are_refused(client: Client) -> None:
         answer = client.request("GET", "/hello", [*signed_in(first), *signed_in(second)])
         expect.problem(answer, 400, f"{CREDENTIALS} must be there once.")
 
+
+@part("HELLO-4", "more than 8192 bytes", Capability.FORGE)
+def credentials_that_are_too_long_are_refused(client: Client) -> None:
     def of_length(length: int) -> str:
         padding = length - len('{"user":"ada","x":""}')
         return f'{{"user":"ada","x":"{"a" * padding}"}}'

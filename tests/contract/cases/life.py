@@ -4,7 +4,7 @@ from contextlib import ExitStack, nullcontext
 
 from tests.contract.cases.slow import slowed
 from tests.contract.client import Client
-from tests.contract.registry import must
+from tests.contract.registry import must, part
 from tests.contract.vocabulary import ASLEEP, CLOSED, HALF_WAY, OPENED, SLEEPY, Capability
 from tests.contract.waiting import eventually
 from tests.endurance import COUNTS
@@ -23,18 +23,22 @@ STOPPED = (0, -15)
     version=2,
 )
 def the_store_is_opened_and_closed_once(client: Client) -> None:
-    with (
-        slowed(client.database, 0.1)
-        if Capability.DATABASE in client.capabilities
-        else nullcontext()
-    ):
+    with slowed(client.database, 0.1) if client.store == "postgresql" else nullcontext():
         for _ in range(COUNTS.restarts):
             restart(client)
 
-    if Capability.DATABASE in client.capabilities:
-        with client.process(CONTRACT_FAULT=HALF_WAY) as (_, process):
-            assert process.wait(10) not in STOPPED
-            assert (process.log().count(OPENED), process.log().count(CLOSED)) == (1, 1)
+
+@part(
+    "LIFE-1",
+    "a start-up that fails",
+    Capability.PROCESS,
+    Capability.FAULT,
+    Capability.DATABASE,
+)
+def a_failed_start_up_closes_the_store(client: Client) -> None:
+    with client.process(CONTRACT_FAULT=HALF_WAY) as (_, process):
+        assert process.wait(10) not in STOPPED
+        assert (process.log().count(OPENED), process.log().count(CLOSED)) == (1, 1)
 
 
 def restart(client: Client) -> None:

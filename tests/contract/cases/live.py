@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from tests.contract.cases import expect
 from tests.contract.client import Client
 from tests.contract.interfaces import WebSocket
-from tests.contract.registry import must, should
+from tests.contract.registry import must, part, should
 from tests.contract.vocabulary import (
     CREDENTIALS,
     SEVEN,
@@ -91,6 +91,10 @@ def every_message_is_answered(client: Client) -> None:
         assert answer(websocket) == known
         websocket.close()
 
+
+@part("LIVE-1", "no message")
+def what_is_no_message_closes_the_websocket(client: Client) -> None:
+    known = expect.known_greetings(client)[-1]
     for data, code in (
         (json.dumps({"lang": known["lang"]}).encode(), UNSUPPORTED_DATA),
         ("x" * (LIMIT + 1), MESSAGE_TOO_BIG),
@@ -102,17 +106,22 @@ def every_message_is_answered(client: Client) -> None:
             websocket.send(data)
             assert closing(websocket) == code
 
+
+@part("LIVE-1", "no handshake")
+def a_request_that_is_no_handshake_is_a_problem(client: Client) -> None:
     for method in ("GET", "POST"):
         plain = client.request(method, "/live")
         assert plain.status in (400, 404, 405, 426)
         assert plain.header("content-type") == "application/problem+json"
 
-    if Capability.PROCESS in client.capabilities:
-        with client.process() as (own, process), own.websocket("/live") as websocket:
-            assert ask(websocket, lang="es") == {"lang": "es", "text": "Hola"}
-            process.terminate()
-            assert closing(websocket) in SHUTDOWN
-            process.wait(10)
+
+@part("LIVE-1", "at shutdown", Capability.PROCESS)
+def a_shutdown_closes_the_websocket(client: Client) -> None:
+    with client.process() as (own, process), own.websocket("/live") as websocket:
+        assert ask(websocket, lang="es") == {"lang": "es", "text": "Hola"}
+        process.terminate()
+        assert closing(websocket) in SHUTDOWN
+        process.wait(10)
 
 
 def closing(websocket: WebSocket) -> int:
@@ -133,30 +142,35 @@ def the_websocket_greets_the_user(client: Client) -> None:
             "lang": greeting["lang"],
             "text": f"{greeting['text']}, {name}!",
         }
-    if Capability.FORGE in client.capabilities:
-        for user in ("ada", "José Ünï 你好"):
-            credentials = json.dumps({"user": user, "groups": ["x"]}, ensure_ascii=False)
-            with client.websocket("/live", [(CREDENTIALS, credentials)]) as websocket:
-                for greeting in SEVEN:
-                    assert ask(websocket, lang=greeting["lang"], greet=True) == {
-                        "lang": greeting["lang"],
-                        "text": f"{greeting['text']}, {user}!",
-                    }
-        with client.untrusting().websocket("/live", [(CREDENTIALS, '{"user":"ada"}')]) as websocket:
-            answered = ask(websocket, lang="en", greet=True)
-            assert answered == {"lang": "en", "text": "Hello, stranger!"}
-        with client.websocket("/live", [(CREDENTIALS, "ada")]) as websocket:
-            refused(websocket, 400, f"{CREDENTIALS} must be a JSON object with a user.")
-            assert closing(websocket) == POLICY_VIOLATION
 
-    if Capability.PROCESS in client.capabilities:
-        with ExitStack() as stack:
-            websockets = [stack.enter_context(client.websocket("/live")) for _ in range(200)]
-            broadcast(websockets)
-            broadcast(websockets)
-            for websocket in websockets[::2]:
-                websocket.hang_up()
-            broadcast(websockets[1::2])
+
+@part("LIVE-2", "with credentials", Capability.FORGE)
+def the_websocket_reads_the_credentials(client: Client) -> None:
+    for user in ("ada", "José Ünï 你好"):
+        credentials = json.dumps({"user": user, "groups": ["x"]}, ensure_ascii=False)
+        with client.websocket("/live", [(CREDENTIALS, credentials)]) as websocket:
+            for greeting in SEVEN:
+                assert ask(websocket, lang=greeting["lang"], greet=True) == {
+                    "lang": greeting["lang"],
+                    "text": f"{greeting['text']}, {user}!",
+                }
+    with client.untrusting().websocket("/live", [(CREDENTIALS, '{"user":"ada"}')]) as websocket:
+        answered = ask(websocket, lang="en", greet=True)
+        assert answered == {"lang": "en", "text": "Hello, stranger!"}
+    with client.websocket("/live", [(CREDENTIALS, "ada")]) as websocket:
+        refused(websocket, 400, f"{CREDENTIALS} must be a JSON object with a user.")
+        assert closing(websocket) == POLICY_VIOLATION
+
+
+@part("LIVE-2", "200 at once", Capability.PROCESS)
+def two_hundred_websockets_are_served_at_once(client: Client) -> None:
+    with ExitStack() as stack:
+        websockets = [stack.enter_context(client.websocket("/live")) for _ in range(200)]
+        broadcast(websockets)
+        broadcast(websockets)
+        for websocket in websockets[::2]:
+            websocket.hang_up()
+        broadcast(websockets[1::2])
 
 
 def known_as(client: Client) -> str:

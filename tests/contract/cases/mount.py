@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from tests.contract.cases import expect
 from tests.contract.client import Client
-from tests.contract.registry import must
-from tests.contract.vocabulary import BARE, BASE_URL, Answer, Capability, Mount
+from tests.contract.registry import must, part
+from tests.contract.vocabulary import BARE, BASE_URL, Capability, Mount
 
 HOSTILE_PREFIXES = (
     "/x'});alert(document.domain)//",
@@ -55,8 +55,11 @@ HOSTILE_BASE_URLS = (
 PAGES = ("/", "/about", "/docs", "/openapi.json", "/greetings/en", "/nope")
 
 
-def seen(answer: Answer) -> tuple[int, str | None, bytes]:
-    return answer.status, answer.header("content-type"), answer.body
+def pages(client: Client, *base_urls: str) -> list[tuple[int, str | None, bytes]]:
+    """Status, content type and body of each page, asked with those headers of Connect's."""
+    headers = [(BASE_URL, base_url) for base_url in base_urls]
+    answers = [client.request("GET", page, headers) for page in PAGES]
+    return [(answer.status, answer.header("content-type"), answer.body) for answer in answers]
 
 
 @must(
@@ -77,7 +80,12 @@ def the_app_knows_its_mount(client: Client) -> None:
     # A path that only begins like the prefix lies outside the mount, or is a route of its own.
     assert client.request("GET", "/greetings-and-more").status == 404
 
-    if not client.mount.base_url:
+
+@part("MOUNT-1", "the address that Connect names", Capability.PREFIX)
+def the_about_page_shows_the_address_of_the_content(client: Client) -> None:
+    if client.mount.base_url:
+        assert expect.told_address(client) == f"{client.mount.external_url}/"
+    else:
         for home in ("https://connect.example.org/vanity", "http://localhost:3939/content/7"):
             reached = (
                 client
@@ -96,29 +104,29 @@ def the_app_knows_its_mount(client: Client) -> None:
 )
 def a_hostile_prefix_is_ignored(client: Client) -> None:
     bare = client.through(BARE)
-    expected = {page: seen(bare.request("GET", page)) for page in PAGES}
-
-    def answers(base_urls: tuple[str, ...], through: Client = bare) -> None:
-        headers = [(BASE_URL, base_url) for base_url in base_urls]
-        for page in PAGES:
-            assert seen(through.request("GET", page, headers)) == expected[page]
-
+    expected = pages(bare)
     for base_url in HOSTILE_BASE_URLS:
-        answers((base_url,))
-    answers(("https://host.example/x", "https://host.example/x"))
-    answers(("https://host.example/x", "https://evil.example/y"))
-    answers(("https://host.example/x",), bare.untrusting())
+        assert pages(bare, base_url) == expected
+    assert pages(bare, "https://host.example/x", "https://host.example/x") == expected
+    assert pages(bare, "https://host.example/x", "https://evil.example/y") == expected
+    assert pages(bare.untrusting(), "https://host.example/x") == expected
     if client.mount.root_path and not client.mount.base_url:
         for base_url in HOSTILE_BASE_URLS:
             assert expect.told_address(client, base_url) is None
-    if Capability.SCOPE in client.capabilities:
-        for prefix in UNSENDABLE_PREFIXES:
-            answers((f"https://host.example{prefix}",))
-        for prefix in (*HOSTILE_PREFIXES, *UNSENDABLE_PREFIXES, "javascript:alert(1)", "x/y"):
-            answers((), client.through(Mount("hostile", prefix, root_path=True)))
-        for prefix in ("/a b", "/a;b", "/<b>", "/a\\b", "/a\nb", "/é"):
-            spelled = Mount("hostile", prefix, root_path=True, client_sends_prefix=True)
-            answers((), client.through(spelled))
+
+
+@part("MOUNT-2", "in the scope", Capability.PREFIX, Capability.SCOPE)
+def a_hostile_prefix_in_the_scope_is_ignored(client: Client) -> None:
+    bare = client.through(BARE)
+    expected = pages(bare)
+    for prefix in UNSENDABLE_PREFIXES:
+        assert pages(bare, f"https://host.example{prefix}") == expected
+    for prefix in (*HOSTILE_PREFIXES, *UNSENDABLE_PREFIXES, "javascript:alert(1)", "x/y"):
+        hostile = Mount("hostile", prefix, root_path=True)
+        assert pages(client.through(hostile)) == expected
+    for prefix in ("/a b", "/a;b", "/<b>", "/a\\b", "/a\nb", "/é"):
+        included = Mount("hostile", prefix, root_path=True, client_sends_prefix=True)
+        assert pages(client.through(included)) == expected
 
 
 def path_of(url: str) -> str:

@@ -5,7 +5,7 @@ from urllib.parse import quote, urlsplit
 from rehearsal.frameworks import ROOT
 from tests.contract.cases import expect
 from tests.contract.client import Client
-from tests.contract.registry import must, should
+from tests.contract.registry import must, part, should
 from tests.contract.vocabulary import Capability
 
 PAGES = ("/", "/about", "/docs")
@@ -37,6 +37,8 @@ NAMES = (
     "\u202egnp.exe",
     "line\nbreak",
 )
+
+STYLESHEET = "/static/styles.css"
 
 TRAVERSALS = (
     "../greetings.json",
@@ -80,6 +82,9 @@ def the_index_links_to_every_page(client: Client) -> None:
     pages = {expect.address(client, "/", page) for page in ("about", "greetings", "docs")}
     assert pages <= linked
 
+
+@part("PAGES-1", "the about page")
+def the_about_page_welcomes_posit(client: Client) -> None:
     answer = client.request("GET", "/about")
     assert answer.status == 200
     assert answer.header("content-type") == "text/html; charset=utf-8"
@@ -100,9 +105,16 @@ def the_about_page_escapes_the_name(client: Client) -> None:
     plus = client.request("GET", "/about?name=Ada+Lovelace").html()
     assert plus.by_id("welcome").text == "Welcome to the about page Ada Lovelace."
 
+
+@part("PAGES-2", "more than 100 characters")
+def a_name_that_is_too_long_is_invalid(client: Client) -> None:
     for name in ("x" * 101, "😀" * 101):
         answer = client.request("GET", f"/about?name={quote(name)}")
         expect.problem(answer, 422, "name must have at most 100 characters.")
+
+
+@part("PAGES-2", "without a name")
+def posit_is_welcomed_without_a_name(client: Client) -> None:
     for query in ("", "?", "?name", "?name=", "?other=1"):
         answer = client.request("GET", f"/about{query}")
         assert answer.html().by_id("welcome").text == "Welcome to the about page Posit."
@@ -132,26 +144,33 @@ def every_link_stays_under_the_prefix(client: Client) -> None:
 
     home = client.request("GET", "/about").html().by_id("home").attributes["href"]
     assert expect.address(client, "/about", home) == f"{expect.ORIGIN}{prefix}/"
-    if Capability.FORGE in client.capabilities:
-        told = f"{client.mount.external_url}/" if client.mount.base_url else None
-        assert expect.told_address(client) == told
+
+
+@part("PAGES-3", "the address that Connect names", Capability.FORGE)
+def the_about_page_shows_the_address_that_connect_names(client: Client) -> None:
+    named = f"{client.mount.external_url}/" if client.mount.base_url else None
+    assert expect.told_address(client) == named
 
 
 @must("PAGES-4", "Static files are served with revalidation, and nothing but them.")
 def static_files_are_served_with_revalidation(client: Client) -> None:
-    address = "/static/styles.css"
-    answer = client.request("GET", address)
+    answer = client.request("GET", STYLESHEET)
     assert answer.status == 200
     assert (answer.header("content-type") or "").split(";")[0] == "text/css"
     assert answer.body == (ROOT / "shared" / "static" / "styles.css").read_bytes()
+    assert answer.header("etag") is not None
+    assert answer.header("last-modified") is not None
+    head = client.request("HEAD", STYLESHEET)
+    assert (head.status, head.body) == (200, b"")
+    assert head.header("etag") == answer.header("etag")
+
+
+@part("PAGES-4", "conditional requests")
+def a_file_that_has_not_changed_is_not_sent_again(client: Client) -> None:
+    answer = client.request("GET", STYLESHEET)
     etag, last_modified = answer.header("etag"), answer.header("last-modified")
     assert etag is not None
     assert last_modified is not None
-
-    head = client.request("HEAD", address)
-    assert (head.status, head.body) == (200, b"")
-    assert head.header("etag") == etag
-
     before = "Thu, 01 Jan 1970 00:00:00 GMT"
     for headers, status in (
         ([("If-None-Match", etag)], 304),
@@ -165,19 +184,27 @@ def static_files_are_served_with_revalidation(client: Client) -> None:
         ([("If-None-Match", '"other"'), ("If-Modified-Since", last_modified)], 200),
         ([("If-None-Match", etag), ("If-Modified-Since", before)], 304),
     ):
-        again = client.request("GET", address, headers)
+        again = client.request("GET", STYLESHEET, headers)
         assert (again.status, again.body) == (status, answer.body if status == 200 else b"")
         # RFC 9110 section 15.4.5: what a 200 would have said of the file, a 304 says too.
         for name in ("etag", "cache-control"):
             assert again.header(name) == answer.header(name)
+
+
+@part("PAGES-4", "ranges and If-Match")
+def a_refused_range_is_a_problem(client: Client) -> None:
     for value in ("bytes=9999999-", "bytes=x-", "bytes=0-1,4-5", "lines=1-2", "nonsense"):
-        part = client.request("GET", address, [("Range", value)])
-        if part.status not in (200, 206):
-            expect.problem(part, part.status, part.json()["detail"])
-    unmatched = client.request("GET", address, [("If-Match", '"other"')])
+        answer = client.request("GET", STYLESHEET, [("Range", value)])
+        if answer.status not in (200, 206):
+            assert answer.header("content-type") == "application/problem+json"
+            expect.problem(answer, answer.status, answer.json()["detail"])
+    unmatched = client.request("GET", STYLESHEET, [("If-Match", '"other"')])
     if unmatched.status != 200:
         expect.problem(unmatched, 412, "Precondition Failed.")
 
+
+@part("PAGES-4", "no other files")
+def no_file_outside_static_is_served(client: Client) -> None:
     for path in TRAVERSALS:
         answer = client.request("GET", f"/static/{path}")
         expect.problem(answer, 404, expect.NOWHERE)
@@ -206,7 +233,7 @@ def pages_send_a_content_security_policy(client: Client) -> None:
     "PAGES-6", "Static files are revalidated at every use, so that a new deployment shows at once."
 )
 def static_files_are_not_cached_unchecked(client: Client) -> None:
-    answer = client.request("GET", "/static/styles.css")
+    answer = client.request("GET", STYLESHEET)
     client.observe(f"Cache-Control: {answer.header('cache-control')}")
     assert answer.header("cache-control") == "no-cache"
     assert answer.header("expires") is None
@@ -240,6 +267,6 @@ def invalid_utf8_in_a_name_is_replaced(client: Client) -> None:
 
 @should("PAGES-10", "An If-Modified-Since that is no date is ignored, RFC 9110 section 13.1.3.")
 def an_invalid_date_is_ignored(client: Client) -> None:
-    answer = client.request("GET", "/static/styles.css", [("If-Modified-Since", "yesterday")])
+    answer = client.request("GET", STYLESHEET, [("If-Modified-Since", "yesterday")])
     client.observe(f"{answer.status}")
     assert answer.status == 200

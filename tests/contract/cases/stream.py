@@ -7,11 +7,14 @@ from tests.contract.cases import expect
 from tests.contract.cases.slow import slowed
 from tests.contract.client import Client
 from tests.contract.interfaces import InFlight
-from tests.contract.registry import must
+from tests.contract.registry import must, part
 from tests.contract.vocabulary import NOT_ALLOWED, SEVEN, Capability
 from tests.contract.waiting import eventually
 
 EVENT_STREAM = "text/event-stream"
+
+DELAY = 0.3
+"""Seconds that each query takes while the database is slowed."""
 
 
 def events_of(body: bytes) -> list[tuple[str, object]]:
@@ -50,45 +53,47 @@ def every_greeting_is_an_event(client: Client) -> None:
     assert (head.status, head.body) == (200, b"")
     assert (head.header("content-type") or "").split(";")[0] == EVENT_STREAM
     for method in NOT_ALLOWED:
-        expect.problem(
-            client.request(method, "/greetings/stream"),
-            405,
-            "This address does not take that method.",
-        )
+        expect.method_not_allowed(client, method, "/greetings/stream")
 
-    if Capability.DATABASE in client.capabilities:
-        delay = 0.3
-        with slowed(client.database, delay) as slow:
-            with client.begin("GET", "/greetings/stream") as request:
-                first_event(request)
-                first = time.monotonic()
-                while request.read():
-                    pass
-                # At least one more query lies between the first greeting and the last.
-                assert time.monotonic() - first > delay / 2
 
-            with client.begin("GET", "/greetings/stream") as request:
-                first_event(request)
-                slow.sleep(30)
-                # The query after the one under way is the one that sleeps long.
-                time.sleep(2 * delay)
-                assert client.database.active() == 1
-                request.hang_up()
-                assert eventually(lambda: client.database.active() == 0, 1.0)
+@part("STREAM-1", "as soon as it is there", Capability.DATABASE)
+def an_event_is_sent_before_the_next_query(client: Client) -> None:
+    with slowed(client.database, DELAY), client.begin("GET", "/greetings/stream") as request:
+        first_event(request)
+        first = time.monotonic()
+        while request.read():
+            pass
+        # At least one query runs between the first greeting and the last.
+        assert time.monotonic() - first > DELAY / 2
 
-        with slowed(client.database, delay), client.begin("GET", "/greetings/stream") as request:
-            body = first_event(request)
-            client.database.cluster.stop()
-            try:
-                while piece := request.read():
-                    body += piece
-            finally:
-                client.database.cluster.start()
-            assert events_of(body)[-1] == (
-                "problem",
-                expect.problem_details(503, expect.UNAVAILABLE),
-            )
-        eventually(lambda: client.request("GET", "/health").status == 200, 2.0)
+
+@part("STREAM-1", "when the client leaves", Capability.DATABASE)
+def the_query_is_cancelled_when_the_client_leaves(client: Client) -> None:
+    with (
+        slowed(client.database, DELAY) as slow,
+        client.begin("GET", "/greetings/stream") as request,
+    ):
+        first_event(request)
+        slow.sleep(30)
+        # The query that runs now ends; the next one sleeps for 30 s.
+        time.sleep(2 * DELAY)
+        assert client.database.active() == 1
+        request.hang_up()
+        assert eventually(lambda: client.database.active() == 0, 1.0)
+
+
+@part("STREAM-1", "when the database stops", Capability.DATABASE)
+def the_stream_ends_with_a_problem_when_the_database_stops(client: Client) -> None:
+    with slowed(client.database, DELAY), client.begin("GET", "/greetings/stream") as request:
+        body = first_event(request)
+        client.database.cluster.stop()
+        try:
+            while piece := request.read():
+                body += piece
+        finally:
+            client.database.cluster.start()
+        assert events_of(body)[-1] == ("problem", expect.problem_details(503, expect.UNAVAILABLE))
+    eventually(lambda: client.request("GET", "/health").status == 200, 2.0)
 
 
 def first_event(request: InFlight) -> bytes:
