@@ -188,7 +188,6 @@ def the_pool_is_opened_twice() -> None:
 
 
 @breakage("LIFE-1", "the pool is never closed")
-@breakage("LIFE-1: a start-up that fails", "a start-up that fails leaves the pool open")
 def the_pool_is_never_closed() -> None:
     async def open_for_ever(self: Any) -> None:
         pass
@@ -213,29 +212,6 @@ def a_problem_ends_the_conversation() -> None:
         return encode(document)
 
     live.encode = final
-
-
-@breakage("LIVE-1: at shutdown", "a websocket is dropped at shutdown")
-def a_websocket_is_dropped_at_shutdown() -> None:
-    from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
-
-    def dropped(self: Any) -> None:
-        self.transport.close()
-
-    AutoWebSocketsProtocol.shutdown = dropped  # type: ignore[union-attr]
-
-
-@breakage("LIVE-2: 200 at once", "the loop is blocked for each message")
-def the_loop_is_blocked_for_each_message() -> None:
-    from shared import live
-
-    encode = live.encode
-
-    def blocking(document: Any) -> str:
-        time.sleep(0.02)
-        return encode(document)
-
-    live.encode = blocking
 
 
 @breakage(
@@ -272,3 +248,31 @@ def a_stream_that_fails_ends_as_if_it_was_complete() -> None:
                 yield greeting
 
     store().each = silent
+
+
+@breakage("LIVE-1: at shutdown", "a websocket is dropped at shutdown")
+def a_websocket_is_dropped_at_shutdown() -> None:
+    from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
+
+    def dropped(self: Any) -> None:
+        self.transport.close()
+
+    AutoWebSocketsProtocol.shutdown = dropped  # type: ignore[union-attr]
+
+
+@breakage("LIVE-2: 200 at once", "the loop is blocked for each message")
+def the_loop_is_blocked_for_each_message() -> None:
+    from shared import live
+
+    encode = live.encode
+
+    def blocking(document: Any) -> str:
+        time.sleep(0.02)
+        return encode(document)
+
+    live.encode = blocking
+
+
+breakage("LIFE-1: a start-up that fails", "a start-up that fails leaves the pool open")(
+    the_pool_is_never_closed
+)

@@ -47,7 +47,7 @@ def test_a_broken_process_is_caught(
         database.drop()
 
 
-def test_every_part_that_needs_a_process_is_known_to_be_able_to_fail() -> None:
+def test_every_case_that_needs_a_database_is_known_to_be_able_to_fail() -> None:
     needs = {Capability.DATABASE, Capability.PROCESS}
     assert {broken.caught_by for broken in PROCESS_BREAKAGES} >= {
         part.id
