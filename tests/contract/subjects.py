@@ -6,10 +6,15 @@ from functools import cache
 from importlib.metadata import version
 from typing import Literal
 
+import pytest
+
 from rehearsal.frameworks import Framework
 from tests.contract.in_process import IN_PROCESS
 from tests.contract.registry import CASES, Part
 from tests.contract.vocabulary import BARE, Capability, Mount, StoreName
+
+GROUPS = pytest.StashKey[dict[str, str]]()
+"""The group of the subject of each test, by the name of the test."""
 
 PREFIXES = {
     "content": "/content/6f1c2b9e-53a0-4a37-9d0a-8b4f0f4f9d11",
@@ -70,7 +75,7 @@ class Subject:
 
     @property
     def group(self) -> str:
-        """What runs on the same processes, and so belongs into one process of the suite."""
+        """The subjects of one group share server processes; one pytest worker runs all of a group."""
         return f"{self.framework.name if self.framework else 'app'}-{self.server}-{self.store}"
 
     @property
