@@ -1,4 +1,4 @@
-"""The apps of this repository that the suite has running."""
+"""Runs the apps of this repository."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from tests.postgresql import Cluster, Database
 
 
 class RunningApps:
-    """The apps that run for the suite; on servers one app and kind of server at a time."""
+    """The apps that run for the suite; on servers, one app on one kind of server at a time."""
 
     def __init__(self) -> None:
         self._in_process: dict[str, InProcessApp] = {}
@@ -51,7 +51,7 @@ class RunningApps:
         )
 
     def database(self, subject: Subject) -> Database:
-        """A database of the subject's own, prepared as a user would."""
+        """Creates a database for the subject, prepared with the command that users run."""
         if self._cluster is None:
             self._cluster = self._stack.enter_context(Cluster())
         database = self._cluster.create_database(subject.group.replace("-", "_"))

@@ -1,4 +1,4 @@
-"""Ways in which an app could be wrong, each as an ASGI layer that makes a right app so."""
+"""Breakages: ASGI layers, each of which makes an app violate one part of a case."""
 
 import html
 import json
@@ -29,7 +29,7 @@ class Breakage:
 
 
 def changing_answers(change: Callable[[Scope, Answer], Answer]) -> Layer:
-    """A layer that replaces each answer; `change` sees the request's scope too."""
+    """A layer that replaces each answer, from the scope of the request and the answer."""
 
     def layer(app: ASGIApp) -> ASGIApp:
         async def changed(scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,7 +107,7 @@ def with_header(name: str, value: str) -> Layer:
 
 
 def request_headers(change: Callable[[bytes], bytes | None], name: bytes) -> Layer:
-    """Changes each value of a request header; None drops it."""
+    """A layer that replaces each value of a request header; None removes the header."""
 
     def changed(scope: Scope) -> Scope:
         headers = [(n, change(v) if n == name else v) for n, v in scope["headers"]]
@@ -117,7 +117,7 @@ def request_headers(change: Callable[[bytes], bytes | None], name: bytes) -> Lay
 
 
 def under(context: Callable[[], object]) -> Layer:
-    """Runs the app inside a context manager."""
+    """A layer that calls the app inside a context manager."""
 
     def layer(app: ASGIApp) -> ASGIApp:
         async def inside(scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,7 +130,7 @@ def under(context: Callable[[], object]) -> Layer:
 
 
 def parsed(change: Callable[[Any], object]) -> Callable[[Answer], Answer]:
-    """Changes a JSON body, and writes it as the apps do."""
+    """Changes a JSON body, and serializes it as the apps do."""
     return lambda answer: replace(
         answer,
         body=json.dumps(change(answer.json()), ensure_ascii=False, separators=(",", ":")).encode(),
@@ -138,7 +138,7 @@ def parsed(change: Callable[[Any], object]) -> Callable[[Answer], Answer]:
 
 
 def spelled(old: str, new: str) -> Callable[[Answer], Answer]:
-    """Changes a JSON body in one spelling, whatever its own was."""
+    """Replaces text in a JSON body, after serializing it with Python's defaults."""
 
     def change(document: object) -> object:
         text = json.dumps(document)
@@ -184,7 +184,7 @@ def silenced() -> Iterator[None]:
 
 
 def changing_messages(change: Callable[[Message], Message]) -> Layer:
-    """A layer that replaces each message to a websocket's client."""
+    """A layer that replaces each message to the client of a websocket."""
 
     def layer(app: ASGIApp) -> ASGIApp:
         async def changed(scope: Scope, receive: Receive, send: Send) -> None:

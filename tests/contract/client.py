@@ -160,7 +160,7 @@ class Client:
         """Starts a new process of the same app, on the same kind of server, and returns its client.
 
         `environment` is put over the variables of the other processes; None removes a variable.
-        The call returns when the process accepts connections or has exited; `wait` and `log` tell
-        which. Leaving the context stops it.
+        The call returns when the process accepts connections or has exited. Leaving the context
+        stops it.
         """
         raise NotImplementedError(Capability.PROCESS)

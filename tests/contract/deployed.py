@@ -1,4 +1,4 @@
-"""An app that somebody else runs: `make test-url`."""
+"""Runs the contract against a deployed app: `make test-url`."""
 
 import re
 from collections.abc import Iterator
@@ -20,16 +20,19 @@ from tests.contract.vocabulary import Capability, Mount, Request, StoreName
 def deployed_subject(
     url: str, framework: Framework | None, store: StoreName | None = None
 ) -> Subject:
-    """The subject for `make test-url`; `url` is the content's address, with or without a final slash.
+    """The subject for an app at any URL.
 
-    `framework`: whose app it is, where that is known. `store`: what it was deployed with, likewise.
+    - `url`: the address of the content, with or without a final slash.
+    - `framework`: the framework of the app, if it is known.
+    - `store`: the store with which the app was deployed, if it is known.
 
-    Raises `ValueError` for what is not an absolute http(s) URL.
+    Raises `ValueError` if `url` is not an absolute http or https URL.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(
-            f"{url!r} is not the address of an app, such as https://connect.example.org/content/1b2c/"
+            f"{url!r} is not the address of an app, such as"
+            " https://connect.example.org/content/1b2c/"
         )
     return Subject(
         "deployed",
@@ -40,14 +43,14 @@ def deployed_subject(
 
 
 def record_of(url: str) -> Path:
-    """Where the report about a deployed app goes: one file for each address."""
+    """The path of the report about a deployed app: one file for each URL."""
     parts = urlsplit(url)
     name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{parts.netloc.rpartition('@')[2]}{parts.path}")
     return LOGS / f"{name.strip('-.')}.json"
 
 
 def check_deployed(url: str, api_key: str | None) -> None:
-    """Raises `ValueError`, in one sentence, where no case could be checked at that address."""
+    """Raises `ValueError`, in one sentence, if no case can be checked at the URL."""
     connection = Connection(url, _authorization(api_key))
     try:
         status = connection.send(Request("GET", urlsplit(url).path or "/")).status
@@ -66,7 +69,10 @@ def _authorization(api_key: str | None) -> str:
 
 @contextmanager
 def deployed_client(url: str, subject: Subject, api_key: str | None) -> Iterator[Client]:
-    """Connect takes API keys as `Authorization: Key`: https://docs.posit.co/connect/user/api-keys/."""
+    """A client that sends the API key, if there is one, with every request.
+
+    Connect accepts `Authorization: Key`: https://docs.posit.co/connect/user/api-keys/.
+    """
     connection = Connection(url, _authorization(api_key))
     capabilities = frozenset() if api_key else frozenset({Capability.ANONYMOUS})
     try:

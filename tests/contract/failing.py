@@ -1,4 +1,4 @@
-"""A failed case in a few lines: its sentence, what was asked, expected and received, where the record is."""
+"""Describes a failed case in a few lines: its sentence, the request, the answer and the error."""
 
 import traceback
 from collections.abc import Sequence
@@ -13,10 +13,13 @@ _HELPERS = ("expect.py", "slow.py")
 _WIDTH = 160
 
 
-def told(
+def describe(
     part: Part, subject: str, error: BaseException, exchanges: Sequence[Exchange], record: Path
 ) -> str:
-    """What a reader needs who has not written the case. `subject`: which app, reached in which way."""
+    """The description of a failure, for a reader who has not written the case.
+
+    `subject` is the ID of a subject, `record` the path of the report.
+    """
     case = CASES[part.case_id]
     lines = [f"{part.id}, a {case.level}: {case.sentence}", f"  on        {subject}"]
     last = exchanges[-1] if exchanges else None
@@ -26,8 +29,8 @@ def told(
         lines.append(f"  expected  {expected}")
     if last is not None:
         lines.append(f"  received  {_received(last)}")
-    lines.append(f"  that is   {_cut(str(error) or repr(error))}")
-    lines.append(f"  record    {record} (pytest's own words: PYTEST_ADDOPTS=-vv)")
+    lines.append(f"  error     {_cut(str(error) or repr(error))}")
+    lines.append(f"  record    {record} (PYTEST_ADDOPTS=-vv adds the traceback)")
     return "\n".join(lines)
 
 
@@ -42,15 +45,15 @@ def _received(exchange: Exchange) -> str:
     if answer is None:
         return "no answer"
     if answer.status == 101:
-        said = [f"{who} {message_text(message)!r}" for who, message in exchange.messages[-4:]]
-        return _cut("a websocket: " + (", ".join(said) or "nothing said"))
+        sent = [f"{who} {message_text(message)!r}" for who, message in exchange.messages[-4:]]
+        return _cut("a websocket: " + (", ".join(sent) or "no message"))
     kind = answer.header("content-type") or "no content type"
     body = " ".join(text_of(answer.body).split())
     return _cut(f"{answer.status}, {kind}: {body or 'no body'}")
 
 
 def _expected(error: BaseException) -> str:
-    """The statement of the case that did not hold."""
+    """The statement of the case that failed."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

@@ -7,7 +7,7 @@ from typing import Self
 
 @dataclass
 class Element:
-    """An HTML element: its tag, its attributes, and all the text inside."""
+    """An HTML element: its tag, its attributes, and the text of its content."""
 
     tag: str
     attributes: dict[str, str]
@@ -52,9 +52,9 @@ class Page:
         return element
 
     def links(self) -> list[str]:
-        """Every address of the app that a browser would fetch or go to.
+        """Every URL on the page that a browser loads or links to.
 
-        Not among them is the way up, to the page that the server in front of the app has told it.
+        A link with `rel="up"` is left out: it leads to the server in front of the app.
         """
         names = ("href", "src", "action", "data-document")
         own = [e.attributes for e in self.elements if e.attributes.get("rel") != "up"]

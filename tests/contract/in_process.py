@@ -1,4 +1,4 @@
-"""Reaches an app as a server would, without one: raw ASGI scopes of any form."""
+"""Calls an app in this process as an ASGI server does, with scopes of any form."""
 
 import asyncio
 import copy
@@ -45,11 +45,11 @@ ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class InProcessApp:
-    """Runs an ASGI application in an event loop of its own, which stands still between requests."""
+    """Runs an ASGI application in an event loop of its own, which runs only during a request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.asgi = app
-        # Not a Runner: it takes SIGINT over for each call, which takes longer than most requests.
+        # asyncio.Runner replaces the handler of SIGINT for each call, which is slow.
         self._loop = asyncio.new_event_loop()
         self._log = io.StringIO()
         self._handler = logging.StreamHandler(self._log)
@@ -57,7 +57,7 @@ class InProcessApp:
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
         self._lifespan = self._loop.create_task(self._run_lifespan())
-        started = self._speak("lifespan.startup")
+        started = self._send_lifespan("lifespan.startup")
         assert started["type"] == "lifespan.startup.complete", started
 
     async def _run_lifespan(self) -> None:
@@ -65,16 +65,16 @@ class InProcessApp:
             {"type": "lifespan", "asgi": ASGI, "state": {}}, self._events.get, self._answers.put
         )
 
-    def _speak(self, event: str) -> Message:
-        async def speak() -> Message:
+    def _send_lifespan(self, event: str) -> Message:
+        async def send_and_receive() -> Message:
             await self._events.put({"type": event})
             return await asyncio.wait_for(self._answers.get(), _SECONDS)
 
-        return self._loop.run_until_complete(speak())
+        return self._loop.run_until_complete(send_and_receive())
 
     def close(self) -> None:
-        """Ends the app's lifespan, as a server that shuts down does."""
-        stopped = self._speak("lifespan.shutdown")
+        """Sends lifespan.shutdown and closes the event loop."""
+        stopped = self._send_lifespan("lifespan.shutdown")
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
@@ -93,7 +93,7 @@ class InProcessApp:
         return self._loop.run_until_complete(asyncio.wait_for(self._send(scope), _SECONDS))
 
     def send_together(self, scopes: Sequence[Scope]) -> list[Timed]:
-        """The answers to requests without a body that all are there at the same moment."""
+        """The app's answers to requests without a body that are sent at the same moment."""
 
         async def ask(scope: Scope) -> Timed:
             begun = time.perf_counter()
@@ -107,7 +107,7 @@ class InProcessApp:
         return self._loop.run_until_complete(ask_all())
 
     def open(self, scope: Scope) -> "Conversation":
-        """The app at work on a scope, to be spoken with message by message."""
+        """Calls the app with a scope; the caller sends and receives the messages one by one."""
         return Conversation(self._loop, self.asgi, scope)
 
     async def _send(self, scope: Scope) -> Answer:
@@ -118,13 +118,13 @@ class InProcessApp:
         async def send(message: Message) -> None:
             sent.append(message)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
-                # Whoever receives after the answer is told so: ASGI specification, "Disconnect".
+                # ASGI specification, "Disconnect - receive event": sent after the answer.
                 await requests.put({"type": "http.disconnect"})
 
         try:
             await self.asgi(scope, requests.get, send)
         except Exception:
-            # As servers do: log it, and answer if the app has not.
+            # Servers log the exception, and answer 500 if the app has not answered.
             _logger.exception("Exception in ASGI application")
         if not sent:
             return Answer(500, [], b"Internal Server Error")
@@ -134,13 +134,13 @@ class InProcessApp:
         assert [message.get("more_body", False) for message in rest][-1:] == [False]
         body = b"".join(message.get("body", b"") for message in rest)
         headers = decoded(start["headers"])
-        # Servers send no content where HTTP forbids it, whatever the app says: RFC 9110 section 6.4.1.
+        # Servers drop the content where HTTP forbids it: RFC 9110 section 6.4.1.
         bodiless = scope["method"] == "HEAD" or start["status"] in (204, 304)
         return Answer(start["status"], headers, b"" if bodiless else body)
 
 
 class Conversation:
-    """The messages between a server and an app for one scope; the loop runs only while one is awaited."""
+    """One call of an app. The event loop runs only while a message is awaited."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, app: ASGIApp, scope: Scope) -> None:
         self._loop = loop
@@ -156,27 +156,27 @@ class Conversation:
         finally:
             self._sent.put_nowait(None)
 
-    def tell(self, message: Message) -> None:
-        """What the app receives next."""
+    def send(self, message: Message) -> None:
+        """Queues a message that the app receives."""
         self._received.put_nowait(message)
 
-    def next(self, seconds: float) -> Message | None:
-        """What the app sends next; None where it has ended. Raises `TimeoutFailure`."""
+    def receive(self, seconds: float) -> Message | None:
+        """Returns the app's next message; None if the app has returned. Raises `TimeoutFailure`."""
 
         async def wait() -> Message | None:
             try:
                 return await asyncio.wait_for(self._sent.get(), seconds)
             except TimeoutError:
-                raise TimeoutFailure("the app sends nothing") from None
+                raise TimeoutFailure("the app sent no message before the timeout") from None
 
         message = self._loop.run_until_complete(wait())
         if message is None:
-            self._sent.put_nowait(None)  # For whoever asks again.
+            self._sent.put_nowait(None)  # For the next call.
         return message
 
-    def end(self, message: Message) -> None:
-        """Tells the app that the client has gone. Raises `TimeoutFailure` where it goes on all the same."""
-        self.tell(message)
+    def disconnect(self, message: Message) -> None:
+        """Sends a disconnect message. Raises `TimeoutFailure` if the app does not return."""
+        self.send(message)
 
         async def wait() -> None:
             await asyncio.wait([self._task], timeout=_SECONDS)
@@ -184,7 +184,7 @@ class Conversation:
         self._loop.run_until_complete(wait())
         if not self._task.done():
             self._task.cancel()
-            raise TimeoutFailure("the app works on for a client that has gone")
+            raise TimeoutFailure("the app still runs after the client has disconnected")
 
 
 class InProcessInFlight(InFlight):
@@ -194,11 +194,11 @@ class InProcessInFlight(InFlight):
         self._conversation = conversation
         self._start: Answer | None = None
         self._complete = False
-        conversation.tell({"type": "http.request", "body": b"", "more_body": False})
+        conversation.send({"type": "http.request", "body": b"", "more_body": False})
 
     def start(self, seconds: float = _SECONDS) -> Answer:
         if self._start is None:
-            message = self._conversation.next(seconds)
+            message = self._conversation.receive(seconds)
             if message is None:
                 raise IncompleteAnswerFailure("the app sent no answer")
             self._start = Answer(message["status"], decoded(message["headers"]), b"")
@@ -207,7 +207,7 @@ class InProcessInFlight(InFlight):
     def read(self, seconds: float = _SECONDS) -> bytes:
         self.start(seconds)
         while not self._complete:
-            message = self._conversation.next(seconds)
+            message = self._conversation.receive(seconds)
             if message is None:
                 raise IncompleteAnswerFailure("the app did not complete its answer")
             self._complete = not message.get("more_body", False)
@@ -216,21 +216,24 @@ class InProcessInFlight(InFlight):
         return b""
 
     def hang_up(self) -> None:
-        self._conversation.end({"type": "http.disconnect"})
+        self._conversation.disconnect({"type": "http.disconnect"})
 
 
 class InProcessWebSocket(WebSocket):
-    """`WebSocket` of the suite. Raises `HandshakeFailure` where the app does not accept."""
+    """An open websocket of an app in this process.
+
+    The constructor raises `HandshakeFailure` if the app does not accept.
+    """
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._closed: Closed | None = None
-        conversation.tell({"type": "websocket.connect"})
-        message = conversation.next(_SECONDS) or {"type": "nothing"}
+        conversation.send({"type": "websocket.connect"})
+        message = conversation.receive(_SECONDS) or {"type": "nothing"}
         if message["type"] != "websocket.accept":
-            conversation.end({"type": "websocket.disconnect", "code": 1006})
-            # A close before the handshake is answered 403: ASGI specification, "Close - send event". Anything
-            # but the extension for other answers is an error of the app's.
+            conversation.disconnect({"type": "websocket.disconnect", "code": 1006})
+            # ASGI specification, "Close - send event": a close before the accept is answered 403.
+            # The extension "websocket.http.response" has a status. Any other message is an error.
             status = {
                 "websocket.close": 403,
                 "websocket.http.response.start": message.get("status"),
@@ -241,12 +244,12 @@ class InProcessWebSocket(WebSocket):
         texts = [fragment for fragment in fragments if isinstance(fragment, str)]
         binary = [fragment for fragment in fragments if isinstance(fragment, bytes)]
         data = {"text": None, "bytes": b"".join(binary)} if binary else {"text": "".join(texts)}
-        self._conversation.tell({"type": "websocket.receive", **data})
+        self._conversation.send({"type": "websocket.receive", **data})
 
     def receive(self, seconds: float = _SECONDS) -> str | bytes | Closed:
         if self._closed is not None:
             return self._closed
-        message = self._conversation.next(seconds)
+        message = self._conversation.receive(seconds)
         if message is not None and message["type"] == "websocket.send":
             text: str | None = message.get("text")
             return bytes(message["bytes"]) if text is None else text
@@ -255,12 +258,12 @@ class InProcessWebSocket(WebSocket):
 
     def close(self, code: int = 1000) -> None:
         self._closed = Closed(code)
-        self._conversation.end({"type": "websocket.disconnect", "code": code})
+        self._conversation.disconnect({"type": "websocket.disconnect", "code": code})
 
     def hang_up(self) -> None:
         code = 1006 if self._closed is None else self._closed.code
         self._closed = Closed(code)
-        self._conversation.end({"type": "websocket.disconnect", "code": code})
+        self._conversation.disconnect({"type": "websocket.disconnect", "code": code})
 
 
 def decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
@@ -268,7 +271,7 @@ def decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
 
 
 def scope_of(request: Request, mount: Mount) -> Scope:
-    """The scope in which a server hands that request on through that mount."""
+    """The scope of a request that reaches a server through the mount."""
     target, _, query = request.target.partition("?")
     raw_path = (quote(mount.prefix) if mount.client_sends_prefix else "") + target
     headers = [("Host", "connect.example.org"), *request.headers]
@@ -292,7 +295,7 @@ def scope_of(request: Request, mount: Mount) -> Scope:
 
 
 def websocket_scope_of(request: Request, mount: Mount) -> Scope:
-    """The scope of a handshake, with the extension that lets an app refuse it in its own words."""
+    """The scope of a handshake, with the extension that lets an app choose the refusal."""
     scope = scope_of(request, mount)
     del scope["method"]
     extensions: dict[str, dict[str, str]] = {"websocket.http.response": {}}
@@ -306,7 +309,7 @@ def websocket_scope_of(request: Request, mount: Mount) -> Scope:
 
 
 def encoded(value: str | bytes) -> bytes:
-    """A header's bytes: text is UTF-8, as Connect writes it."""
+    """The bytes of a header's value: text is encoded as UTF-8, as Connect does."""
     return value if isinstance(value, bytes) else value.encode("utf-8")
 
 
@@ -381,8 +384,8 @@ def load(framework: Framework) -> ASGIApp:
 
 @cache
 def minimal_app(framework: Framework) -> InProcessApp:
-    """Runs the framework's own first example: `minimal` in `[tool.contract]`."""
-    # Registered as imported modules are: frameworks look annotations up there.
+    """Runs the first example of the framework's documentation: `minimal` in `[tool.contract]`."""
+    # Frameworks resolve annotations in sys.modules.
     module = ModuleType(f"minimal_{framework.name}")
     sys.modules[module.__name__] = module
     exec(framework.contract["minimal"], module.__dict__)

@@ -42,17 +42,17 @@ SUBJECTS = pytest.StashKey[list[Subject]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("contract")
-    group.addoption("--app", help="the framework to run the contract for; every one without it")
+    group.addoption("--app", help="the framework to test (default: all)")
     group.addoption(
-        "--server", choices=SERVERS, action="append", help="a way of serving; every one without it"
+        "--server", choices=SERVERS, action="append", help="a kind of server (default: all)"
     )
-    group.addoption("--url", help="the address of a deployed app, instead of those here")
+    group.addoption("--url", help="the URL of a deployed app to test")
     group.addoption(
         "--store",
         choices=("json", "postgresql"),
-        help="what the app at that address was deployed with",
+        help="the store of the deployed app",
     )
-    group.addoption("--report", type=Path, help="the file to write what was found to")
+    group.addoption("--report", type=Path, help="the path of the report")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -107,7 +107,7 @@ def _here(config: pytest.Config) -> list[Subject]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With `-q`, as make calls it, a failed case is told in a few lines, without pytest's own."""
+    """With `-q`, as the Makefile calls it, describes a failed case in a few lines."""
     found = yield
     arguments = getattr(item, "funcargs", {})
     if (
@@ -118,7 +118,7 @@ def pytest_runtest_makereport(
         and call.excinfo is not None
         and isinstance(call.excinfo.value, (AssertionError, OSError))
     ):
-        found.longrepr = failing.told(
+        found.longrepr = failing.describe(
             arguments["part"],
             arguments["subject"].id,
             call.excinfo.value,
@@ -131,7 +131,7 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """pytest-xdist: takes over what a worker has found."""
+    """Takes over the results of a worker of pytest-xdist."""
     found = getattr(node, "workeroutput", {}).get("contract", [])
     node.config.stash[RESULTS] += [report.Result(**fields) for fields in found]
 

@@ -1,4 +1,4 @@
-"""Ways in which an app could be wrong that show only in a process of its own, with a database behind it."""
+"""Breakages of an app that need a process of their own, with a database."""
 
 import asyncio
 import sys
@@ -11,7 +11,7 @@ from typing import Any
 from shared.greetings import Greeting
 
 VARIABLE = "CONTRACT_BREAKAGE"
-"""The environment variable that names one to a process: its `what`."""
+"""The environment variable that names the breakage of a process by its `what`."""
 
 
 Install = Callable[[], None]
@@ -42,7 +42,7 @@ def breakage(caught_by: str, what: str) -> Callable[[Install], Install]:
 
 
 def store() -> Any:
-    """The class, loaded in the process that is to be broken."""
+    """The store class. The import runs in the process that is broken."""
     from shared.postgresql import PostgreSQLGreetings
 
     return PostgreSQLGreetings

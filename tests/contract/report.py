@@ -1,6 +1,7 @@
-"""What a contract run found, case by case, app by app.
+"""The report of a contract run: the result of each case on each subject.
 
-`build/contract.json` is of the apps here; each deployed app has a file of its own in `build/contract/`.
+`build/contract.json` is the report about the apps of this repository. A deployed app has a report
+of its own in `build/contract/`.
 """
 
 import json
@@ -40,7 +41,7 @@ class Result:
 
     @property
     def where(self) -> tuple[str | None, ...]:
-        """What the parts of one case on one subject have in common."""
+        """The case and the subject, which the results of several parts share."""
         return self.case, self.app, self.server, self.mount, self.store
 
 
@@ -74,13 +75,13 @@ def merged(results: Iterable[Result]) -> dict[str, Any]:
 
 
 def exchange_json(exchange: Exchange) -> dict[str, Any]:
-    """The request and the answer; over a websocket, what each side said after the handshake."""
-    said = [[who, message_text(message)] for who, message in exchange.messages]
-    told = {
+    """The request and the answer; for a websocket, the messages after the handshake too."""
+    messages = [[who, message_text(message)] for who, message in exchange.messages]
+    document = {
         "request": request_json(exchange.request),
         "answer": answer_json(exchange.answer) if exchange.answer else None,
     }
-    return told | ({"messages": said} if said else {})
+    return document | ({"messages": messages} if messages else {})
 
 
 def request_json(request: Request) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 
 
 def message_text(message: str | bytes | Closed) -> str:
-    """Of a websocket; how it was closed in words."""
+    """A message of a websocket, or how the other side closed it."""
     if isinstance(message, Closed):
         return f"closed with {message.code} {message.reason}".rstrip()
     return text_of(message)
@@ -104,7 +105,7 @@ def text_of(value: str | bytes) -> str:
 
 
 def write(file: Path, results: list[Result], subjects: list[Subject]) -> None:
-    """Replaces the report, whole or not at all."""
+    """Replaces the report atomically."""
     frameworks = {
         subject.framework.name: subject.framework for subject in subjects if subject.framework
     }

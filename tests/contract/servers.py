@@ -110,7 +110,7 @@ class ServerProcess(Server):
 class ServerProcesses(Server):
     """The processes of one app on one kind of server.
 
-    A process is started when it is first needed: one for each `--root-path` and each value of trust.
+    A process is started when it is needed: one for each `--root-path` and each value of trust.
     """
 
     subject: Subject

@@ -1,4 +1,4 @@
-"""Reaches an app over HTTP/1.1, on a server of this suite or at any URL, with request targets byte for byte."""
+"""Connections over HTTP/1.1 that send request targets byte for byte."""
 
 import socket
 import ssl
@@ -31,7 +31,7 @@ class NoAnswerFailure(IncompleteAnswerFailure):
 
 
 class Reader:
-    """Reads one answer off a connection as it arrives."""
+    """Reads one answer from a connection as it arrives."""
 
     def __init__(self, sock: socket.socket, parser: h11.Connection, request: Request) -> None:
         self._socket = sock
@@ -43,15 +43,21 @@ class Reader:
         parser.send(h11.EndOfMessage())
 
     def start(self, seconds: float) -> Answer:
-        """The head of the answer. Raises `NoAnswerFailure`, `IncompleteAnswerFailure`, `TimeoutFailure`."""
+        """Returns the status and the headers.
+
+        Raises `NoAnswerFailure`, `IncompleteAnswerFailure` or `TimeoutFailure`.
+        """
         deadline = time.monotonic() + seconds
         while not isinstance(event := self._next_event(deadline), h11.Response):
-            pass  # 1xx, RFC 9110 section 15.2: more is to come.
+            pass  # A 1xx answer is followed by another: RFC 9110 section 15.2.
         pairs = [(n.decode("ascii").lower(), v.decode("latin-1")) for n, v in event.headers]
         return Answer(event.status_code, pairs, b"")
 
     def read(self, seconds: float) -> bytes:
-        """The next piece of the body, empty at its end. Raises `IncompleteAnswerFailure`, `TimeoutFailure`."""
+        """Returns the next piece of the body; empty at its end.
+
+        Raises `IncompleteAnswerFailure` or `TimeoutFailure`.
+        """
         event = self._next_event(time.monotonic() + seconds)
         if isinstance(event, h11.Data):
             return bytes(event.data)
@@ -76,7 +82,7 @@ class Reader:
         try:
             data = self._socket.recv(65536)
         except TimeoutError as error:
-            raise TimeoutFailure(f"{self._asked}: nothing came in time") from error
+            raise TimeoutFailure(f"{self._asked}: nothing arrived before the timeout") from error
         except ConnectionError as error:
             kind = IncompleteAnswerFailure if self._heard else NoAnswerFailure
             raise kind(f"{self._asked}: {error}") from error
@@ -88,12 +94,12 @@ class Reader:
 
 
 class Connection:
-    """A connection to one server, kept open between requests and opened anew when the server has closed it.
+    """A connection to one server. It stays open between requests, and is reopened when closed.
 
-    h11 reads the answers; requests are written here, since clients normalise what the contract asks about (dot
-    segments, doubled slashes, percent-encodings) and refuse what it must be able to send.
+    h11 parses the answers. Requests are written here: HTTP clients normalise dot segments, doubled
+    slashes and percent-encodings, which the contract tests, and refuse targets that it sends.
 
-    `authorization` goes with every request; it is kept here, out of what a failing test shows.
+    `authorization` is sent with every request. It is kept here, so that no failing test shows it.
     """
 
     def __init__(self, url: str, authorization: str = "") -> None:
@@ -112,7 +118,7 @@ class Connection:
             self._socket = None
 
     def open(self) -> None:
-        """Connects, where it is not connected. Raises `OSError`."""
+        """Connects if it is not connected. Raises `OSError`."""
         if self._socket is None:
             self._socket = self._open()
 
@@ -124,7 +130,11 @@ class Connection:
         return opened
 
     def send(self, request: Request) -> Answer:
-        """Raises `OSError` where the server cannot be reached, `h11.RemoteProtocolError` for no HTTP."""
+        """Sends a request and returns its answer.
+
+        Raises `OSError` if the server cannot be reached, `h11.RemoteProtocolError` if the answer is
+        not HTTP.
+        """
         fresh = self._socket is None
         if self._socket is None:
             self._socket = self._open()
@@ -134,9 +144,8 @@ class Connection:
             self.close()
             if fresh:
                 raise
-            return self.send(
-                request
-            )  # A kept connection may be closed at any time: RFC 9112 section 9.3.1.
+            # A server may close a kept connection at any time: RFC 9112 section 9.3.1.
+            return self.send(request)
         except BaseException:
             self.close()
             raise
@@ -160,26 +169,29 @@ class Connection:
         return Reader(sock, self._parser, request)
 
     def another(self) -> "Connection":
-        """A connection to the same server, not yet opened."""
+        """Returns a new connection to the same server, which is not open yet."""
         return Connection(*self._url)
 
     def begin(self, request: Request) -> Reader:
-        """Sends it on a connection opened for it. Raises `OSError` where the server cannot be reached."""
+        """Opens the connection and sends a request. Raises `OSError`."""
         assert self._socket is None
         self._socket = self._open()
         return self._write(self._socket, request)
 
     def websocket(self, target: str, headers: Headers) -> SocketWebSocket:
-        """Opened on a socket of its own; raises what `SocketWebSocket` raises, and `OSError`."""
+        """Opens a websocket on a new socket. Raises `OSError` and what `SocketWebSocket` raises."""
         pairs = [(n.encode("ascii"), encoded(v)) for n, v in (*headers, *self._authorization)]
         return SocketWebSocket(self._open(), self.host, target, pairs)
 
 
 def send_together(connection: Connection, requests: Sequence[Request]) -> list[Timed]:
-    """Raises what the first request that fails raises."""
+    """Sends requests at the same moment, each on a connection of its own.
+
+    Raises the exception of the first request that fails.
+    """
     if not requests:
         return []
-    # Opened first: otherwise some requests would wait for the others' connections.
+    # All connections are opened before any request is sent.
     connections = [connection.another() for _ in requests]
     barrier = threading.Barrier(len(requests))
 
@@ -204,7 +216,7 @@ def send_together(connection: Connection, requests: Sequence[Request]) -> list[T
 
 
 class SocketInFlight(InFlight):
-    """Opened and sent when it is made; raises `OSError` where the server cannot be reached."""
+    """A request in flight on a connection of its own. The constructor raises `OSError`."""
 
     def __init__(self, connection: Connection, request: Request) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""What the suite runs against: every app, on every server, through every mount."""
+"""What a case runs against: an app, on a server, through a mount, with a store."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ PREFIXES = {
 ServerName = Literal["in process", "uvicorn", "hypercorn", "gateway", "deployed"]
 """`gateway`: uvicorn behind the gateway of the rehearsal."""
 
-# The gateway takes the prefix away, and tells it in the header alone; the client sees neither.
+# The gateway strips the prefix and sends it in the header. The client knows neither.
 GATEWAY = Mount("content, header, stripped", PREFIXES["content"], client_sends_prefix=True)
 
-# One mount for each server: where an app is mounted has nothing to do with where its greetings come from.
+# One mount for each server: the mount has no effect on the store.
 WITH_DATABASE: dict[ServerName, Mount] = {
     "uvicorn": Mount(
         "content, header, included", PREFIXES["content"], base_url=True, client_sends_prefix=True
@@ -41,17 +41,17 @@ WITH_DATABASE: dict[ServerName, Mount] = {
 
 
 def mounts(server: ServerName) -> Iterator[Mount]:
-    """Every mount through which that server can hand an app on."""
+    """Every mount that the server can pass on to an app."""
     yield BARE
     for name, prefix in PREFIXES.items():
-        # uvicorn puts its --root-path before whatever path comes, so that its scopes always include it.
+        # uvicorn puts --root-path in front of every path, so that its scopes always include it.
         if server != "uvicorn":
             yield Mount(f"{name}, included", prefix, root_path=True, client_sends_prefix=True)
         yield Mount(f"{name}, stripped", prefix, root_path=True)
         yield Mount(f"{name}, header, included", prefix, base_url=True, client_sends_prefix=True)
         yield Mount(f"{name}, header, stripped", prefix, base_url=True)
         if server == "in process":
-            # What live Connect servers were seen to send: notes on the rehearsal's profiles.
+            # Observed on Connect servers: see the profiles of the rehearsal.
             yield Mount(
                 f"{name}, both", prefix, root_path=True, base_url=True, client_sends_prefix=True
             )
@@ -59,13 +59,16 @@ def mounts(server: ServerName) -> Iterator[Mount]:
 
 @dataclass(frozen=True)
 class Subject:
-    """One way to reach one app; of a deployed app `framework` is unknown."""
+    """One app, on one server, through one mount, with one store.
+
+    `framework` is None if the framework of a deployed app is unknown.
+    """
 
     server: ServerName
     mount: Mount
     framework: Framework | None = None
     store: StoreName | None = "json"
-    """None where that is not known, as of a deployed app."""
+    """None if the store of a deployed app is unknown."""
 
     @property
     def id(self) -> str:
@@ -75,22 +78,22 @@ class Subject:
 
     @property
     def group(self) -> str:
-        """The subjects of one group share server processes; one pytest worker runs all of a group."""
+        """The subjects of a group share server processes; one pytest worker runs all of them."""
         return f"{self.framework.name if self.framework else 'app'}-{self.server}-{self.store}"
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What the harness can do there; of a deployed app it depends on the key."""
+        """What a client of the subject can do. For a deployed app it depends on the API key."""
         if self.server == "in process":
             return IN_PROCESS
         capabilities = frozenset(Capability) - {Capability.SCOPE}
         if self.server == "gateway":
-            # The gateway sets Connect's headers itself, and lets nobody else.
+            # The gateway sets Connect's headers itself and drops those of the client.
             capabilities -= {Capability.FORGE, Capability.PREFIX}
         if self.store == "json":
             capabilities -= {Capability.DATABASE}
             if self.mount.prefix:
-                # That an app can be started again does not depend on its mount, and takes its time.
+                # Starting a process takes seconds, and does not depend on the mount.
                 capabilities -= {Capability.PROCESS}
         return capabilities
 
@@ -98,7 +101,8 @@ class Subject:
         """Whether the part can run there. For a deployed app it is skipped and reported instead."""
         if self.server == "deployed":
             return True
-        # With a database STORE-1 replays version 1; how the gateway hands it on, `make test-rehearsal` does.
+        # With a database STORE-1 runs the cases of version 1; `make test-rehearsal` runs them
+        # through the gateway.
         version = CASES[part.case_id].version
         if version == 1 and (self.store == "postgresql" or self.server == "gateway"):
             return False
@@ -106,7 +110,7 @@ class Subject:
 
     @property
     def waivers(self) -> dict[str, str]:
-        """Case ID to reason: the deviations that the app's own `pyproject.toml` admits."""
+        """The deviations that the app's `pyproject.toml` declares: case ID to reason."""
         waivers: dict[str, str] = (
             self.framework.contract.get("waivers", {}) if self.framework else {}
         )
@@ -114,7 +118,7 @@ class Subject:
 
 
 def subjects_of(framework: Framework, server: ServerName) -> Iterator[Subject]:
-    """Everything of one app on one server that the suite looks at."""
+    """The subjects of one app on one server."""
     if server == "gateway":
         yield Subject(server, GATEWAY, framework)
     else:
@@ -126,6 +130,6 @@ def subjects_of(framework: Framework, server: ServerName) -> Iterator[Subject]:
 
 @cache
 def versions_of(framework: Framework) -> dict[str, str]:
-    """What stands behind a result."""
+    """The versions of the packages that a result depends on."""
     names = (framework.contract["distribution"], "uvicorn", "hypercorn")
     return {name: version(name) for name in names}

@@ -1,4 +1,4 @@
-"""The suite can fail: every breakage, in every app, is caught by the case that it is meant for."""
+"""The suite can fail: in every app, each breakage is caught by the part that it names."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Every case, on every app, on every server, through every mount."""
+"""Runs every part of every case on every subject."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ from tests.contract.report import Outcome, Result, answer_json, exchange_json, r
 from tests.contract.subjects import Subject
 
 LAST = 10
-"""So many exchanges of a failed case are kept."""
+"""How many exchanges of a failed case the report keeps."""
 
 
 def test_contract(
@@ -25,31 +25,31 @@ def test_contract(
     deployed = subject.server == "deployed"
     missing = part.needs - client.capabilities
     if deployed and missing:
-        reason = f"not to be seen from outside, since it {' and '.join(sorted(missing))}"
+        reason = f"A client of this app cannot {' or '.join(sorted(missing))}."
         record("skipped", reason=reason)
         pytest.skip(reason)
     waiver = subject.waivers.get(part.case_id)
     if subject.framework is None and CASES[part.case_id].level is Level.SHOULD:
-        waiver = "which framework it is, and so what it does of its own accord, is not known"
+        waiver = "The framework of the app is unknown, and with it its waivers."
     try:
         part.check(client)
     except Exception as error:
         if waiver:
             record("waived", reason=waiver)
-            # A traceback of it is not read, and takes longer than the case.
+            # Nobody reads the traceback, and formatting it takes longer than the case.
             raise pytest.xfail.Exception(waiver, pytrace=False) from None
         record("fail", failure={"error": str(error) or repr(error), **replayed(client, apps)})
         raise
     # A server in front of a deployed app may correct what the framework does.
     if waiver and not deployed:
-        message = f"It passes, though {subject.id} has a waiver for it: {waiver}"
+        message = f"The case passes, but {subject.id} has a waiver for it: {waiver}"
         record("fail", failure={"error": message})
         pytest.fail(message)
     record("pass")
 
 
 def replayed(client: Client, apps: RunningApps) -> dict[str, Any]:
-    """The last exchanges, and what every app answers in process to the last request, reached the same way."""
+    """The last exchanges, and the answers of every app, in process, to the last request."""
     if not client.exchanges:
         return {}
     last = client.exchanges[-1]

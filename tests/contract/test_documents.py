@@ -1,4 +1,4 @@
-"""The OpenAPI documents of all applications read the same: DOCS-3 leaves out the prose and the references."""
+"""The OpenAPI documents of all apps have the same prose and references, which DOCS-3 ignores."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def references(node: Any) -> list[str]:
 
 
 def without_titles(schema: dict[str, Any]) -> dict[str, Any]:
-    """Pydantic gives a title to every schema, made of its name."""
+    """Pydantic adds a title to every schema, derived from its name."""
     properties = {
         name: {key: value for key, value in member.items() if key != "title"}
         for name, member in schema["properties"].items()

@@ -1,4 +1,4 @@
-"""The suite can fail, continued: what is broken in a process of its own is caught there."""
+"""The suite can fail: each breakage of a process is caught by the part that it names."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "breakage" in metafunc.fixturenames:
         app = metafunc.config.getoption("--app")
         frameworks = [f for f in find_frameworks() if app in (None, f.name)]
-        # What is broken is the store that they share, so that each way is tried on one app, in turn.
+        # The apps share the store, so that each breakage is tried on one app, in turn.
         pairs = [(frameworks[i % len(frameworks)], b) for i, b in enumerate(PROCESS_BREAKAGES)]
         ids = [
             f"{framework.name}-{PARTS[broken.caught_by].case_id}: {broken.what}"

@@ -1,4 +1,4 @@
-"""The suite's own machinery: waivers, the report, deployed apps, documents in canonical form."""
+"""The suite itself: waivers, the report, deployed apps, the canonical form of documents."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def test_a_waived_failure_is_recorded_with_its_reason(apps: RunningApps) -> None
 def test_a_waived_case_that_passes_fails_the_run(apps: RunningApps) -> None:
     subject = subject_with({"GREETINGS-1": "it does not"})
     recorded: list[report.Result] = []
-    with pytest.raises(pytest.fail.Exception, match="It passes, though"):
+    with pytest.raises(pytest.fail.Exception, match="The case passes, but"):
         run_case(PARTS["GREETINGS-1"], subject, client_of(subject, apps), apps, recorded)
     assert recorded[0].outcome == "fail"
 
@@ -172,22 +172,20 @@ def test_a_deployed_app_is_held_to_what_can_be_seen_from_outside(tmp_path: Path)
         process.wait_until_ready()
         kept = check(process.url)
         assert kept.returncode == 0, kept.stdout
-        assert (
-            "not to be seen from outside, since it sends headers in Connect's name" in kept.stdout
-        )
+        assert "A client of this app cannot send headers in Connect's name." in kept.stdout
         elsewhere = check(f"{process.url}/elsewhere/")
         assert elsewhere.returncode == 1
         assert "MUST GREETINGS-1 fails" in elsewhere.stdout
-        told = elsewhere.stdout.partition("GREETINGS-1, a MUST: ")[2].splitlines()[1:6]
-        assert [line.split()[0] for line in told] == [
+        described = elsewhere.stdout.partition("GREETINGS-1, a MUST: ")[2].splitlines()[1:6]
+        assert [line.split()[0] for line in described] == [
             "on",
             "asked",
             "expected",
             "received",
-            "that",
+            "error",
         ]
-        assert told[1].split() == ["asked", "GET", "/health"]
-        assert told[3].split()[1] == "404,"
+        assert described[1].split() == ["asked", "GET", "/health"]
+        assert described[3].split()[1] == "404,"
         assert "Traceback" not in elsewhere.stdout
         assert "tests/contract/cases/" not in elsewhere.stdout
         record = json.loads(recorded(f"{process.url}/elsewhere/"))
@@ -335,7 +333,7 @@ def test_documents_that_ask_for_other_things_differ(old: str, new: str) -> None:
 
 
 def test_a_target_is_asked_byte_for_byte(tmp_path: Path) -> None:
-    """What clients would normalise arrives as it was written: the contract asks about it."""
+    """HTTP clients would normalise these targets."""
     with AppProcess(
         FRAMEWORK.entrypoint, environment=environment_of(trust=False), log=tmp_path / "log"
     ) as process:

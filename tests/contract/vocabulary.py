@@ -1,4 +1,4 @@
-"""The vocabulary of the contract: requests and answers, mounts, and what a case needs."""
+"""The vocabulary of the contract: requests, answers, mounts, capabilities and constants."""
 
 import json
 from collections.abc import Sequence
@@ -10,27 +10,30 @@ from tests.contract.html import Page
 
 
 class Capability(StrEnum):
-    """What a case needs beside requests that anybody can send; most cannot be had of a deployed app."""
+    """What a client can do beside sending requests. A deployed app allows few of them.
 
-    FORGE = "sends headers in Connect's name"
-    PREFIX = "chooses the mount prefix"
-    FAULT = "breaks the store"
-    LOG = "reads the log"
-    SCOPE = "writes the ASGI scope"
-    ANONYMOUS = "visits without signing in"
-    DATABASE = "reaches into the database"
-    PROCESS = "starts and stops the app"
+    The values complete the sentence "The client can ...".
+    """
+
+    FORGE = "send headers in Connect's name"
+    PREFIX = "choose the mount prefix"
+    FAULT = "break the store"
+    LOG = "read the log"
+    SCOPE = "write the ASGI scope"
+    ANONYMOUS = "send requests without signing in"
+    DATABASE = "access the database"
+    PROCESS = "start and stop the app"
 
 
 StoreName = Literal["json", "postgresql"]
-"""As `/health` names them."""
+"""The names in the answer of `/health`."""
 
 Headers = Sequence[tuple[str, str | bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`target` is the request target below the mount, byte for byte: `/greetings/%65n?x=1`."""
+    """`target` is the request target without the prefix, byte for byte: `/greetings/%65n?x=1`."""
 
     method: str
     target: str
@@ -46,7 +49,7 @@ class Answer:
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """The value of a header; several values joined by commas, as RFC 9110 section 5.3 has it."""
+        """The value of a header. Several values are joined by commas: RFC 9110 section 5.3."""
         values = [value for key, value in self.headers if key == name]
         return ", ".join(values) if values else None
 
@@ -82,7 +85,7 @@ class HandshakeFailure(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """An answer, and the seconds from sending the request to having all of it."""
+    """An answer, and the seconds from sending the request to the end of the answer."""
 
     answer: Answer
     seconds: float
@@ -92,7 +95,7 @@ class Timed:
 class Closed:
     """How a websocket was closed by the other side: RFC 6455 section 7.4.1.
 
-    `code` is 1005 where the close frame had none, 1006 where the connection ended without one.
+    `code` is 1005 if the close frame had no code, 1006 if there was no close frame.
     """
 
     code: int
@@ -103,11 +106,11 @@ class Closed:
 class Mount:
     """One way in which a prefix can reach an app.
 
-    - `prefix`: as the browser sees it, `/content/<guid>`, or nothing.
-    - `root_path`: whether the server knows the prefix and puts it into the scope.
+    - `prefix`: the prefix in the browser's URL, such as `/content/<guid>`, or an empty string.
+    - `root_path`: whether the server puts the prefix into `root_path` of the scope.
     - `base_url`: whether the proxy sends `RStudio-Connect-App-Base-URL`.
-    - `client_sends_prefix`: whether the client puts the prefix in front of the request target. In process the
-      scope's path is the target as it was sent.
+    - `client_sends_prefix`: whether the request target begins with the prefix when the client sends
+      it. In process, the path of the scope is that target.
     """
 
     id: str
@@ -118,13 +121,13 @@ class Mount:
 
     @property
     def external_url(self) -> str:
-        """The content's address as Connect would name it."""
+        """The address of the content, as Connect sends it in the header."""
         return f"https://connect.example.org{self.prefix}"
 
 
 @dataclass(slots=True)
 class Exchange:
-    """A request, how the app was reached for it, and its answer as far as it has been read.
+    """A request, how it was sent, and its answer as far as it has been read.
 
     - `answer`: None until its status and headers have arrived.
     - `messages`: after a handshake answered 101, what each side sent.
@@ -153,28 +156,28 @@ SEVEN = [
     {"lang": "sw", "text": "هَبَارِ"},
     {"lang": "zh", "text": "你好"},
 ]
-"""Of the guide page that started this project, Posit Connect's user guide on FastAPI."""
+"""The greetings of `shared/greetings.json`, from Posit Connect's user guide on FastAPI."""
 
 STRANGER = {"message": "Howdy stranger!"}
-"""What `/hello` says without credentials."""
+"""The answer of `/hello` without credentials."""
 
 NOT_ALLOWED = ("POST", "PUT", "PATCH", "DELETE")
-"""The methods that no route has, beside OPTIONS, which frameworks may answer."""
+"""The methods that every route refuses. OPTIONS is not among them: frameworks may answer it."""
 
 FAULTY = "qaa-fault"
-"""The language for which the harness makes the store raise `FAULT`."""
+"""The language for which every store raises an error with the message `FAULT`."""
 
 FAULT = "the store's secret is 4711"
 
 SLEEPY = "qaa-sleep"
-"""The language for which the harness makes the store sleep before it answers."""
+"""The language for which every store sleeps before it returns."""
 
 OPENED, CLOSED, ASLEEP = (
     "contract: a store was opened",
     "contract: a store was closed",
     "contract: asleep",
 )
-"""What the harness has the store say in the log."""
+"""What every store logs when it is opened, closed and asleep."""
 
 HALF_WAY = "half way"
-"""The value of `CONTRACT_FAULT` with which the harness makes a start-up fail, its store already open."""
+"""The value of `CONTRACT_FAULT` with which a start-up fails after the store has been opened."""

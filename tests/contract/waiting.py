@@ -1,11 +1,11 @@
-"""Waiting for a condition."""
+"""Waits for a condition."""
 
 import time
 from collections.abc import Callable
 
 
 def eventually(met: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Whether a condition is met, at the latest after so long."""
+    """Returns True as soon as the condition is met, False if it is not met after `seconds`."""
     deadline = time.monotonic() + seconds
     while not met():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""DOCS: the API's documentation, for people and for programs."""
+"""DOCS: the API's documentation, as pages and as an OpenAPI document."""
 
 import yaml
 

@@ -1,4 +1,4 @@
-"""What several capabilities expect of an answer."""
+"""Expectations that several modules share."""
 
 from urllib.parse import urljoin
 
@@ -17,7 +17,7 @@ TITLES = {
     503: "Service Unavailable",
 }
 
-# They belong to the connection and to the server's clock, not to the resource.
+# These headers depend on the connection and the clock, not on the resource.
 OF_THE_CONNECTION = ("connection", "date", "keep-alive", "transfer-encoding")
 
 NOWHERE = "There is nothing at this address."
@@ -25,7 +25,7 @@ UNAVAILABLE = "The greetings cannot be had just now; try again in a moment."
 
 
 def json_of(answer: Answer, status: int = 200) -> object:
-    """The parsed body of a JSON answer."""
+    """The answer is JSON with that status. Returns its parsed body."""
     assert answer.status == status
     assert answer.header("content-type") == "application/json"
     parsed: object = answer.json()
@@ -33,7 +33,7 @@ def json_of(answer: Answer, status: int = 200) -> object:
 
 
 def problem(answer: Answer, status: int, detail: str) -> None:
-    """The answer is exactly that problem, RFC 9457."""
+    """The answer is that problem and no more: RFC 9457."""
     assert answer.status == status
     assert answer.header("content-type") == "application/problem+json"
     assert answer.json() == problem_details(status, detail)
@@ -48,7 +48,7 @@ ORIGIN = "http://host.example"
 
 
 def address(client: Client, page: str, link: str) -> str:
-    """Where a link on a page leads, as a browser works it out that reached the app under its prefix."""
+    """The URL of a link on a page, for a browser that has loaded the page under the prefix."""
     return urljoin(f"{ORIGIN}{client.mount.prefix}{page}", link)
 
 
@@ -77,10 +77,11 @@ UNKNOWN = ("fr", "x-klingon", "zh-Hant-TW", "abcdefgh", "en-12345678", "x-1")
 
 
 def known_greetings(client: Client) -> list[Greeting]:
-    """The greetings that the app has to know, sorted by language.
+    """The greetings that the app has to return, sorted by language.
 
-    Those are the seven, except where a deployed app reads a database: its owner may edit the table, so the
-    list is what the app itself says, and the other cases must agree with it.
+    They are the seven greetings of `shared/greetings.json`. The owner of a deployed app may have
+    edited the table of its database: then they are the answer of `/greetings`, with which the
+    other cases have to agree.
     """
     if client.store == "json" or Capability.DATABASE in client.capabilities:
         return SEVEN
@@ -100,7 +101,7 @@ def known_greetings(client: Client) -> list[Greeting]:
 
 
 def without_greeting(client: Client) -> list[str]:
-    """Well-formed languages of which the app has no greeting."""
+    """Well-formed languages for which the app has no greeting."""
     known = {greeting["lang"] for greeting in known_greetings(client)}
     return [lang for lang in UNKNOWN if lang not in known]
 
@@ -109,12 +110,12 @@ def welcome(user: str) -> dict[str, str]:
     return {"message": f"So nice to see you, {user}!"}
 
 
-def told_address(client: Client, *base_urls: str) -> str | None:
-    """The address of the app that the about page shows, as the header told it."""
+def address_on_about_page(client: Client, *base_urls: str) -> str | None:
+    """The address of the app on the about page, if Connect's header names one."""
     headers = [(BASE_URL, base_url) for base_url in base_urls]
     page = client.request("GET", "/about", headers).html()
-    shown = [e.text for e in page.elements if e.attributes.get("id") == "address"]
-    return shown[0] if shown else None
+    addresses = [e.text for e in page.elements if e.attributes.get("id") == "address"]
+    return addresses[0] if addresses else None
 
 
 def unavailable(client: Client, target: str) -> None:

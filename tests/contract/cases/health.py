@@ -1,4 +1,4 @@
-"""HEALTH: whether the application can do its work, for whoever watches it."""
+"""HEALTH: whether the application and its store work."""
 
 import time
 
@@ -8,7 +8,7 @@ from tests.contract.registry import must, part
 from tests.contract.vocabulary import NOT_ALLOWED, Capability, Request
 
 BOUND = 1.0
-"""Seconds, of the contract."""
+"""The seconds within which the contract requires an answer."""
 
 
 @must(

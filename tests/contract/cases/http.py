@@ -1,4 +1,4 @@
-"""HTTP: refusals, methods and errors."""
+"""HTTP: unknown paths, methods and errors."""
 
 from tests.contract.cases import expect
 from tests.contract.client import Client
@@ -54,7 +54,8 @@ def an_unknown_path_is_not_found(client: Client) -> None:
 
 @must(
     "HTTP-2",
-    "A method that a route lacks is answered 405 with the others in Allow; HEAD is GET without a body.",
+    "A method that a route lacks is answered 405 with the others in Allow; HEAD is GET without a"
+    " body.",
 )
 def a_refused_method_names_the_allowed_ones(client: Client) -> None:
     for route in ROUTES:

@@ -1,4 +1,4 @@
-"""LIFE: what starts and what stops, once each."""
+"""LIFE: start-up and shutdown."""
 
 from contextlib import ExitStack, nullcontext
 
@@ -11,13 +11,13 @@ from tests.endurance import COUNTS
 
 IN_FLIGHT = 12
 STOPPED = (0, -15)
-"""Exit codes: uvicorn ends by the signal that it was sent, once everything is done."""
+"""Exit codes. After a shutdown uvicorn raises the signal that it received."""
 
 
 @must(
     "LIFE-1",
-    "The store is opened and closed exactly once, also where the start-up fails half way, and on SIGTERM every"
-    " request in flight is answered.",
+    "The store is opened and closed exactly once, also where the start-up fails half way, and on"
+    " SIGTERM every request in flight is answered.",
     Capability.PROCESS,
     Capability.FAULT,
     version=2,
@@ -42,7 +42,7 @@ def a_failed_start_up_closes_the_store(client: Client) -> None:
 
 
 def restart(client: Client) -> None:
-    """A process comes and goes; nothing of what it has begun is lost."""
+    """Starts a process and stops it while requests are in flight. All of them are answered."""
     with client.process() as (own, process), ExitStack() as stack:
         begun = [
             stack.enter_context(own.begin("GET", f"/greetings/{SLEEPY}")) for _ in range(IN_FLIGHT)

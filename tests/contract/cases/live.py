@@ -19,7 +19,7 @@ from tests.contract.vocabulary import (
 
 UNSUPPORTED_DATA, POLICY_VIOLATION, MESSAGE_TOO_BIG = 1003, 1008, 1009
 SHUTDOWN = (1001, 1012)
-"""RFC 6455 section 7.4.1, and what IANA has registered since."""
+"""RFC 6455 section 7.4.1, and the codes that IANA has registered later."""
 
 LIMIT = 4 * 1024
 
@@ -57,14 +57,15 @@ def answer(websocket: WebSocket) -> object:
 
 
 def refused(websocket: WebSocket, status: int, detail: str) -> None:
-    """The next message is exactly that problem."""
+    """The next message is that problem and no more."""
     assert answer(websocket) == expect.problem_details(status, detail)
 
 
 @must(
     "LIVE-1",
-    "Over the websocket /live every message that names a language is answered with its greeting, every other"
-    " one with a problem, and the connection stays; what is no message closes it with the code that says why.",
+    "Over the websocket /live every message that names a language is answered with its greeting,"
+    " every other one with a problem, and the connection stays; what is no message closes it with"
+    " the code that says why.",
     version=2,
 )
 def every_message_is_answered(client: Client) -> None:
@@ -83,7 +84,7 @@ def every_message_is_answered(client: Client) -> None:
         for message in MALFORMED:
             websocket.send(message)
             refused(websocket, 400, 'A message must be a JSON object such as {"lang": "en"}.')
-        # Several at once are answered in their order, and one in several frames as one.
+        # Messages that are sent together are answered in order. Fragments are one message.
         for greeting in greetings:
             websocket.send(json.dumps({"lang": greeting["lang"]}))
         assert [answer(websocket) for _ in greetings] == greetings
@@ -132,7 +133,8 @@ def closing(websocket: WebSocket) -> int:
 
 @must(
     "LIVE-2",
-    "The websocket is there under every mount, knows who is asking, and 200 of them are served at once.",
+    "The websocket is there under every mount, knows who is asking, and 200 of them are served at"
+    " once.",
     version=2,
 )
 def the_websocket_greets_the_user(client: Client) -> None:
@@ -174,10 +176,10 @@ def two_hundred_websockets_are_served_at_once(client: Client) -> None:
 
 
 def known_as(client: Client) -> str:
-    """How the app has to address the client over the websocket: by the name that /hello calls it.
+    """The name by which the app has to greet the client over the websocket.
 
-    Whoever visits without signing in is a stranger. An API key makes the client somebody, but which user
-    that is only the server knows.
+    It is the name in the answer of `/hello`. A client that has not signed in is a stranger. For a
+    client with an API key, only the server knows the name of the user.
     """
     hello = expect.json_of(client.request("GET", "/hello"))
     if Capability.ANONYMOUS in client.capabilities or hello == STRANGER:
@@ -192,7 +194,7 @@ def known_as(client: Client) -> str:
 
 
 def broadcast(websockets: list[WebSocket]) -> None:
-    """All are asked before any answer is read; the contract gives them two seconds for it."""
+    """Sends a message over each websocket, then reads the answers, all within two seconds."""
     asked = time.monotonic()
     for number, websocket in enumerate(websockets):
         websocket.send(json.dumps({"lang": SEVEN[number % len(SEVEN)]["lang"]}))

@@ -1,4 +1,4 @@
-"""MOUNT: whatever form a prefix comes in, the app answers as if nothing had happened."""
+"""MOUNT: the app works under every prefix, and ignores what is not a prefix."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ HOSTILE_PREFIXES = (
     "/" + "a" * 10_000,
 )
 
-# No server hands these on: RFC 9110 section 5.5 forbids them in a header, and a client cannot send them.
+# RFC 9110 section 5.5 forbids these in a header: servers refuse them.
 UNSENDABLE_PREFIXES = ("/a\nb", "/a\r\nx: y", "/a\x00b", "/\x1b[31m", "/a\x7f")
 
 HOSTILE_BASE_URLS = (
@@ -56,7 +56,7 @@ PAGES = ("/", "/about", "/docs", "/openapi.json", "/greetings/en", "/nope")
 
 
 def pages(client: Client, *base_urls: str) -> list[tuple[int, str | None, bytes]]:
-    """Status, content type and body of each page, asked with those headers of Connect's."""
+    """Status, content type and body of each page, requested with a header for each base URL."""
     headers = [(BASE_URL, base_url) for base_url in base_urls]
     answers = [client.request("GET", page, headers) for page in PAGES]
     return [(answer.status, answer.header("content-type"), answer.body) for answer in answers]
@@ -77,14 +77,14 @@ def the_app_knows_its_mount(client: Client) -> None:
     assert document["servers"] == [{"url": prefix or "/"}]
     assert client.request("GET", "/greetings/es").json() == {"lang": "es", "text": "Hola"}
     assert client.request("GET", "/static/styles.css").status == 200
-    # A path that only begins like the prefix lies outside the mount, or is a route of its own.
+    # This path begins with the path of a route, but is none.
     assert client.request("GET", "/greetings-and-more").status == 404
 
 
 @part("MOUNT-1", "the address that Connect names", Capability.PREFIX)
 def the_about_page_shows_the_address_of_the_content(client: Client) -> None:
     if client.mount.base_url:
-        assert expect.told_address(client) == f"{client.mount.external_url}/"
+        assert expect.address_on_about_page(client) == f"{client.mount.external_url}/"
     else:
         for home in ("https://connect.example.org/vanity", "http://localhost:3939/content/7"):
             reached = (
@@ -92,9 +92,9 @@ def the_about_page_shows_the_address_of_the_content(client: Client) -> None:
                 if client.mount.root_path
                 else client.through(replace(BARE, prefix=path_of(home)))
             )
-            assert expect.told_address(reached, home) == f"{home}/"
-            assert expect.told_address(reached, f"{home}/") == f"{home}/"
-        assert expect.told_address(client, "https://[::1]:3939") == "https://[::1]:3939/"
+            assert expect.address_on_about_page(reached, home) == f"{home}/"
+            assert expect.address_on_about_page(reached, f"{home}/") == f"{home}/"
+        assert expect.address_on_about_page(client, "https://[::1]:3939") == "https://[::1]:3939/"
 
 
 @must(
@@ -112,7 +112,7 @@ def a_hostile_prefix_is_ignored(client: Client) -> None:
     assert pages(bare.untrusting(), "https://host.example/x") == expected
     if client.mount.root_path and not client.mount.base_url:
         for base_url in HOSTILE_BASE_URLS:
-            assert expect.told_address(client, base_url) is None
+            assert expect.address_on_about_page(client, base_url) is None
 
 
 @part("MOUNT-2", "in the scope", Capability.PREFIX, Capability.SCOPE)

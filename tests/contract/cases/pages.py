@@ -1,4 +1,4 @@
-"""PAGES: HTML, its links and the files that it needs."""
+"""PAGES: HTML pages, their links and static files."""
 
 from urllib.parse import quote, urlsplit
 
@@ -126,7 +126,7 @@ def posit_is_welcomed_without_a_name(client: Client) -> None:
 )
 def every_link_stays_under_the_prefix(client: Client) -> None:
     prefix = client.mount.prefix
-    # Without the final slash of the mount only a path that includes the prefix can arrive.
+    # A request for the mount without its final slash is possible only with the prefix.
     bare_mount = ("",) if prefix and client.mount.client_sends_prefix else ()
     for page in (*PAGES, *bare_mount):
         answer = client.request("GET", page)
@@ -149,7 +149,7 @@ def every_link_stays_under_the_prefix(client: Client) -> None:
 @part("PAGES-3", "the address that Connect names", Capability.FORGE)
 def the_about_page_shows_the_address_that_connect_names(client: Client) -> None:
     named = f"{client.mount.external_url}/" if client.mount.base_url else None
-    assert expect.told_address(client) == named
+    assert expect.address_on_about_page(client) == named
 
 
 @must("PAGES-4", "Static files are served with revalidation, and nothing but them.")
@@ -180,13 +180,13 @@ def a_file_that_has_not_changed_is_not_sent_again(client: Client) -> None:
         ([("If-None-Match", '"other"')], 200),
         ([("If-Modified-Since", last_modified)], 304),
         ([("If-Modified-Since", before)], 200),
-        # RFC 9110 section 13.1.3: If-None-Match, where it is there, decides alone.
+        # RFC 9110 section 13.1.3: with If-None-Match, If-Modified-Since is ignored.
         ([("If-None-Match", '"other"'), ("If-Modified-Since", last_modified)], 200),
         ([("If-None-Match", etag), ("If-Modified-Since", before)], 304),
     ):
         again = client.request("GET", STYLESHEET, headers)
         assert (again.status, again.body) == (status, answer.body if status == 200 else b"")
-        # RFC 9110 section 15.4.5: what a 200 would have said of the file, a 304 says too.
+        # RFC 9110 section 15.4.5: a 304 has these headers of the 200.
         for name in ("etag", "cache-control"):
             assert again.header(name) == answer.header(name)
 

@@ -1,4 +1,4 @@
-"""STORE: greetings from PostgreSQL, and what happens when it goes away."""
+"""STORE: greetings from PostgreSQL, and the loss of the database."""
 
 import math
 import time
@@ -21,7 +21,7 @@ from tests.endurance import COUNTS
 LIST = Request("GET", "/greetings")
 
 POOL_SIZE = 5
-"""Connections of one process, where nothing else is set."""
+"""The default number of connections of one process."""
 
 TEXTS = (
     "Grüß Gott",
@@ -104,8 +104,8 @@ def any_text_comes_back_exactly(client: Client) -> None:
 
 @must(
     "STORE-3",
-    "Requests wait for the database side by side: N of them, on P connections of which each takes D for a"
-    " query, are answered within 1.25 x ceil(N/P) x D.",
+    "Requests wait for the database side by side: N of them, on P connections of which each takes"
+    " D for a query, are answered within 1.25 x ceil(N/P) x D.",
     Capability.DATABASE,
     version=2,
 )
@@ -123,8 +123,8 @@ def queries_run_side_by_side(client: Client) -> None:
 
 @must(
     "STORE-4",
-    "With the database down the app starts and says so in its log; greetings are answered 503 with"
-    " Retry-After, everything else works, and within 2 s of its return they are there again.",
+    "With the database down the app starts and says so in its log; greetings are answered 503"
+    " with Retry-After, everything else works, and within 2 s of its return they are there again.",
     Capability.DATABASE,
     Capability.PROCESS,
     version=2,
@@ -167,8 +167,9 @@ QUERY_TIMEOUT = 2.0
 
 @must(
     "STORE-5",
-    "A database that is stopped, restarted, frozen or that loses its connections under load is answered 503"
-    " within the query timeout and a second, comes back within 2 s, and no connection is left over.",
+    "A database that is stopped, restarted, frozen or that loses its connections under load is"
+    " answered 503 within the query timeout and a second, comes back within 2 s, and no"
+    " connection is left over.",
     Capability.DATABASE,
     Capability.PROCESS,
     version=2,
@@ -180,7 +181,7 @@ def the_app_recovers_from_a_lost_database(client: Client) -> None:
     with client.process(**settings) as (own, _):
 
         def lost(meanwhile: Callable[[], None]) -> None:
-            """The database goes away and returns under load."""
+            """The database is lost and returns while requests are sent."""
             with load(own) as answers:
                 assert eventually(lambda: len(answers) > 10)
                 meanwhile()
@@ -203,14 +204,14 @@ def the_app_recovers_from_a_lost_database(client: Client) -> None:
 
         def frozen() -> None:
             with cluster.frozen():
-                # Longer than an answer may take: an app that waits for the database is late.
+                # Longer than an answer may take: an app that waits for the database fails the case.
                 time.sleep(QUERY_TIMEOUT + 1.2)
 
         with slowed(database, 0.02):
             lost(killed)
         for meanwhile in (cluster.restart, stopped, frozen):
             lost(meanwhile)
-        # The processes that the other cases share lost their connections too.
+        # The shared processes have lost their connections too.
         assert database.connections() <= POOL_SIZE + before
         with slowed(database, 0) as slow:
             assert whole(own, slow)
@@ -218,7 +219,10 @@ def the_app_recovers_from_a_lost_database(client: Client) -> None:
 
 @contextmanager
 def load(client: Client) -> Iterator[list[Timed]]:
-    """Twice as many requests at a time as there are connections, again and again; the answers so far."""
+    """Sends twice as many requests at once as there are connections, repeatedly.
+
+    Yields the list of the answers, which grows.
+    """
     answers: list[Timed] = []
     enough = Event()
 
@@ -236,10 +240,10 @@ def load(client: Client) -> Iterator[list[Timed]]:
 
 
 def whole(client: Client, slow: Slow) -> bool:
-    """Whether as many queries as the pool has connections still run side by side.
+    """Whether as many queries as the pool has connections still run at the same time.
 
-    The database is asked, not the clock. Where a busy machine lets the queries miss each other, they
-    take longer in the next round; a connection that is gone is missing in every round.
+    The database counts them. On a busy machine the queries may not overlap, so that they take
+    longer in the next round; a connection that is lost is missing in every round.
     """
     return any(side_by_side(client, slow, delay) for delay in (0.3, 1.2, 4.8))
 
@@ -269,11 +273,11 @@ def a_client_that_hangs_up_releases_its_connection(client: Client) -> None:
             for request in begun:
                 request.hang_up()
         assert asked
-        # Who waits for a connection is served in turn: after this nobody of before waits any more. A request
-        # that waits behind a thousand others for longer than a query may take is answered 503.
+        # Requests wait for a connection in order: after this one no earlier request waits. A
+        # request that waits longer than the query timeout is answered 503.
         assert eventually(lambda: client.request("GET", "/greetings").status == 200, 60)
         assert eventually(lambda: not any(client.database.active() for _ in range(10)))
-        # Here, since connections that are ended from outside come back to their pool.
+        # Checked before `slowed` kills the connections: the pool replaces those.
         assert whole(client, slow)
     assert expect.json_of(client.request("GET", "/greetings")) == SEVEN
 

@@ -14,11 +14,11 @@ from tests.contract.waiting import eventually
 EVENT_STREAM = "text/event-stream"
 
 DELAY = 0.3
-"""Seconds that each query takes while the database is slowed."""
+"""The seconds that each query sleeps while the database is slowed."""
 
 
 def events_of(body: bytes) -> list[tuple[str, object]]:
-    """Names and parsed data; the HTML standard, section 9.2.6, as far as it is used here."""
+    """Names and parsed data of the events: a subset of the HTML standard, section 9.2.6."""
     found = []
     for block in body.decode("utf-8").replace("\r\n", "\n").split("\n\n"):
         fields = [line.partition(":") for line in block.split("\n") if line.partition(":")[0]]
@@ -35,8 +35,8 @@ def events_of(body: bytes) -> list[tuple[str, object]]:
 
 @must(
     "STREAM-1",
-    "GET /greetings/stream sends every greeting as an event, in order and as soon as it is there, then the"
-    " event end; when the client leaves, the work for it stops within a second.",
+    "GET /greetings/stream sends every greeting as an event, in order and as soon as it is there,"
+    " then the event end; when the client leaves, the work for it stops within a second.",
     version=2,
 )
 def every_greeting_is_an_event(client: Client) -> None:
@@ -97,7 +97,7 @@ def the_stream_ends_with_a_problem_when_the_database_stops(client: Client) -> No
 
 
 def first_event(request: InFlight) -> bytes:
-    """What has been read when the first event is whole."""
+    """Reads until the first event is complete. Returns what has been read."""
     assert request.start().status == 200
     body = b""
     while b"\n\n" not in body:
