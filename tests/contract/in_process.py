@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from rehearsal.frameworks import Framework
@@ -33,9 +32,6 @@ from tests.contract.vocabulary import (
     Timed,
     TimeoutFailure,
 )
-
-if TYPE_CHECKING:
-    pass
 
 _SECONDS = 10.0
 
