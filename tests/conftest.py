@@ -18,56 +18,61 @@ from playwright.sync_api import Browser, sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
 from tests import chromium
+from tests.contract.subjects import GROUPS, Subject
 from tests.endurance import COUNTS
 from tooling.frameworks import ROOT
 
-SHOWN = 8
-"""Parts of the suite in the list of what took longest."""
+SLOWEST = 8
+"""How many groups the list of the slowest names."""
+
+pytest_plugins = ["tests.contract.plugin"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="repeat as often as `make soak` does")
 
 
-def part_of(nodeid: str) -> str:
-    """A file; of the contract, which is one file, a group of targets that shares its servers.
+def group_of(config: pytest.Config, nodeid: str) -> str:
+    """What one worker of pytest-xdist runs: a file; of the contract, the subjects of one group.
 
-    Tests that type README's commands share port 3939, and so a part.
+    The tests that type README's commands share port 3939, and are one group.
     """
     file, _, test = nodeid.partition("::")
     if file.endswith("test_process_breakages.py"):
         return nodeid  # Each starts a server of its own, and waits.
     if file.endswith(("test_make_run.py", "test_readme_commands.py")):
         return "README's commands"
-    if not file.endswith("test_contract.py"):
-        return file
-    app, server, rest = test.partition("[")[2].split("-", 2)
-    return f"{app}-{server}-{'postgresql' if '-postgresql-' in rest else 'json'}"
+    if file.endswith("test_contract.py"):
+        return config.stash[GROUPS].get(test, file)
+    return file
 
 
-class ByPart(LoadScopeScheduling):  # type: ignore[misc]
-    # The marks of `--dist loadgroup` would say the same, and are lost between xdist 3.8 and pytest
-    # 9.2.
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
+    # The marks of `--dist loadgroup` are lost between xdist 3.8 and pytest 9.2.
     def _split_scope(self, nodeid: str) -> str:
-        return part_of(nodeid)
+        return group_of(self.config, nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByPart | None:
-    return ByPart(config, log) if config.getoption("dist") == "loadscope" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup | None:
+    return ByGroup(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with what takes longest, so that no process is left with it at the end."""
+    """Puts the tests that take longest first, so that no worker runs them alone at the end."""
+    longest = (
+        "test_make_run.py",
+        "test_readme_commands.py",
+        "test_environment.py",
+        "test_browser.py",
+    )
 
     def order(item: pytest.Item) -> int:
-        longest = (
-            "test_make_run.py",
-            "test_readme_commands.py",
-            "test_environment.py",
-            "test_browser.py",
-            "-postgresql-",
-        )
-        return next((i for i, part in enumerate(longest) if part in item.nodeid), len(longest))
+        callspec = getattr(item, "callspec", None)
+        subject = callspec.params.get("subject") if callspec else None
+        if isinstance(subject, Subject) and subject.store == "postgresql":
+            return len(longest)
+        positions = (i for i, name in enumerate(longest) if name in item.nodeid)
+        return next(positions, len(longest) + 1)
 
     items.sort(key=order)
 
@@ -82,7 +87,7 @@ def browser() -> Iterator[Browser]:
 
 
 class Times:
-    """Adds up what each part took, in whatever process."""
+    """Adds up the time of each group, over all workers."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -90,20 +95,20 @@ class Times:
         self._tests: list[dict[str, Any]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._seconds[part_of(report.nodeid)] += report.duration  # type: ignore[assignment]
+        self._seconds[group_of(self._config, report.nodeid)] += report.duration  # type: ignore[assignment]
         if report.when == "call":
             told = {"id": report.nodeid, "outcome": report.outcome}
             self._tests.append({**told, "seconds": round(report.duration, 3)})
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         whole = sum(self._seconds.values())
-        if len(self._seconds) > SHOWN:
+        if len(self._seconds) > SLOWEST:
             terminalreporter.write_line(
-                f"{whole:.0f} s in {len(self._seconds)} parts; the longest:"
+                f"{whole:.0f} s in {len(self._seconds)} groups; the slowest:"
             )
-            for part, seconds in self._seconds.most_common(SHOWN):
+            for group, seconds in self._seconds.most_common(SLOWEST):
                 terminalreporter.write_line(
-                    f"{seconds:6.0f} s {100 * seconds / whole:3.0f} %  {part}"
+                    f"{seconds:6.0f} s {100 * seconds / whole:3.0f} %  {group}"
                 )
         if self._config.getoption("soak"):
             file = ROOT / "build" / "soak.json"

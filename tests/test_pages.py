@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.axe import violations
-from tests.contract.targets import LOGS, environment_of
+from tests.contract.servers import LOGS, environment_of
 from tests.postgresql import Cluster
 from tooling.frameworks import ROOT, Framework, find_frameworks
 from tooling.processes import AppProcess

@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.contract.cases.slow import eventually
+from tests.contract.waiting import eventually
 from tests.postgresql import Cluster
 from tests.postgresql_binaries import PROGRAMS, NoPostgreSQLError, chosen, find_binaries
 from tooling.frameworks import ROOT

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.contract import cases as cases
-from tests.contract.model import CASES, Request
+from tests.contract.registry import CASES
 from tests.contract.sockets import Connection
+from tests.contract.vocabulary import Request
 from tooling.frameworks import ROOT, Framework, find_frameworks
 from tooling.processes import AppProcess, ServerKind
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.contract.cases.slow import eventually
+from tests.contract.waiting import eventually
 from tests.postgresql import Cluster, Database
 from tooling.frameworks import ROOT, find_frameworks
 from tooling.processes import AppProcess, ServerKind

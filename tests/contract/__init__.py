@@ -1,1 +1,1 @@
-"""The contract: what every app does, said once and run against all of them."""
+"""The contract: the cases that every app has to pass, and the suite that runs them."""

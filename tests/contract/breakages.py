@@ -1,4 +1,4 @@
-"""Ways in which an app could be wrong, each as an ASGI layer that makes a right app so."""
+"""Breakages: ASGI layers, each of which makes an app violate one part of a case."""
 
 import html
 import json
@@ -13,7 +13,7 @@ from unittest.mock import patch
 from shared import connect
 from shared.asgi import ASGIApp, Message, Receive, Scope, Send
 from tests.contract.in_process import environment
-from tests.contract.model import Answer
+from tests.contract.vocabulary import Answer
 from tooling.frameworks import ROOT
 
 Layer = Callable[[ASGIApp], ASGIApp]
@@ -21,7 +21,7 @@ Layer = Callable[[ASGIApp], ASGIApp]
 
 @dataclass(frozen=True)
 class Breakage:
-    """`caught_by`: the ID of the case that must not let it pass."""
+    """`caught_by`: the ID of the part of a case that has to fail."""
 
     caught_by: str
     what: str
@@ -29,7 +29,7 @@ class Breakage:
 
 
 def changing_answers(change: Callable[[Scope, Answer], Answer]) -> Layer:
-    """A layer that replaces each answer; `change` sees the request's scope too."""
+    """A layer that replaces each answer, from the scope of the request and the answer."""
 
     def layer(app: ASGIApp) -> ASGIApp:
         async def changed(scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,7 +107,7 @@ def with_header(name: str, value: str) -> Layer:
 
 
 def request_headers(change: Callable[[bytes], bytes | None], name: bytes) -> Layer:
-    """Changes each value of a request header; None drops it."""
+    """A layer that replaces each value of a request header; None removes the header."""
 
     def changed(scope: Scope) -> Scope:
         headers = [(n, change(v) if n == name else v) for n, v in scope["headers"]]
@@ -117,7 +117,7 @@ def request_headers(change: Callable[[bytes], bytes | None], name: bytes) -> Lay
 
 
 def under(context: Callable[[], object]) -> Layer:
-    """Runs the app inside a context manager."""
+    """A layer that calls the app inside a context manager."""
 
     def layer(app: ASGIApp) -> ASGIApp:
         async def inside(scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,7 +130,7 @@ def under(context: Callable[[], object]) -> Layer:
 
 
 def parsed(change: Callable[[Any], object]) -> Callable[[Answer], Answer]:
-    """Changes a JSON body, and writes it as the apps do."""
+    """Changes a JSON body, and serializes it as the apps do."""
     return lambda answer: replace(
         answer,
         body=json.dumps(change(answer.json()), ensure_ascii=False, separators=(",", ":")).encode(),
@@ -138,7 +138,7 @@ def parsed(change: Callable[[Any], object]) -> Callable[[Answer], Answer]:
 
 
 def spelled(old: str, new: str) -> Callable[[Answer], Answer]:
-    """Changes a JSON body in one spelling, whatever its own was."""
+    """Replaces text in a JSON body, after serializing it with Python's defaults."""
 
     def change(document: object) -> object:
         text = json.dumps(document)
@@ -161,6 +161,12 @@ def open_traversal(scope: Scope, answer: Answer) -> Answer:
     return answer
 
 
+def refused_range_in_text(scope: Scope, answer: Answer) -> Answer:
+    if any(name == b"range" for name, _ in scope["headers"]):
+        return Answer(416, [("content-type", "text/plain")], b"Range Not Satisfiable")
+    return answer
+
+
 def slash_redirect(scope: Scope, answer: Answer) -> Answer:
     if answer.status == 404 and scope["path"].endswith("/"):
         return Answer(307, [("location", scope["path"].rstrip("/"))], b"")
@@ -178,7 +184,7 @@ def silenced() -> Iterator[None]:
 
 
 def changing_messages(change: Callable[[Message], Message]) -> Layer:
-    """A layer that replaces each message to a websocket's client."""
+    """A layer that replaces each message to the client of a websocket."""
 
     def layer(app: ASGIApp) -> ASGIApp:
         async def changed(scope: Scope, receive: Receive, send: Send) -> None:
@@ -202,6 +208,12 @@ def as_binary(message: Message) -> Message:
     if message.get("text") is None:
         return message
     return {"type": message["type"], "bytes": message["text"].encode()}
+
+
+def renamed(message: Message) -> Message:
+    if message.get("text") is None:
+        return message
+    return {**message, "text": message["text"].replace("stranger", "Ada")}
 
 
 def without_last_event(answer: Answer) -> Answer:
@@ -286,7 +298,14 @@ BREAKAGES = [
         request_headers(lambda value: value if value.endswith(b"}") else None, CREDENTIALS),
     ),
     Breakage(
-        "HELLO-4", "of two credentials the last counts", changing_requests(only_last_credentials)
+        "HELLO-4: sent twice",
+        "of two credentials the last counts",
+        changing_requests(only_last_credentials),
+    ),
+    Breakage(
+        "HELLO-4: more than 8192 bytes",
+        "credentials that are too long are dropped",
+        request_headers(lambda value: value if len(value) <= 8192 else None, CREDENTIALS),
     ),
     Breakage(
         "HELLO-5",
@@ -295,7 +314,9 @@ BREAKAGES = [
     ),
     Breakage("PAGES-1", "the index has two headlines", body("</main>", "<h1>Again</h1></main>")),
     Breakage(
-        "PAGES-1", "the about page welcomes nobody", body("the about page Posit", "the about page ")
+        "PAGES-1: the about page",
+        "the about page welcomes nobody",
+        body("the about page Posit", "the about page "),
     ),
     Breakage(
         "PAGES-2",
@@ -303,9 +324,14 @@ BREAKAGES = [
         when_path("/about", lambda a: replace(a, body=html.unescape(a.text()).encode())),
     ),
     Breakage(
-        "PAGES-2",
+        "PAGES-2: more than 100 characters",
         "a long name is cut",
         changing_requests(lambda s: {**s, "query_string": s["query_string"][:105]}),
+    ),
+    Breakage(
+        "PAGES-2: without a name",
+        "an empty name is welcomed",
+        body("the about page Posit", "the about page "),
     ),
     Breakage("PAGES-3", "links lose the prefix", body('(href|src|action)="[^"]*?/', r'\1="/')),
     Breakage(
@@ -314,12 +340,23 @@ BREAKAGES = [
         body('(href|src|action)="[^."/]+/', r'\1="./'),
     ),
     Breakage("PAGES-3", "a link leads nowhere", body('/about"', '/abuot"')),
-    Breakage("PAGES-4", "files outside static/ are served", changing_answers(open_traversal)),
     Breakage(
-        "PAGES-4", "nothing is ever answered 304", request_headers(lambda _: None, b"if-none-match")
+        "PAGES-3: the address that Connect names",
+        "an address is shown that Connect has not named",
+        body("</main>", '<p id="address">https://evil.example/</p></main>'),
     ),
     Breakage(
-        "PAGES-4",
+        "PAGES-4: no other files",
+        "files outside static/ are served",
+        changing_answers(open_traversal),
+    ),
+    Breakage(
+        "PAGES-4: conditional requests",
+        "nothing is ever answered 304",
+        request_headers(lambda _: None, b"if-none-match"),
+    ),
+    Breakage(
+        "PAGES-4: conditional requests",
         "If-Modified-Since overrules If-None-Match",
         changing_requests(
             lambda s: {
@@ -333,6 +370,12 @@ BREAKAGES = [
             }
         ),
     ),
+    Breakage("PAGES-4", "a file has no ETag", without_header("etag")),
+    Breakage(
+        "PAGES-4: ranges and If-Match",
+        "an unsatisfiable range is answered in plain text",
+        changing_answers(refused_range_in_text),
+    ),
     Breakage(
         "PAGES-5", "there is no Content-Security-Policy", without_header("content-security-policy")
     ),
@@ -341,6 +384,11 @@ BREAKAGES = [
         "DOCS-1",
         "Swagger UI comes from a CDN",
         body('src="[^"]*swagger-ui-bundle.js"', 'src="https://cdn.example/swagger-ui-bundle.js"'),
+    ),
+    Breakage(
+        "DOCS-1: its files",
+        "a stylesheet is served as text",
+        when_path("/static/", lambda a: replace(a, headers=[("content-type", "text/plain")])),
     ),
     Breakage(
         "DOCS-2",
@@ -371,9 +419,9 @@ BREAKAGES = [
             )
         ),
     ),
-    Breakage("HTTP-2", "HEAD is refused", when_method("HEAD", status(405))),
+    Breakage("HTTP-2: HEAD", "HEAD is refused", when_method("HEAD", status(405))),
     Breakage(
-        "HTTP-2",
+        "HTTP-2: HEAD",
         "HEAD has other headers than GET",
         when_method("HEAD", lambda a: replace(a, headers=[*a.headers, ("etag", '"x"')])),
     ),
@@ -393,21 +441,34 @@ BREAKAGES = [
     Breakage(
         "MOUNT-1", "pages do not know the prefix", body('"[^"]*?/(about|greetings|docs)"', r'"/\1"')
     ),
-    Breakage("MOUNT-1", "the address is not told", body("https://[^<]*", "")),
+    Breakage(
+        "MOUNT-1: the address that Connect names",
+        "the address is not told",
+        body("https://[^<]*", ""),
+    ),
     Breakage("MOUNT-2", "any prefix is believed", under(unvalidated)),
+    Breakage("MOUNT-2: in the scope", "any prefix in the scope is believed", under(unvalidated)),
     Breakage(
         "HEALTH-1",
         "another store is named",
         when_path("/health", spelled('"json"', '"postgresql"')),
     ),
-    Breakage("LIVE-1", "binary data is closed as if all was well", closing(1003, 1000)),
-    Breakage("LIVE-1", "a long message is closed as if all was well", closing(1009, 1000)),
+    Breakage("LIVE-1: no message", "binary data is closed as if all was well", closing(1003, 1000)),
+    Breakage(
+        "LIVE-1: no message", "a long message is closed as if all was well", closing(1009, 1000)
+    ),
     Breakage("LIVE-1", "the answer is binary", changing_messages(as_binary)),
     Breakage(
-        "LIVE-2",
+        "LIVE-1: no handshake",
+        "a request that is no handshake is answered 200",
+        when_path("/live", status(200)),
+    ),
+    Breakage(
+        "LIVE-2: with credentials",
         "nobody is known over the websocket",
         request_headers(lambda _: None, CREDENTIALS),
     ),
+    Breakage("LIVE-2", "a stranger is greeted by another name", changing_messages(renamed)),
     Breakage("STREAM-1", "the stream has no end", when_path("/stream", without_last_event)),
     Breakage(
         "STREAM-1",

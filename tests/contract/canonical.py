@@ -1,4 +1,4 @@
-"""OpenAPI documents in a form in which two that ask for the same are equal."""
+"""A canonical form of OpenAPI documents: equal if the documents specify the same."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ PROSE = frozenset({"description", "summary", "title", "example", "examples", "ex
 
 
 def canonical(document: dict[str, Any]) -> dict[str, Any]:
-    """What the document asks of requests and answers.
+    """What the document specifies for requests and answers.
 
-    `$ref` is inlined and what it pointed to dropped; so are prose, `operationId`, `tags` and `servers`.
-    Parameters are ordered by place and name; lists whose order means nothing are sorted.
+    `$ref` is inlined. `components`, prose, `operationId`, `tags` and `servers` are dropped.
+    Parameters are sorted by `in` and `name`; lists whose order has no meaning are sorted.
 
-    Raises `KeyError` for a `$ref` that points nowhere.
+    Raises `KeyError` for a `$ref` that does not resolve.
     """
     kept = _inlined(document, {k: v for k, v in document.items() if k not in ("info", "paths")})
     return {
@@ -52,7 +52,7 @@ def _inlined(document: dict[str, Any], node: Any) -> Any:
             return _inlined(document, target)
         case dict():
             return {
-                # The names under `properties` are names, even where they read `title` or `description`.
+                # A key of `properties` is the name of a property, also if it is `title`.
                 key: {name: _inlined(document, schema) for name, schema in value.items()}
                 if key == "properties"
                 else sorted(value)

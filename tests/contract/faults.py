@@ -1,4 +1,4 @@
-"""What the harness has a store do, the same way in every app: fail, sleep, tell that it opens and closes."""
+"""Makes every store fail or sleep for certain languages, and log when it is opened and closed."""
 
 import asyncio
 import os
@@ -6,14 +6,13 @@ import sys
 from typing import Any
 
 from shared.greetings import Greeting, JSONStore
-from tests.contract.cases.http import FAULT, FAULTY, SLEEPY
-from tests.contract.cases.life import ASLEEP, CLOSED, HALF_WAY, OPENED
+from tests.contract.vocabulary import ASLEEP, CLOSED, FAULT, FAULTY, HALF_WAY, OPENED, SLEEPY
 
 SECONDS = 0.3
 
 
 def install() -> None:
-    """From now on every store in this process does so; for PostgreSQL where `GREETINGS_URL` is set."""
+    """Patches the store classes in this process: PostgreSQL only if `GREETINGS_URL` is set."""
     _install(JSONStore)
     if os.environ.get("GREETINGS_URL"):
         from shared.postgresql import PostgreSQLStore
@@ -26,28 +25,28 @@ def install() -> None:
 def _install(store: Any) -> None:
     init, get, close = store.__init__, store.get, store.aclose
 
-    def tell(event: str) -> None:
+    def log(event: str) -> None:
         print(event, file=sys.stderr, flush=True)
 
-    def telling_init(self: Any, *arguments: Any) -> None:
+    def logging_init(self: Any, *arguments: Any) -> None:
         init(self, *arguments)
-        tell(OPENED)
+        log(OPENED)
 
     async def faulty_get(self: Any, lang: str) -> Greeting | None:
         if lang == FAULTY:
             raise RuntimeError(FAULT)
         if lang == SLEEPY:
-            tell(ASLEEP)
+            log(ASLEEP)
             await asyncio.sleep(SECONDS)
             lang = "en"
         greeting: Greeting | None = await get(self, lang)
         return greeting
 
-    async def telling_close(self: Any) -> None:
+    async def logging_close(self: Any) -> None:
         await close(self)
-        tell(CLOSED)
+        log(CLOSED)
 
-    store.__init__, store.get, store.aclose = telling_init, faulty_get, telling_close
+    store.__init__, store.get, store.aclose = logging_init, faulty_get, logging_close
 
 
 async def _fail(self: Any) -> None:

@@ -1,44 +1,37 @@
-"""Reaches an app as a server would, without one: raw ASGI scopes of any form."""
+"""Calls an app in this process as an ASGI server does, with scopes of any form."""
 
 import asyncio
+import copy
 import io
 import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from shared.asgi import ASGIApp, Message, Scope
-from tests.contract.model import (
+from tests.contract.client import Client
+from tests.contract.interfaces import InFlight, WebSocket
+from tests.contract.vocabulary import (
+    BARE,
     Answer,
-    Client,
+    Capability,
     Closed,
-    CutShortError,
-    Exchange,
-    FreshApp,
-    Headers,
-    InFlight,
-    LateError,
+    HandshakeFailure,
+    IncompleteAnswerFailure,
     Mount,
-    Power,
-    RefusedError,
     Request,
     StoreName,
     Timed,
-    WebSocket,
+    TimeoutFailure,
 )
-from tests.contract.recording import Recorder
 from tooling.frameworks import Framework
-
-if TYPE_CHECKING:
-    from tests.postgresql import Database
 
 _SECONDS = 10.0
 
@@ -47,12 +40,12 @@ _logger = logging.getLogger("tests.contract.in_process")
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
-class Host:
-    """Runs an ASGI application in an event loop of its own, which stands still between requests."""
+class InProcessApp:
+    """Runs an ASGI application in an event loop of its own, which runs only during a request."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-        # Not a Runner: it takes SIGINT over for each call, which takes longer than most requests.
+        self.asgi = app
+        # asyncio.Runner replaces the handler of SIGINT for each call, which is slow.
         self._loop = asyncio.new_event_loop()
         self._log = io.StringIO()
         self._handler = logging.StreamHandler(self._log)
@@ -60,24 +53,24 @@ class Host:
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
         self._lifespan = self._loop.create_task(self._run_lifespan())
-        started = self._speak("lifespan.startup")
+        started = self._send_lifespan("lifespan.startup")
         assert started["type"] == "lifespan.startup.complete", started
 
     async def _run_lifespan(self) -> None:
-        await self.app(
+        await self.asgi(
             {"type": "lifespan", "asgi": ASGI, "state": {}}, self._events.get, self._answers.put
         )
 
-    def _speak(self, event: str) -> Message:
-        async def speak() -> Message:
+    def _send_lifespan(self, event: str) -> Message:
+        async def send_and_receive() -> Message:
             await self._events.put({"type": event})
             return await asyncio.wait_for(self._answers.get(), _SECONDS)
 
-        return self._loop.run_until_complete(speak())
+        return self._loop.run_until_complete(send_and_receive())
 
     def close(self) -> None:
-        """Ends the app's lifespan, as a server that shuts down does."""
-        stopped = self._speak("lifespan.shutdown")
+        """Sends lifespan.shutdown and closes the event loop."""
+        stopped = self._send_lifespan("lifespan.shutdown")
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
@@ -95,8 +88,8 @@ class Host:
         """The app's answer to a request without a body."""
         return self._loop.run_until_complete(asyncio.wait_for(self._send(scope), _SECONDS))
 
-    def together(self, scopes: Sequence[Scope]) -> list[Timed]:
-        """The answers to requests without a body that all are there at the same moment."""
+    def send_together(self, scopes: Sequence[Scope]) -> list[Timed]:
+        """The app's answers to requests without a body that are sent at the same moment."""
 
         async def ask(scope: Scope) -> Timed:
             begun = time.perf_counter()
@@ -110,8 +103,8 @@ class Host:
         return self._loop.run_until_complete(ask_all())
 
     def open(self, scope: Scope) -> "Conversation":
-        """The app at work on a scope, to be spoken with message by message."""
-        return Conversation(self._loop, self.app, scope)
+        """Calls the app with a scope; the caller sends and receives the messages one by one."""
+        return Conversation(self._loop, self.asgi, scope)
 
     async def _send(self, scope: Scope) -> Answer:
         sent: list[Message] = []
@@ -121,13 +114,13 @@ class Host:
         async def send(message: Message) -> None:
             sent.append(message)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
-                # Whoever receives after the answer is told so: ASGI specification, "Disconnect".
+                # ASGI specification, "Disconnect - receive event": sent after the answer.
                 await requests.put({"type": "http.disconnect"})
 
         try:
-            await self.app(scope, requests.get, send)
+            await self.asgi(scope, requests.get, send)
         except Exception:
-            # As servers do: log it, and answer if the app has not.
+            # Servers log the exception, and answer 500 if the app has not answered.
             _logger.exception("Exception in ASGI application")
         if not sent:
             return Answer(500, [], b"Internal Server Error")
@@ -137,13 +130,13 @@ class Host:
         assert [message.get("more_body", False) for message in rest][-1:] == [False]
         body = b"".join(message.get("body", b"") for message in rest)
         headers = decoded(start["headers"])
-        # Servers send no content where HTTP forbids it, whatever the app says: RFC 9110 section 6.4.1.
+        # Servers drop the content where HTTP forbids it: RFC 9110 section 6.4.1.
         bodiless = scope["method"] == "HEAD" or start["status"] in (204, 304)
         return Answer(start["status"], headers, b"" if bodiless else body)
 
 
 class Conversation:
-    """The messages between a server and an app for one scope; the loop runs only while one is awaited."""
+    """One call of an app. The event loop runs only while a message is awaited."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, app: ASGIApp, scope: Scope) -> None:
         self._loop = loop
@@ -159,27 +152,27 @@ class Conversation:
         finally:
             self._sent.put_nowait(None)
 
-    def tell(self, message: Message) -> None:
-        """What the app receives next."""
+    def send(self, message: Message) -> None:
+        """Queues a message that the app receives."""
         self._received.put_nowait(message)
 
-    def next(self, seconds: float) -> Message | None:
-        """What the app sends next; None where it has ended. Raises `LateError`."""
+    def receive(self, seconds: float) -> Message | None:
+        """Returns the app's next message; None if the app has returned. Raises `TimeoutFailure`."""
 
         async def wait() -> Message | None:
             try:
                 return await asyncio.wait_for(self._sent.get(), seconds)
             except TimeoutError:
-                raise LateError("the app sends nothing") from None
+                raise TimeoutFailure("the app sent no message before the timeout") from None
 
         message = self._loop.run_until_complete(wait())
         if message is None:
-            self._sent.put_nowait(None)  # For whoever asks again.
+            self._sent.put_nowait(None)  # For the next call.
         return message
 
-    def end(self, message: Message) -> None:
-        """Tells the app that the client has gone. Raises `LateError` where it goes on all the same."""
-        self.tell(message)
+    def disconnect(self, message: Message) -> None:
+        """Sends a disconnect message. Raises `TimeoutFailure` if the app does not return."""
+        self.send(message)
 
         async def wait() -> None:
             await asyncio.wait([self._task], timeout=_SECONDS)
@@ -187,69 +180,72 @@ class Conversation:
         self._loop.run_until_complete(wait())
         if not self._task.done():
             self._task.cancel()
-            raise LateError("the app works on for a client that has gone")
+            raise TimeoutFailure("the app still runs after the client has disconnected")
 
 
 class InProcessInFlight(InFlight):
-    """`InFlight` of the suite."""
+    """A request in flight to an app in this process."""
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._start: Answer | None = None
         self._complete = False
-        conversation.tell({"type": "http.request", "body": b"", "more_body": False})
+        conversation.send({"type": "http.request", "body": b"", "more_body": False})
 
     def start(self, seconds: float = _SECONDS) -> Answer:
         if self._start is None:
-            message = self._conversation.next(seconds)
+            message = self._conversation.receive(seconds)
             if message is None:
-                raise CutShortError("the app sent no answer")
+                raise IncompleteAnswerFailure("the app sent no answer")
             self._start = Answer(message["status"], decoded(message["headers"]), b"")
         return self._start
 
     def read(self, seconds: float = _SECONDS) -> bytes:
         self.start(seconds)
         while not self._complete:
-            message = self._conversation.next(seconds)
+            message = self._conversation.receive(seconds)
             if message is None:
-                raise CutShortError("the app did not complete its answer")
+                raise IncompleteAnswerFailure("the app did not complete its answer")
             self._complete = not message.get("more_body", False)
             if message.get("body", b""):
                 return bytes(message["body"])
         return b""
 
     def hang_up(self) -> None:
-        self._conversation.end({"type": "http.disconnect"})
+        self._conversation.disconnect({"type": "http.disconnect"})
 
 
 class InProcessWebSocket(WebSocket):
-    """`WebSocket` of the suite. Raises `RefusedError` where the app does not accept."""
+    """An open websocket of an app in this process.
+
+    The constructor raises `HandshakeFailure` if the app does not accept.
+    """
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._closed: Closed | None = None
-        conversation.tell({"type": "websocket.connect"})
-        message = conversation.next(_SECONDS) or {"type": "nothing"}
+        conversation.send({"type": "websocket.connect"})
+        message = conversation.receive(_SECONDS) or {"type": "nothing"}
         if message["type"] != "websocket.accept":
-            conversation.end({"type": "websocket.disconnect", "code": 1006})
-            # A close before the handshake is answered 403: ASGI specification, "Close - send event". Anything
-            # but the extension for other answers is an error of the app's.
+            conversation.disconnect({"type": "websocket.disconnect", "code": 1006})
+            # ASGI specification, "Close - send event": a close before the accept is answered 403.
+            # The extension "websocket.http.response" has a status. Any other message is an error.
             status = {
                 "websocket.close": 403,
                 "websocket.http.response.start": message.get("status"),
             }.get(message["type"], 500)
-            raise RefusedError(Answer(status or 500, [], b""))
+            raise HandshakeFailure(Answer(status or 500, [], b""))
 
     def send(self, *fragments: str | bytes) -> None:
         texts = [fragment for fragment in fragments if isinstance(fragment, str)]
         binary = [fragment for fragment in fragments if isinstance(fragment, bytes)]
         data = {"text": None, "bytes": b"".join(binary)} if binary else {"text": "".join(texts)}
-        self._conversation.tell({"type": "websocket.receive", **data})
+        self._conversation.send({"type": "websocket.receive", **data})
 
     def receive(self, seconds: float = _SECONDS) -> str | bytes | Closed:
         if self._closed is not None:
             return self._closed
-        message = self._conversation.next(seconds)
+        message = self._conversation.receive(seconds)
         if message is not None and message["type"] == "websocket.send":
             text: str | None = message.get("text")
             return bytes(message["bytes"]) if text is None else text
@@ -258,12 +254,12 @@ class InProcessWebSocket(WebSocket):
 
     def close(self, code: int = 1000) -> None:
         self._closed = Closed(code)
-        self._conversation.end({"type": "websocket.disconnect", "code": code})
+        self._conversation.disconnect({"type": "websocket.disconnect", "code": code})
 
     def hang_up(self) -> None:
         code = 1006 if self._closed is None else self._closed.code
         self._closed = Closed(code)
-        self._conversation.end({"type": "websocket.disconnect", "code": code})
+        self._conversation.disconnect({"type": "websocket.disconnect", "code": code})
 
 
 def decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
@@ -271,9 +267,9 @@ def decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
 
 
 def scope_of(request: Request, mount: Mount) -> Scope:
-    """The scope in which a server hands that request on through that mount."""
+    """The scope of a request that reaches a server through the mount."""
     target, _, query = request.target.partition("?")
-    raw_path = (quote(mount.prefix) if mount.path == "included" else "") + target
+    raw_path = (quote(mount.prefix) if mount.client_sends_prefix else "") + target
     headers = [("Host", "connect.example.org"), *request.headers]
     if mount.base_url:
         headers.append(("RStudio-Connect-App-Base-URL", mount.external_url))
@@ -295,7 +291,7 @@ def scope_of(request: Request, mount: Mount) -> Scope:
 
 
 def websocket_scope_of(request: Request, mount: Mount) -> Scope:
-    """The scope of a handshake, with the extension that lets an app refuse it in its own words."""
+    """The scope of a handshake, with the extension that lets an app choose the refusal."""
     scope = scope_of(request, mount)
     del scope["method"]
     extensions: dict[str, dict[str, str]] = {"websocket.http.response": {}}
@@ -309,7 +305,7 @@ def websocket_scope_of(request: Request, mount: Mount) -> Scope:
 
 
 def encoded(value: str | bytes) -> bytes:
-    """A header's bytes: text is UTF-8, as Connect writes it."""
+    """The bytes of a header's value: text is encoded as UTF-8, as Connect does."""
     return value if isinstance(value, bytes) else value.encode("utf-8")
 
 
@@ -326,93 +322,51 @@ def environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-IN_PROCESS = frozenset(Power) - {Power.DATABASE, Power.PROCESS}
+IN_PROCESS = frozenset(Capability) - {Capability.DATABASE, Capability.PROCESS}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InProcessClient(Client):
-    """`client` of the suite, for apps in this process."""
+    """Reaches an app in this process."""
 
     framework: Framework
-    host: Host = field(repr=False)
-    mount: Mount
-    powers: frozenset[Power] = IN_PROCESS
-    waived: frozenset[str] = frozenset()
-    trust: bool = True
-    exchanges: list[Exchange] = field(default_factory=list, repr=False)
-    observations: list[str] = field(default_factory=list, repr=False)
+    app: InProcessApp = field(repr=False)
+    capabilities: frozenset[Capability] = IN_PROCESS
+    store: StoreName | None = "json"
 
-    @property
-    def store(self) -> StoreName:
-        return "json"
-
-    def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
-        request = Request(method, target, headers)
-        with self._trusting():
-            answer = self.host.send(scope_of(request, self.mount))
-        return self._recorder.answered(request, answer)
-
-    def together(self, requests: Sequence[Request]) -> list[Timed]:
-        with self._trusting():
-            answers = self.host.together([scope_of(request, self.mount) for request in requests])
-        for request, timed in zip(requests, answers, strict=True):
-            self._recorder.answered(request, timed.answer)
-        return answers
-
-    @contextmanager
-    def begin(self, method: str, target: str, headers: Headers = ()) -> Iterator[InFlight]:
-        request = Request(method, target, headers)
-        scope = scope_of(request, self.mount)
-        with (
-            self._trusting(),
-            self._recorder.in_flight(
-                request, lambda: InProcessInFlight(self.host.open(scope))
-            ) as sent,
-        ):
-            yield sent
-
-    @contextmanager
-    def websocket(self, target: str, headers: Headers = ()) -> Iterator[WebSocket]:
-        request = Request("GET", target, headers)
-        scope = websocket_scope_of(request, self.mount)
-        with (
-            self._trusting(),
-            self._recorder.websocket(
-                request, lambda: InProcessWebSocket(self.host.open(scope))
-            ) as websocket,
-        ):
-            yield websocket
-
-    def _trusting(self) -> AbstractContextManager[None]:
+    def _context(self) -> AbstractContextManager[None]:
         return environment("CONNECT_HEADERS", "trust" if self.trust else "ignore")
 
-    @property
-    def _recorder(self) -> Recorder:
-        return Recorder(self.exchanges, self.mount, trust=self.trust)
+    def _send(self, request: Request) -> Answer:
+        return self.app.send(scope_of(request, self.mount))
 
-    @property
-    def database(self) -> "Database":
-        raise NotImplementedError(Power.DATABASE)
+    def _send_together(self, requests: Sequence[Request]) -> list[Timed]:
+        return self.app.send_together([scope_of(request, self.mount) for request in requests])
 
-    def process(self, **environment: str | None) -> AbstractContextManager[FreshApp]:
-        raise NotImplementedError(Power.PROCESS)
+    def _begin(self, request: Request) -> InProcessInFlight:
+        return InProcessInFlight(self.app.open(scope_of(request, self.mount)))
+
+    def _open_websocket(self, request: Request) -> InProcessWebSocket:
+        return InProcessWebSocket(self.app.open(websocket_scope_of(request, self.mount)))
 
     def untrusting(self) -> "InProcessClient":
-        # Without trust a header tells no prefix.
-        mount = self.mount if self.mount.root_path else Mount("bare")
-        return replace(self, trust=False, mount=mount)
+        # The app takes no prefix from a header that it does not trust.
+        return replace(self, trust=False, mount=self.mount if self.mount.root_path else BARE)
+
+    def inside(self, layer: Callable[[ASGIApp], ASGIApp]) -> "InProcessClient":
+        """Returns a client of the same app inside an ASGI layer."""
+        app = copy.copy(self.app)
+        app.asgi = layer(app.asgi)
+        return replace(self, app=app)
 
     def through(self, mount: Mount) -> "InProcessClient":
         return replace(self, mount=mount)
 
     def minimal(self) -> "InProcessClient":
-        return replace(self, host=minimal_host(self.framework), mount=Mount("bare"))
-
-    def observe(self, what: str) -> None:
-        self.observations.append(what)
+        return replace(self, app=minimal_app(self.framework), mount=BARE)
 
     def log(self, awaited: str) -> str:
-        log = self.host.log()
+        log = self.app.log()
         assert awaited in log
         return log
 
@@ -425,10 +379,10 @@ def load(framework: Framework) -> ASGIApp:
 
 
 @cache
-def minimal_host(framework: Framework) -> Host:
-    """Runs the framework's own first example: `minimal` in `[tool.contract]`."""
-    # Registered as imported modules are: frameworks look annotations up there.
+def minimal_app(framework: Framework) -> InProcessApp:
+    """Runs the first example of the framework's documentation: `minimal` in `[tool.contract]`."""
+    # Frameworks resolve annotations in sys.modules.
     module = ModuleType(f"minimal_{framework.name}")
     sys.modules[module.__name__] = module
     exec(framework.contract["minimal"], module.__dict__)
-    return Host(module.__dict__["app"])
+    return InProcessApp(module.__dict__["app"])

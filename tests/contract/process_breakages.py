@@ -1,25 +1,29 @@
-"""Ways in which an app could be wrong that show only in a process of its own, with a database behind it."""
+"""Breakages of an app that need a process of their own, with a database."""
 
 import asyncio
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from shared.greetings import Greeting
 
 VARIABLE = "CONTRACT_BREAKAGE"
-"""The environment variable that names one to a process: its `what`."""
+"""The environment variable that names the breakage of a process by its `what`."""
+
+
+Install = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class ProcessBreakage:
-    """`caught_by`: the ID of the case that must not let it pass; `install` breaks the process that calls it."""
+    """`caught_by`: the ID of the part of a case that has to fail. `install` breaks the process."""
 
     caught_by: str
     what: str
-    install: Callable[[], None]
+    install: Install
 
 
 PROCESS_BREAKAGES: list[ProcessBreakage] = []
@@ -29,22 +33,23 @@ def install(what: str) -> None:
     next(broken for broken in PROCESS_BREAKAGES if broken.what == what).install()
 
 
-def breakage(caught_by: str, what: str) -> Callable[[Callable[[], None]], None]:
-    def register(install: Callable[[], None]) -> None:
+def breakage(caught_by: str, what: str) -> Callable[[Install], Install]:
+    def register(install: Install) -> Install:
         PROCESS_BREAKAGES.append(ProcessBreakage(caught_by, what, install))
+        return install
 
     return register
 
 
 def store() -> Any:
-    """The class, loaded in the process that is to be broken."""
+    """The store class. The import runs in the process that is broken."""
     from shared.postgresql import PostgreSQLStore
 
     return PostgreSQLStore
 
 
 @breakage("STORE-1", "the database sorts by its own rules")
-def _() -> None:
+def the_database_sorts_by_its_own_rules() -> None:
     everything = store().all
 
     async def unsorted(self: Any) -> list[Greeting]:
@@ -55,7 +60,7 @@ def _() -> None:
 
 
 @breakage("STORE-2", "what has been read is kept")
-def _() -> None:
+def what_has_been_read_is_kept() -> None:
     get = store().get
     kept: dict[str, Greeting | None] = {}
 
@@ -67,8 +72,8 @@ def _() -> None:
     store().get = cached
 
 
-@breakage("STORE-2", "text is taken for ASCII")
-def _() -> None:
+@breakage("STORE-2: any text", "text is taken for ASCII")
+def text_is_taken_for_ASCII() -> None:
     get = store().get
 
     async def narrowed(self: Any, lang: str) -> Greeting | None:
@@ -79,7 +84,7 @@ def _() -> None:
 
 
 @breakage("STORE-3", "the loop is blocked while the database is waited for")
-def _() -> None:
+def the_loop_is_blocked_while_the_database_is_waited_for() -> None:
     fetch = store()._fetch
 
     async def blocking(self: Any, *arguments: Any) -> Any:
@@ -91,7 +96,7 @@ def _() -> None:
 
 
 @breakage("STORE-3", "there is one connection for all")
-def _() -> None:
+def there_is_one_connection_for_all() -> None:
     fetch = store()._fetch
     connection = asyncio.Lock()
 
@@ -103,7 +108,7 @@ def _() -> None:
 
 
 @breakage("STORE-4", "the start-up needs the database")
-def _() -> None:
+def the_start_up_needs_the_database() -> None:
     opened = store().open.__func__
 
     async def demanding(cls: Any, *arguments: Any) -> Any:
@@ -115,24 +120,24 @@ def _() -> None:
 
 
 @breakage("STORE-4", "nothing is said of it in the log")
-def _() -> None:
+def nothing_is_said_of_it_in_the_log() -> None:
     store()._log_availability_change = lambda self, error: None
 
 
 @breakage("STORE-5", "a lost connection is an unexpected error")
-def _() -> None:
+def a_lost_connection_is_an_unexpected_error() -> None:
     from shared import postgresql
 
     postgresql._LOST = ()  # type: ignore[assignment]
 
 
 @breakage("STORE-5", "a query that is late keeps its connection")
-def _() -> None:
+def a_query_that_is_late_keeps_its_connection() -> None:
     store()._release_later = lambda self, connection: None
 
 
 @breakage("STORE-5", "a query is waited for without end")
-def _() -> None:
+def a_query_is_waited_for_without_end() -> None:
     init = store().__init__
 
     def patient(self: Any, *arguments: Any) -> None:
@@ -143,7 +148,7 @@ def _() -> None:
 
 
 @breakage("STORE-6", "now and then a connection is not given back")
-def _() -> None:
+def now_and_then_a_connection_is_not_given_back() -> None:
     import asyncpg
 
     release = asyncpg.Pool.release
@@ -156,23 +161,23 @@ def _() -> None:
     asyncpg.Pool.release = forgetful
 
 
-@breakage("HEALTH-1", "the database is not asked")
-def _() -> None:
+@breakage("HEALTH-1: without the database", "the database is not asked")
+def the_database_is_not_asked() -> None:
     async def content(self: Any) -> None:
         pass
 
     store().check = content
 
 
-@breakage("HEALTH-1", "the database is waited for as long as for any query")
-def _() -> None:
+@breakage("HEALTH-1: without the database", "the database is waited for as long as for any query")
+def the_database_is_waited_for_as_long_as_for_any_query() -> None:
     from shared import health
 
     health.SECONDS = 60
 
 
 @breakage("LIFE-1", "the pool is opened twice")
-def _() -> None:
+def the_pool_is_opened_twice() -> None:
     opened = store().open.__func__
 
     async def twice(cls: Any, *arguments: Any) -> Any:
@@ -183,7 +188,7 @@ def _() -> None:
 
 
 @breakage("LIFE-1", "the pool is never closed")
-def _() -> None:
+def the_pool_is_never_closed() -> None:
     async def open_for_ever(self: Any) -> None:
         pass
 
@@ -191,12 +196,12 @@ def _() -> None:
 
 
 @breakage("LIFE-1", "requests in flight are dropped")
-def _() -> None:
+def requests_in_flight_are_dropped() -> None:
     sys.argv += ["--timeout-graceful-shutdown", "0"]
 
 
 @breakage("LIVE-1", "a problem ends the conversation")
-def _() -> None:
+def a_problem_ends_the_conversation() -> None:
     from shared import live
 
     encode = live.encode
@@ -209,8 +214,10 @@ def _() -> None:
     live.encode = final
 
 
-@breakage("STREAM-1", "the last greeting is waited for before the first is sent")
-def _() -> None:
+@breakage(
+    "STREAM-1: as soon as it is there", "the last greeting is waited for before the first is sent"
+)
+def the_last_greeting_is_waited_for_before_the_first_is_sent() -> None:
     async def collected(self: Any) -> AsyncGenerator[Greeting, None]:
         for greeting in await self.all():
             yield greeting
@@ -218,8 +225,8 @@ def _() -> None:
     store().each = collected
 
 
-@breakage("STREAM-1", "the cancellation is swallowed")
-def _() -> None:
+@breakage("STREAM-1: when the client leaves", "the cancellation is swallowed")
+def the_cancellation_is_swallowed() -> None:
     fetch = store()._fetch
     going_on = set()
 
@@ -229,3 +236,43 @@ def _() -> None:
         return await asyncio.shield(query)
 
     store()._fetch = shielded
+
+
+@breakage("STREAM-1: when the database stops", "a stream that fails ends as if it was complete")
+def a_stream_that_fails_ends_as_if_it_was_complete() -> None:
+    each = store().each
+
+    async def silent(self: Any) -> AsyncGenerator[Greeting, None]:
+        with suppress(Exception):
+            async for greeting in each(self):
+                yield greeting
+
+    store().each = silent
+
+
+@breakage("LIVE-1: at shutdown", "a websocket is dropped at shutdown")
+def a_websocket_is_dropped_at_shutdown() -> None:
+    from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
+
+    def dropped(self: Any) -> None:
+        self.transport.close()
+
+    AutoWebSocketsProtocol.shutdown = dropped  # type: ignore[union-attr]
+
+
+@breakage("LIVE-2: 200 at once", "the loop is blocked for each message")
+def the_loop_is_blocked_for_each_message() -> None:
+    from shared import live
+
+    encode = live.encode
+
+    def blocking(document: Any) -> str:
+        time.sleep(0.02)
+        return encode(document)
+
+    live.encode = blocking
+
+
+breakage("LIFE-1: a start-up that fails", "a start-up that fails leaves the pool open")(
+    the_pool_is_never_closed
+)

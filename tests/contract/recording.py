@@ -1,88 +1,40 @@
-"""Keeps what a client and an app have said to each other, so that a failure can show it."""
+"""Records what is sent and received while a request is in flight or a websocket is open."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
-from tests.contract.model import (
-    Answer,
-    Closed,
-    Exchange,
-    InFlight,
-    Mount,
-    RefusedError,
-    Request,
-    WebSocket,
-)
+from tests.contract.interfaces import InFlight, WebSocket
+from tests.contract.vocabulary import Answer, Closed, Exchange
 
 
-class Recorder:
-    """Appends to `exchanges` what happens through one mount."""
+class RecordedInFlight(InFlight):
+    """Keeps in `exchange` the answer as far as it has been read."""
 
-    def __init__(self, exchanges: list[Exchange], mount: Mount, *, trust: bool = True) -> None:
-        self._exchanges = exchanges
-        self._mount = mount
-        self._trust = trust
-
-    def answered(self, request: Request, answer: Answer) -> Answer:
-        """Raises `AssertionError` for an answer that shows a traceback."""
-        self._add(request, answer)
-        assert b"Traceback (most recent call last)" not in answer.body
-        return answer
-
-    def _add(self, request: Request, answer: Answer) -> Exchange:
-        exchange = Exchange(request, answer, self._mount, self._trust)
-        self._exchanges.append(exchange)
-        return exchange
-
-    @contextmanager
-    def in_flight(self, request: Request, send: Callable[[], InFlight]) -> Iterator[InFlight]:
-        """`send` sends the request; it is hung up at the end."""
-        recorded = _InFlight(send())
-        try:
-            yield recorded
-        finally:
-            if recorded.seen is not None:
-                self._add(request, recorded.seen)
-            recorded.hang_up()
-
-    @contextmanager
-    def websocket(self, request: Request, shake: Callable[[], WebSocket]) -> Iterator[WebSocket]:
-        """`shake` does the handshake; the websocket is dropped at the end."""
-        try:
-            websocket = shake()
-        except RefusedError as error:
-            self._add(request, error.answer)
-            raise
-        exchange = self._add(request, Answer(101, [], b""))
-        try:
-            yield _WebSocket(websocket, exchange)
-        finally:
-            websocket.hang_up()
-
-
-class _InFlight(InFlight):
-    def __init__(self, request: InFlight) -> None:
-        self._request = request
-        self.seen: Answer | None = None
-        """What has been read so far."""
+    def __init__(self, in_flight: InFlight, exchange: Exchange) -> None:
+        self._in_flight = in_flight
+        self._exchange = exchange
 
     def start(self, seconds: float = 10.0) -> Answer:
-        started = self._request.start(seconds)
-        self.seen = self.seen or started
-        return started
+        if self._exchange.answer is None:
+            self._exchange.answer = self._in_flight.start(seconds)
+        return replace(self._exchange.answer, body=b"")
 
     def read(self, seconds: float = 10.0) -> bytes:
-        seen = self.seen or self.start(seconds)
-        piece = self._request.read(seconds)
-        self.seen = replace(seen, body=seen.body + piece)
+        self.start(seconds)
+        piece = self._in_flight.read(seconds)
+        answer = self._exchange.answer
+        assert answer is not None
+        self._exchange.answer = replace(answer, body=answer.body + piece)
+        if not piece:
+            assert_no_traceback(answer)
         return piece
 
     def hang_up(self) -> None:
-        self._request.hang_up()
+        self._in_flight.hang_up()
 
 
-class _WebSocket(WebSocket):
+class RecordedWebSocket(WebSocket):
+    """Keeps in `exchange` the messages of both sides."""
+
     def __init__(self, websocket: WebSocket, exchange: Exchange) -> None:
         self._websocket = websocket
         self._messages = exchange.messages
@@ -102,3 +54,8 @@ class _WebSocket(WebSocket):
 
     def hang_up(self) -> None:
         self._websocket.hang_up()
+
+
+def assert_no_traceback(answer: Answer) -> None:
+    """No answer discloses a traceback, whatever the case asks."""
+    assert b"Traceback (most recent call last)" not in answer.body

@@ -1,27 +1,31 @@
-"""What a contract run found, case by case, app by app.
+"""The report of a contract run: the result of each case on each subject.
 
-`build/contract.json` is of the apps here; each deployed app has a file of its own in `build/contract/`.
+`build/contract.json` is the report about the apps of this repository. A deployed app has a report
+of its own in `build/contract/`.
 """
 
 import json
 import os
 import platform
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from tests.contract.model import CASES, VERSION, Answer, Closed, Exchange, Request
-from tests.contract.targets import Target, versions_of
+from tests.contract.registry import CASES, MAIN, VERSION, Part
+from tests.contract.subjects import Subject, versions_of
+from tests.contract.vocabulary import Answer, Closed, Exchange, Request
 
-Outcome = Literal["pass", "fail", "waived", "skipped"]
+Outcome = Literal["fail", "waived", "pass", "skipped"]
 
 
 @dataclass
 class Result:
-    """One case on one target.
+    """One part of a case on one subject.
 
-    `observed`: what a SHOULD case saw, for comparison. `reason`: of a waiver or a skip. `failure`: what went
-    wrong, the request, and what every app answers to it.
+    - `observed`: what a SHOULD case has seen, for comparison.
+    - `reason`: why it is waived or was skipped.
+    - `failure`: the error, the last exchanges, and what every app answers to the last request.
     """
 
     case: str
@@ -33,46 +37,81 @@ class Result:
     observed: list[str] = field(default_factory=list)
     reason: str | None = None
     failure: dict[str, Any] | None = None
+    part: str = MAIN
+
+    @property
+    def where(self) -> tuple[str | None, ...]:
+        """The case and the subject, which the results of several parts share."""
+        return self.case, self.app, self.server, self.mount, self.store
 
 
-def result(case_id: str, target: Target, outcome: Outcome, **more: Any) -> Result:
-    app = target.framework.name if target.framework else "unknown"
-    return Result(case_id, app, target.server, target.mount.id, target.store, outcome, **more)
+def result(part: Part, subject: Subject, outcome: Outcome, **more: Any) -> Result:
+    return Result(
+        part.case_id,
+        subject.framework.name if subject.framework else "unknown",
+        subject.server,
+        subject.mount.id,
+        subject.store,
+        outcome,
+        part=part.name,
+        **more,
+    )
 
 
-def shown(exchange: Exchange) -> dict[str, Any]:
-    """The request and the answer; over a websocket, what each side said after the handshake."""
-    said = [[who, shown_message(message)] for who, message in exchange.messages]
-    told = {
-        "request": shown_request(exchange.request),
-        "answer": shown_answer(exchange.answer),
+def merged(results: Iterable[Result]) -> dict[str, Any]:
+    """One case on one subject, from the results of its parts.
+
+    A part that failed decides the outcome, then one that is waived, then one that passed. With
+    more than one part, `parts` names the outcome of each.
+    """
+    parts = list(results)
+    decisive = min(parts, key=lambda result: get_args(Outcome).index(result.outcome))
+    document = asdict(decisive)
+    del document["part"]
+    document["observed"] = [seen for result in parts for seen in result.observed]
+    if len(CASES[decisive.case].parts) > 1:
+        document["parts"] = {result.part: result.outcome for result in parts}
+    return {key: value for key, value in document.items() if value not in (None, [])}
+
+
+def exchange_json(exchange: Exchange) -> dict[str, Any]:
+    """The request and the answer; for a websocket, the messages after the handshake too."""
+    messages = [[who, message_text(message)] for who, message in exchange.messages]
+    document = {
+        "request": request_json(exchange.request),
+        "answer": answer_json(exchange.answer) if exchange.answer else None,
     }
-    return told | ({"messages": said} if said else {})
+    return document | ({"messages": messages} if messages else {})
 
 
-def shown_request(request: Request) -> dict[str, Any]:
-    headers = [[name, shown_text(value)] for name, value in request.headers]
+def request_json(request: Request) -> dict[str, Any]:
+    headers = [[name, text_of(value)] for name, value in request.headers]
     return {"method": request.method, "target": request.target, "headers": headers}
 
 
-def shown_answer(answer: Answer) -> dict[str, Any]:
-    return {"status": answer.status, "headers": answer.headers, "body": shown_text(answer.body)}
+def answer_json(answer: Answer) -> dict[str, Any]:
+    return {"status": answer.status, "headers": answer.headers, "body": text_of(answer.body)}
 
 
-def shown_message(message: str | bytes | Closed) -> str:
-    """Of a websocket; how it was closed in words."""
+def message_text(message: str | bytes | Closed) -> str:
+    """A message of a websocket, or how the other side closed it."""
     if isinstance(message, Closed):
         return f"closed with {message.code} {message.reason}".rstrip()
-    return shown_text(message)
+    return text_of(message)
 
 
-def shown_text(value: str | bytes) -> str:
+def text_of(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
 
 
-def write(file: Path, results: list[Result], targets: list[Target]) -> None:
-    """Replaces the report, whole or not at all."""
-    frameworks = {t.framework.name: t.framework for t in targets if t.framework}
+def write(file: Path, results: list[Result], subjects: list[Subject]) -> None:
+    """Replaces the report atomically."""
+    frameworks = {
+        subject.framework.name: subject.framework for subject in subjects if subject.framework
+    }
+    by_case_and_subject: dict[tuple[str | None, ...], list[Result]] = {}
+    for result in results:
+        by_case_and_subject.setdefault(result.where, []).append(result)
     document = {
         "contract_version": VERSION,
         "python": platform.python_version(),
@@ -81,13 +120,15 @@ def write(file: Path, results: list[Result], targets: list[Target]) -> None:
             for name, framework in sorted(frameworks.items())
         },
         "cases": [
-            {"id": case.id, "level": case.level, "sentence": case.sentence}
+            {
+                "id": case.id,
+                "level": case.level,
+                "sentence": case.sentence,
+                "parts": [part.name for part in case.parts],
+            }
             for case in CASES.values()
         ],
-        "results": [
-            {key: value for key, value in asdict(r).items() if value not in (None, [])}
-            for r in results
-        ],
+        "results": [merged(parts) for parts in by_case_and_subject.values()],
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_name(f"{file.name}.{os.getpid()}")

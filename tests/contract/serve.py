@@ -1,4 +1,4 @@
-"""`python -m tests.contract.serve uvicorn|hypercorn ...`: that server's command line, with a faulty store."""
+"""`python -m tests.contract.serve uvicorn|hypercorn ...`: the server, with faults installed."""
 
 import os
 import sys

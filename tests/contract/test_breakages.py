@@ -1,16 +1,14 @@
-"""The suite can fail: every breakage, in every app, is caught by the case that it is meant for."""
+"""The suite can fail: in every app, each breakage is caught by the part that it names."""
 
-import copy
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
+from tests.contract.apps import RunningApps
 from tests.contract.breakages import BREAKAGES, Breakage
-from tests.contract.in_process import InProcessClient
-from tests.contract.model import CASES, Level
 from tests.contract.process_breakages import PROCESS_BREAKAGES
-from tests.contract.targets import Hosts, Target, mounts
+from tests.contract.registry import CASES, PARTS, Level
+from tests.contract.subjects import mounts
 from tooling.frameworks import Framework, find_frameworks
 
 MOUNT = next(mount for mount in mounts("in process") if mount.id == "content, included")
@@ -20,22 +18,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "breakage" in metafunc.fixturenames:
         app = metafunc.config.getoption("--app")
         pairs = [(f, b) for f in find_frameworks() if app in (None, f.name) for b in BREAKAGES]
-        ids = [f"{framework.name}-{broken.caught_by}: {broken.what}" for framework, broken in pairs]
+        ids = [
+            f"{framework.name}-{PARTS[broken.caught_by].case_id}: {broken.what}"
+            for framework, broken in pairs
+        ]
         metafunc.parametrize(("framework", "breakage"), pairs, ids=ids)
 
 
-def test_a_broken_app_is_caught(breakage: Breakage, framework: Framework, hosts: Hosts) -> None:
-    client = hosts.client(Target("in process", MOUNT, framework))
-    assert isinstance(client, InProcessClient)
-    check = CASES[breakage.caught_by].check
+def test_a_broken_app_is_caught(
+    breakage: Breakage, framework: Framework, apps: RunningApps
+) -> None:
+    client = apps.in_process(framework, MOUNT)
+    check = PARTS[breakage.caught_by].check
     check(client)
-    broken = copy.copy(client.host)
-    broken.app = breakage.layer(client.host.app)
     with pytest.raises(AssertionError):
-        check(replace(client, host=broken))
+        check(client.inside(breakage.layer))
 
 
 def test_every_must_case_is_known_to_be_able_to_fail() -> None:
     proved = Counter(breakage.caught_by for breakage in BREAKAGES)
     proved.update(breakage.caught_by for breakage in PROCESS_BREAKAGES)
-    assert set(proved) == {case.id for case in CASES.values() if case.level is Level.MUST}
+    assert set(proved) == {
+        part.id for case in CASES.values() if case.level is Level.MUST for part in case.parts
+    }

@@ -1,4 +1,4 @@
-"""PAGES-3, DOCS-1 and LIVE-2 as a person meets them: in headless Chromium, under any prefix."""
+"""PAGES-3, DOCS-1 and LIVE-2 in headless Chromium, under every kind of prefix."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -9,9 +9,11 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
 from rehearsal.proxy.upstream import Upstream
-from tests.contract.model import Mount
+from tests.contract.registry import PARTS
 from tests.contract.report import Result, result
-from tests.contract.targets import LOGS, PREFIXES, Target, environment_of
+from tests.contract.servers import LOGS, environment_of
+from tests.contract.subjects import PREFIXES, Subject
+from tests.contract.vocabulary import Mount
 from tests.gateway import gateway
 from tests.serving import serving
 from tooling.frameworks import Framework, find_frameworks
@@ -22,7 +24,7 @@ PAGES = ("/", "/about", "/docs")
 
 @dataclass(frozen=True)
 class Way:
-    """How the browser's request reaches an app: `mount` as the suite names it, on one kind of server."""
+    """How the browser's request reaches an app: through a mount, on one kind of server."""
 
     mount: Mount
     server: ServerKind = "uvicorn"
@@ -32,10 +34,14 @@ WAYS = (
     Way(Mount("bare")),
     Way(Mount("content, stripped", PREFIXES["content"], root_path=True)),
     Way(
-        Mount("content, included", PREFIXES["content"], root_path=True, path="included"),
+        Mount("content, included", PREFIXES["content"], root_path=True, client_sends_prefix=True),
         "hypercorn",
     ),
-    Way(Mount("bundle, header, included", PREFIXES["bundle"], base_url=True, path="included")),
+    Way(
+        Mount(
+            "bundle, header, included", PREFIXES["bundle"], base_url=True, client_sends_prefix=True
+        )
+    ),
     Way(Mount("vanity, header, stripped", PREFIXES["vanity"], base_url=True)),
 )
 
@@ -45,7 +51,7 @@ Reach = Callable[[Framework, Way], str]
 
 @pytest.fixture(scope="module")
 def reach() -> Iterator[Reach]:
-    """The address of an app as a browser reaches it, without a final slash."""
+    """The URL of an app for a browser, without a final slash."""
     with ExitStack() as stack:
         processes: dict[tuple[str, str, str], AppProcess] = {}
 
@@ -68,7 +74,7 @@ def reach() -> Iterator[Reach]:
             route = Upstream(
                 mount.prefix,
                 process.port,
-                strip_prefix=mount.path == "stripped",
+                strip_prefix=not mount.client_sends_prefix,
                 base_url=mount.base_url,
             )
             return stack.enter_context(serving(gateway(route))) + mount.prefix
@@ -80,7 +86,7 @@ def reach() -> Iterator[Reach]:
 
 @dataclass
 class Visit:
-    """A page of the browser, and everything that it asked for or complained about."""
+    """A page of the browser, with its requests and its error messages."""
 
     page: Page
     base: str
@@ -88,13 +94,13 @@ class Visit:
     complaints: list[str] = field(default_factory=list)
 
     def open(self, path: str) -> None:
-        """Goes to a page of the app. Fails where that is not answered 200."""
+        """Opens a page of the app. Fails if it is not answered 200."""
         response = self.page.goto(f"{self.base}{path}", wait_until="load")
         assert response is not None
         assert response.status == 200
 
     def check_requests(self) -> None:
-        """All that was asked for was this app's, was there, and was let in by the page's policy."""
+        """Every request was for a URL of this app, was answered, and was allowed by its policy."""
         assert self.complaints == []
         for request in self.requested:
             assert request.url == self.base or request.url.startswith((f"{self.base}/", "data:"))
@@ -108,7 +114,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     app = metafunc.config.getoption("--app")
     pairs = [(f, w) for f in find_frameworks() if app in (None, f.name) for w in WAYS]
     ids = [f"{framework.name}-{way.mount.id}" for framework, way in pairs]
-    # Both tests of one way share a page, and so the browser's cache.
+    # The tests of one way share a page, and with it the cache of the browser.
     metafunc.parametrize(("framework", "way"), pairs, ids=ids, scope="module")
 
 
@@ -134,11 +140,13 @@ Pass = Callable[[], None]
 def passes(
     request: pytest.FixtureRequest, framework: Framework, way: Way, recorded: list[Result]
 ) -> Iterator[Pass]:
-    """Puts the case into the report: as passed when it was called, as failed when the test ended before."""
+    """Adds the case to the report: passed if the returned function was called, else failed."""
     (case,) = request.node.get_closest_marker("case").args
     passed: list[bool] = []
     yield lambda: passed.append(True)
-    found = result(case, Target(way.server, way.mount, framework), "pass" if passed else "fail")
+    found = result(
+        PARTS[case], Subject(way.server, way.mount, framework), "pass" if passed else "fail"
+    )
     found.server = f"{way.server}, browser"
     recorded.append(found)
 
@@ -155,7 +163,7 @@ def test_every_address_leads_to_the_app_under_its_prefix(
     visit: Visit, framework: Framework, way: Way, passes: Pass
 ) -> None:
     # Without the final slash of the mount only a path that includes the prefix can arrive.
-    bare_mount = ("",) if way.mount.path == "included" else ()
+    bare_mount = ("",) if way.mount.client_sends_prefix else ()
     for path in (*PAGES, *bare_mount):
         visit.open(path)
         for address in set(visit.page.evaluate(ADDRESSES)):

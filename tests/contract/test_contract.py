@@ -1,75 +1,66 @@
-"""Every case, on every app, on every server, through every mount."""
+"""Runs every part of every case on every subject."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.contract.in_process import InProcessClient
-from tests.contract.model import Case, Client, Level
-from tests.contract.report import Result, result, shown, shown_answer
-from tests.contract.sockets import DeployedClient, SocketClient
-from tests.contract.targets import Hosts, Target
+from tests.contract.apps import RunningApps
+from tests.contract.client import Client
+from tests.contract.registry import CASES, Level, Part
+from tests.contract.report import Outcome, Result, answer_json, exchange_json, result
+from tests.contract.subjects import Subject
 from tooling.frameworks import find_frameworks
 
 LAST = 10
-"""So many exchanges of a failed case are kept."""
+"""How many exchanges of a failed case the report keeps."""
 
 
 def test_contract(
-    case: Case, target: Target, client: Client, hosts: Hosts, recorded: list[Result]
+    part: Part, subject: Subject, client: Client, apps: RunningApps, recorded: list[Result]
 ) -> None:
-    assert isinstance(client, InProcessClient | SocketClient | DeployedClient)
-    deployed = target.server == "deployed"
-    missing = case.needs - client.powers
+    def record(outcome: Outcome, **more: Any) -> None:
+        recorded.append(result(part, subject, outcome, observed=client.observations, **more))
+
+    deployed = subject.server == "deployed"
+    missing = part.needs - client.capabilities
     if deployed and missing:
-        reason = f"not to be seen from outside, since it {' and '.join(sorted(missing))}"
-        recorded.append(result(case.id, target, "skipped", reason=reason))
+        reason = f"A client of this app cannot {' or '.join(sorted(missing))}."
+        record("skipped", reason=reason)
         pytest.skip(reason)
-    waiver = target.waivers.get(case.id)
-    if target.framework is None and case.level is Level.SHOULD:
-        waiver = "which framework it is, and so what it does of its own accord, is not known"
+    waiver = subject.waivers.get(part.case_id)
+    if subject.framework is None and CASES[part.case_id].level is Level.SHOULD:
+        waiver = "The framework of the app is unknown, and with it its waivers."
     try:
-        case.check(client)
+        part.check(client)
     except Exception as error:
         if waiver:
-            recorded.append(
-                result(case.id, target, "waived", reason=waiver, observed=client.observations)
-            )
-            # Without a traceback, which nobody reads and which takes longer than the case.
+            record("waived", reason=waiver)
+            # Nobody reads the traceback, and formatting it takes longer than the case.
             raise pytest.xfail.Exception(waiver, pytrace=False) from None
-        failure = {"error": str(error) or repr(error), **replayed(client, hosts)}
-        recorded.append(
-            result(case.id, target, "fail", failure=failure, observed=client.observations)
-        )
+        record("fail", failure={"error": str(error) or repr(error), **replayed(client, apps)})
         raise
-    # What stands in front of a deployed app may mend what the framework does.
+    # A server in front of a deployed app may correct what the framework does.
     if waiver and not deployed:
-        failure = {"error": f"It passes, though {target.id} has a waiver for it: {waiver}"}
-        recorded.append(
-            result(case.id, target, "fail", failure=failure, observed=client.observations)
-        )
-        pytest.fail(failure["error"])
-    recorded.append(result(case.id, target, "pass", observed=client.observations))
+        message = f"The case passes, but {subject.id} has a waiver for it: {waiver}"
+        record("fail", failure={"error": message})
+        pytest.fail(message)
+    record("pass")
 
 
-def replayed(
-    client: InProcessClient | SocketClient | DeployedClient, hosts: Hosts
-) -> dict[str, Any]:
-    """What was exchanged; and what every app answers in process to the last request, reached the same way."""
+def replayed(client: Client, apps: RunningApps) -> dict[str, Any]:
+    """The last exchanges, and the answers of every app, in process, to the last request."""
     if not client.exchanges:
         return {}
     last = client.exchanges[-1]
-    found = {"exchanges": [shown(exchange) for exchange in client.exchanges[-LAST:]]}
-    if last.answer.status == 101:
+    found = {"exchanges": [exchange_json(exchange) for exchange in client.exchanges[-LAST:]]}
+    if last.answer is not None and last.answer.status == 101:
         return found
     answers = {}
     for framework in find_frameworks():
-        here = hosts.client(Target("in process", last.mount, framework))
-        assert isinstance(here, InProcessClient)
-        other = replace(here, trust=last.trust)
+        other = replace(apps.in_process(framework, last.mount), trust=last.trust)
         asked = last.request
-        answers[framework.name] = shown_answer(
+        answers[framework.name] = answer_json(
             other.request(asked.method, asked.target, asked.headers)
         )
     return found | {"answers": answers}

@@ -1,22 +1,22 @@
-"""The OpenAPI documents of all applications read the same: DOCS-3 leaves out the prose and the references."""
+"""The OpenAPI documents of all apps have the same prose and references, which DOCS-3 ignores."""
 
 from typing import Any
 
 import pytest
 
 from shared.openapi import load_openapi
+from tests.contract.apps import RunningApps
 from tests.contract.canonical import METHODS
-from tests.contract.targets import Hosts, Target, mounts
+from tests.contract.vocabulary import BARE
 from tooling.frameworks import Framework, find_frameworks
 
 CONTRACT = load_openapi()
-MOUNT = next(mounts("in process"))
 
 
 @pytest.fixture(params=find_frameworks(), ids=lambda framework: framework.name)
-def document(request: pytest.FixtureRequest, hosts: Hosts) -> dict[str, Any]:
+def document(request: pytest.FixtureRequest, apps: RunningApps) -> dict[str, Any]:
     framework: Framework = request.param
-    client = hosts.client(Target("in process", MOUNT, framework))
+    client = apps.in_process(framework, BARE)
     served: dict[str, Any] = client.request("GET", "/openapi.json").json()
     return served
 
@@ -42,7 +42,7 @@ def references(node: Any) -> list[str]:
 
 
 def without_titles(schema: dict[str, Any]) -> dict[str, Any]:
-    """Pydantic gives a title to every schema, made of its name."""
+    """Pydantic adds a title to every schema, derived from its name."""
     properties = {
         name: {key: value for key, value in member.items() if key != "title"}
         for name, member in schema["properties"].items()

@@ -1,6 +1,5 @@
-"""The suite's own machinery: waivers, the report, deployed apps, documents in canonical form."""
+"""The suite itself: waivers, the report, deployed apps, the canonical form of documents."""
 
-import copy
 import json
 import os
 import subprocess
@@ -11,47 +10,48 @@ from pathlib import Path
 import pytest
 
 from tests.contract import report
+from tests.contract.apps import RunningApps
 from tests.contract.breakages import BREAKAGES
 from tests.contract.canonical import canonical
+from tests.contract.deployed import record_of
 from tests.contract.in_process import InProcessClient
-from tests.contract.model import CASES, Case, Level, Request
+from tests.contract.registry import CASES, PARTS, Level, Part
+from tests.contract.servers import environment_of
 from tests.contract.sockets import Connection
-from tests.contract.targets import BARE, Hosts, Target, environment_of, record_of
+from tests.contract.subjects import Subject
 from tests.contract.test_contract import test_contract as run_case
+from tests.contract.vocabulary import BARE, Request
 from tooling.frameworks import ROOT, Framework, find_frameworks
 from tooling.processes import AppProcess
 
 FRAMEWORK = find_frameworks()[0]
 
 
-def target_with(waivers: dict[str, str]) -> Target:
+def subject_with(waivers: dict[str, str]) -> Subject:
     framework = Framework(FRAMEWORK.name, FRAMEWORK.folder)
     framework.pyproject["tool"]["contract"]["waivers"] = waivers
-    return Target("in process", BARE, framework)
+    return Subject("in process", BARE, framework)
 
 
-def client_of(target: Target, hosts: Hosts) -> InProcessClient:
-    client = hosts.client(target)
-    assert isinstance(client, InProcessClient)
-    return client
+def client_of(subject: Subject, apps: RunningApps) -> InProcessClient:
+    assert subject.framework is not None
+    return apps.in_process(subject.framework, subject.mount)
 
 
-def broken(client: InProcessClient) -> tuple[Case, InProcessClient]:
-    """A case, and a client whose app breaks it."""
+def broken(client: InProcessClient) -> tuple[Part, InProcessClient]:
+    """A part of a case, and a client whose app breaks it."""
     breakage = BREAKAGES[0]
-    host = copy.copy(client.host)
-    host.app = breakage.layer(host.app)
-    return CASES[breakage.caught_by], replace(client, host=host)
+    return PARTS[breakage.caught_by], client.inside(breakage.layer)
 
 
-def test_a_failure_is_recorded_with_the_request_and_every_apps_answer(hosts: Hosts) -> None:
-    target = target_with({})
-    case, client = broken(client_of(target, hosts))
+def test_a_failure_is_recorded_with_the_request_and_every_apps_answer(apps: RunningApps) -> None:
+    subject = subject_with({})
+    part, client = broken(client_of(subject, apps))
     recorded: list[report.Result] = []
     with pytest.raises(AssertionError):
-        run_case(case, target, client, hosts, recorded)
+        run_case(part, subject, client, apps, recorded)
     (found,) = recorded
-    assert (found.case, found.app, found.outcome) == (case.id, FRAMEWORK.name, "fail")
+    assert (found.case, found.app, found.outcome) == (part.case_id, FRAMEWORK.name, "fail")
     assert found.failure is not None
     last = found.failure["exchanges"][-1]
     assert last["request"] == {"method": "GET", "target": "/greetings", "headers": []}
@@ -61,20 +61,20 @@ def test_a_failure_is_recorded_with_the_request_and_every_apps_answer(hosts: Hos
     assert last["answer"]["body"] != right["body"]
 
 
-def test_a_waived_failure_is_recorded_with_its_reason(hosts: Hosts) -> None:
-    case, client = broken(client_of(target_with({}), hosts))
-    target = target_with({case.id: "it sorts otherwise"})
+def test_a_waived_failure_is_recorded_with_its_reason(apps: RunningApps) -> None:
+    part, client = broken(client_of(subject_with({}), apps))
+    subject = subject_with({part.case_id: "it sorts otherwise"})
     recorded: list[report.Result] = []
     with pytest.raises(pytest.xfail.Exception):
-        run_case(case, target, client, hosts, recorded)
+        run_case(part, subject, client, apps, recorded)
     assert (recorded[0].outcome, recorded[0].reason) == ("waived", "it sorts otherwise")
 
 
-def test_a_waived_case_that_passes_fails_the_run(hosts: Hosts) -> None:
-    target = target_with({"GREETINGS-1": "it does not"})
+def test_a_waived_case_that_passes_fails_the_run(apps: RunningApps) -> None:
+    subject = subject_with({"GREETINGS-1": "it does not"})
     recorded: list[report.Result] = []
-    with pytest.raises(pytest.fail.Exception, match="It passes, though"):
-        run_case(CASES["GREETINGS-1"], target, client_of(target, hosts), hosts, recorded)
+    with pytest.raises(pytest.fail.Exception, match="The case passes, but"):
+        run_case(PARTS["GREETINGS-1"], subject, client_of(subject, apps), apps, recorded)
     assert recorded[0].outcome == "fail"
 
 
@@ -86,9 +86,9 @@ def test_waivers_name_should_cases_only(framework: Framework) -> None:
 
 def test_the_report_says_what_was_run_and_found(tmp_path: Path) -> None:
     file = tmp_path / "build" / "contract.json"
-    target = Target("in process", BARE, FRAMEWORK)
-    found = report.result("HTTP-4", target, "waived", observed=["405"], reason="so it is")
-    report.write(file, [found], [target])
+    subject = Subject("in process", BARE, FRAMEWORK)
+    found = report.result(PARTS["HTTP-4"], subject, "waived", observed=["405"], reason="so it is")
+    report.write(file, [found], [subject])
     document = json.loads(file.read_text(encoding="utf-8"))
     assert document["contract_version"] == 2
     assert document["apps"][FRAMEWORK.name]["versions"][FRAMEWORK.name] == FRAMEWORK.version
@@ -105,6 +105,27 @@ def test_the_report_says_what_was_run_and_found(tmp_path: Path) -> None:
             "reason": "so it is",
         }
     ]
+
+
+def test_the_report_names_the_parts_of_a_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = PARTS["GREETINGS-1"]
+    further = replace(main, name="further")
+    monkeypatch.setitem(CASES, main.case_id, replace(CASES[main.case_id], parts=[main, further]))
+    subject = Subject("in process", BARE, FRAMEWORK)
+    file = tmp_path / "contract.json"
+    results = [
+        report.result(main, subject, "pass"),
+        report.result(further, subject, "fail", failure={"error": "it is not so"}),
+        report.result(PARTS["GREETINGS-2"], subject, "pass"),
+    ]
+    report.write(file, results, [subject])
+    first, second = json.loads(file.read_text(encoding="utf-8"))["results"]
+    assert (first["outcome"], first["failure"]) == ("fail", {"error": "it is not so"})
+    assert first["parts"] == {"main": "pass", "further": "fail"}
+    assert second["outcome"] == "pass"
+    assert "parts" not in second
 
 
 def test_a_report_that_cannot_be_written_leaves_the_old_one(
@@ -151,18 +172,20 @@ def test_a_deployed_app_is_held_to_what_can_be_seen_from_outside(tmp_path: Path)
         process.wait_until_ready()
         kept = check(process.url)
         assert kept.returncode == 0, kept.stdout
-        assert (
-            "not to be seen from outside, since it sends headers in Connect's name" in kept.stdout
-        )
+        assert "A client of this app cannot send headers in Connect's name." in kept.stdout
         elsewhere = check(f"{process.url}/elsewhere/")
         assert elsewhere.returncode == 1
         assert "MUST GREETINGS-1 fails" in elsewhere.stdout
-        told = elsewhere.stdout.partition("GREETINGS-1, a MUST: ")[2].splitlines()[1:6]
-        assert [line.split()[0] for line in told] == [
-            *("on", "asked", "expected", "received", "that"),
+        described = elsewhere.stdout.partition("GREETINGS-1, a MUST: ")[2].splitlines()[1:6]
+        assert [line.split()[0] for line in described] == [
+            "on",
+            "asked",
+            "expected",
+            "received",
+            "error",
         ]
-        assert told[1].split() == ["asked", "GET", "/health"]
-        assert told[3].split()[1] == "404,"
+        assert described[1].split() == ["asked", "GET", "/health"]
+        assert described[3].split()[1] == "404,"
         assert "Traceback" not in elsewhere.stdout
         assert "tests/contract/cases/" not in elsewhere.stdout
         record = json.loads(recorded(f"{process.url}/elsewhere/"))
@@ -191,10 +214,10 @@ async def index(number: int = 1) -> dict[str, int]:
 """
 
 
-def test_a_first_example_may_have_annotations(hosts: Hosts) -> None:
+def test_a_first_example_may_have_annotations(apps: RunningApps) -> None:
     framework = Framework("annotated", FRAMEWORK.folder)
     framework.pyproject["tool"]["contract"]["minimal"] = ANNOTATED
-    client = replace(client_of(target_with({}), hosts), framework=framework).minimal()
+    client = replace(client_of(subject_with({}), apps), framework=framework).minimal()
     assert client.request("GET", "/?number=2").json() == {"number": 2}
 
 
@@ -202,14 +225,37 @@ def recorded(url: str) -> str:
     return record_of(url).read_text(encoding="utf-8")
 
 
-def test_a_websocket_is_recorded_with_what_each_side_said(hosts: Hosts) -> None:
-    client = client_of(target_with({}), hosts)
+def test_every_kind_of_exchange_is_recorded_once_and_in_order(apps: RunningApps) -> None:
+    client = client_of(subject_with({}), apps)
+    client.request("GET", "/hello")
+    client.together([Request("GET", "/greetings/es"), Request("GET", "/nope")])
+    with client.begin("GET", "/greetings/stream") as in_flight:
+        in_flight.answer()
+    with client.websocket("/live"):
+        pass
+    with client.begin("GET", "/health"):
+        pass
+    assert [(e.request.target, e.answer and e.answer.status) for e in client.exchanges] == [
+        ("/hello", 200),
+        ("/greetings/es", 200),
+        ("/nope", 404),
+        ("/greetings/stream", 200),
+        ("/live", 101),
+        ("/health", None),
+    ]
+    stream = client.exchanges[3].answer
+    assert stream is not None
+    assert stream.body.endswith(b"\n\n")
+
+
+def test_a_websocket_is_recorded_with_what_each_side_said(apps: RunningApps) -> None:
+    client = client_of(subject_with({}), apps)
     with client.websocket("/live") as websocket:
         websocket.send('{"lang": "en"}')
         websocket.receive()
-    shown = report.shown(client.exchanges[-1])
-    assert shown["answer"]["status"] == 101
-    (_, asked), (_, answered) = shown["messages"]
+    recorded = report.exchange_json(client.exchanges[-1])
+    assert recorded["answer"]["status"] == 101
+    (_, asked), (_, answered) = recorded["messages"]
     assert asked == '{"lang": "en"}'
     assert json.loads(answered) == {"lang": "en", "text": "Hello"}
 
@@ -287,7 +333,7 @@ def test_documents_that_ask_for_other_things_differ(old: str, new: str) -> None:
 
 
 def test_a_target_is_asked_byte_for_byte(tmp_path: Path) -> None:
-    """What clients would normalise arrives as it was written: the contract asks about it."""
+    """HTTP clients would normalise these targets."""
     with AppProcess(
         FRAMEWORK.entrypoint, environment=environment_of(trust=False), log=tmp_path / "log"
     ) as process:

@@ -1,4 +1,4 @@
-"""The client's end of a websocket: wsproto over a blocking socket, so that hundreds need no thread each."""
+"""A websocket client: wsproto over a blocking socket, so that hundreds need no threads."""
 
 import contextlib
 import selectors
@@ -24,13 +24,13 @@ from wsproto.events import (
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
-from tests.contract.model import (
+from tests.contract.interfaces import WebSocket
+from tests.contract.vocabulary import (
     Answer,
     Closed,
-    CutShortError,
-    LateError,
-    RefusedError,
-    WebSocket,
+    HandshakeFailure,
+    IncompleteAnswerFailure,
+    TimeoutFailure,
 )
 
 _SECONDS = 10.0
@@ -38,10 +38,10 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class SocketWebSocket(WebSocket):
-    """A websocket over a socket that is connected, which it owns from then on.
+    """A websocket over a connected socket, which it closes.
 
-    The handshake is done when it is made. Raises `RefusedError` for an answer other than 101, `CutShortError`
-    for none, `LateError`.
+    The constructor does the handshake. It raises `HandshakeFailure` for an answer other than 101,
+    `IncompleteAnswerFailure` for none, and `TimeoutFailure`.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class SocketWebSocket(WebSocket):
                 case RejectConnection(status_code=status, headers=answered):
                     self._refuse(status, answered, deadline)
                 case _:
-                    raise CutShortError(f"{target}: no answer to the handshake")
+                    raise IncompleteAnswerFailure(f"{target}: no answer to the handshake")
         except BaseException:
             self.hang_up()
             raise
@@ -72,13 +72,15 @@ class SocketWebSocket(WebSocket):
             if event.body_finished:
                 break
         pairs = [(n.decode("ascii").lower(), v.decode("latin-1")) for n, v in headers]
-        raise RefusedError(Answer(status, pairs, body))
+        raise HandshakeFailure(Answer(status, pairs, body))
 
     def send(self, *fragments: str | bytes) -> None:
         for i, fragment in enumerate(fragments, 1):
-            kind = TextMessage if isinstance(fragment, str) else BytesMessage
-            event = kind(data=fragment, message_finished=i == len(fragments))  # type: ignore[arg-type]
-            self._write(self._protocol.send(event))
+            last = i == len(fragments)
+            if isinstance(fragment, str):
+                self._write(self._protocol.send(TextMessage(fragment, message_finished=last)))
+            else:
+                self._write(self._protocol.send(BytesMessage(fragment, message_finished=last)))
 
     def receive(self, seconds: float = _SECONDS) -> str | bytes | Closed:
         deadline = time.monotonic() + seconds
@@ -108,14 +110,14 @@ class SocketWebSocket(WebSocket):
             self._write(self._protocol.send(CloseConnection(code)))
         deadline = time.monotonic() + _SECONDS
         while not isinstance(self.receive(deadline - time.monotonic()), Closed):
-            pass  # What was under way when we said goodbye.
+            pass  # Messages that were sent before the close frame arrived.
 
     def hang_up(self) -> None:
         self._socket.close()
         self._closed = self._closed or Closed(int(CloseReason.ABNORMAL_CLOSURE))
 
     def _next_event(self, deadline: float) -> Event | None:
-        """None where the connection has ended. Raises `LateError`."""
+        """Returns the next event; None if the connection is closed. Raises `TimeoutFailure`."""
         while True:
             for event in self._protocol.events():
                 if not isinstance(event, Ping):
@@ -127,7 +129,9 @@ class SocketWebSocket(WebSocket):
             try:
                 self._take(self._socket.recv(_CHUNK_BYTES))
             except TimeoutError as error:
-                raise LateError("nothing came over the websocket in time") from error
+                raise TimeoutFailure(
+                    "nothing arrived over the websocket before the timeout"
+                ) from error
             except ConnectionError:
                 self._ended = True
 
@@ -141,9 +145,10 @@ class SocketWebSocket(WebSocket):
             raise AssertionError(f"no websocket: {error}") from error
 
     def _write(self, data: bytes) -> None:
-        """Reads meanwhile: who refuses a message says so, and stops reading, before it has all of it.
+        """Writes all bytes, and reads what arrives meanwhile.
 
-        A connection that ends is not an error here: `receive` tells how it has ended.
+        A server that refuses a message sends a close frame before it has received all of it, and
+        stops reading. A closed connection is no error here: `receive` returns how it was closed.
         """
         deadline = time.monotonic() + _SECONDS
         rest = memoryview(data)
@@ -158,10 +163,10 @@ class SocketWebSocket(WebSocket):
                     with contextlib.suppress(*_NOT_YET):
                         rest = rest[self._socket.send(rest[: 4 * _CHUNK_BYTES]) :]
                 if time.monotonic() > deadline:
-                    raise LateError("the websocket does not take any more")
+                    raise TimeoutFailure("the websocket accepts no more data")
 
     def _arrived(self) -> Iterator[bytes]:
-        """What can be read without waiting; the last piece is empty where the connection has ended."""
+        """What can be read without waiting; the last piece is empty if the connection is closed."""
         with contextlib.suppress(*_NOT_YET):
             yield self._socket.recv(_CHUNK_BYTES)
 

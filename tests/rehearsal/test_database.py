@@ -5,8 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,8 +12,11 @@ import pytest
 
 from deploy.contents import RECORD
 from deploy.staging import stage
-from tests.contract.model import CASES, Mount, Power, Request
-from tests.contract.sockets import Connection, FreshServer, SocketClient
+from tests.contract.registry import CASES
+from tests.contract.servers import OtherServer
+from tests.contract.socket_client import SocketClient
+from tests.contract.sockets import Connection
+from tests.contract.vocabulary import Capability, Mount, Request
 from tests.postgresql import Cluster, Database
 from tests.rehearsal.running import Running
 from tests.rehearsal.test_rsconnect import RSCONNECT
@@ -44,23 +45,6 @@ def database(cluster: Cluster) -> Iterator[Database]:
     subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
     yield database
     database.drop()
-
-
-@dataclass
-class Deployed:
-    """`Server` of the suite, for content of a rehearsal."""
-
-    connection: Connection
-    database: Database
-
-    def connect(self, mount: Mount, *, trust: bool) -> Connection:
-        return self.connection
-
-    def log(self) -> str:
-        raise NotImplementedError(Power.LOG)
-
-    def process(self, *_: object) -> AbstractContextManager[FreshServer]:
-        raise NotImplementedError(Power.PROCESS)
 
 
 @each_framework
@@ -98,10 +82,11 @@ def test_the_contract_holds_with_a_database_behind_the_proxy(
     connection = Connection(rehearsed.url)
     request.addfinalizer(connection.close)
     client = SocketClient(
-        Deployed(connection, database),
-        Mount("deployed", f"/content/{guid}", path="included"),
-        frozenset({Power.DATABASE, Power.ANONYMOUS}),
-        frozenset(framework.contract["waivers"]),
+        server=OtherServer(connection, database),
+        mount=Mount("deployed", f"/content/{guid}", client_sends_prefix=True),
+        capabilities=frozenset({Capability.DATABASE, Capability.ANONYMOUS}),
+        store="postgresql",
+        waived=frozenset(framework.contract["waivers"]),
     )
     for case_id in CASE_IDS:
         CASES[case_id].check(client)

@@ -12,8 +12,8 @@ import pytest
 
 from shared.asgi import Message, Receive, Scope, Send
 from shared.lifespan import Lifespan
-from tests.contract.model import Request
 from tests.contract.sockets import Connection
+from tests.contract.vocabulary import Request
 from tooling.frameworks import Framework, find_frameworks
 from tooling.processes import AppDidNotStartError, AppProcess
 

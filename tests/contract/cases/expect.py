@@ -1,8 +1,10 @@
-"""What several capabilities expect of an answer."""
+"""Expectations that several modules share."""
 
 from urllib.parse import urljoin
 
-from tests.contract.model import Answer, Client
+from shared.greetings import is_language_tag
+from tests.contract.client import Client
+from tests.contract.vocabulary import BASE_URL, SEVEN, Answer, Capability
 
 TITLES = {
     400: "Bad Request",
@@ -15,12 +17,15 @@ TITLES = {
     503: "Service Unavailable",
 }
 
+# These headers depend on the connection and the clock, not on the resource.
+OF_THE_CONNECTION = ("connection", "date", "keep-alive", "transfer-encoding")
+
 NOWHERE = "There is nothing at this address."
 UNAVAILABLE = "The greetings cannot be had just now; try again in a moment."
 
 
 def json_of(answer: Answer, status: int = 200) -> object:
-    """The parsed body of a JSON answer."""
+    """The answer is JSON with that status. Returns its parsed body."""
     assert answer.status == status
     assert answer.header("content-type") == "application/json"
     parsed: object = answer.json()
@@ -28,7 +33,7 @@ def json_of(answer: Answer, status: int = 200) -> object:
 
 
 def problem(answer: Answer, status: int, detail: str) -> None:
-    """The answer is exactly that problem, RFC 9457."""
+    """The answer is that problem and no more: RFC 9457."""
     assert answer.status == status
     assert answer.header("content-type") == "application/problem+json"
     assert answer.json() == problem_details(status, detail)
@@ -43,5 +48,77 @@ ORIGIN = "http://host.example"
 
 
 def address(client: Client, page: str, link: str) -> str:
-    """Where a link on a page leads, as a browser works it out that reached the app under its prefix."""
+    """The URL of a link on a page, for a browser that has loaded the page under the prefix."""
     return urljoin(f"{ORIGIN}{client.mount.prefix}{page}", link)
+
+
+def method_not_allowed(client: Client, method: str, target: str) -> Answer:
+    """The method is answered 405. Returns the answer."""
+    answer = client.request(method, target)
+    problem(answer, 405, "This address does not take that method.")
+    return answer
+
+
+def head_like_get(client: Client, target: str) -> Answer:
+    """HEAD is answered as GET, without a body. Returns the answer to GET."""
+    get, head = client.request("GET", target), client.request("HEAD", target)
+    assert (head.status, head.body) == (get.status, b"")
+    assert headers_of(head) == headers_of(get)
+    return get
+
+
+def headers_of(answer: Answer) -> dict[str, str]:
+    return {name: value for name, value in answer.headers if name not in OF_THE_CONNECTION}
+
+
+Greeting = dict[str, str]
+
+UNKNOWN = ("fr", "x-klingon", "zh-Hant-TW", "abcdefgh", "en-12345678", "x-1")
+
+
+def known_greetings(client: Client) -> list[Greeting]:
+    """The greetings that the app has to return, sorted by language.
+
+    They are the seven greetings of `shared/greetings.json`. The owner of a deployed app may have
+    edited the table of its database: then they are the answer of `/greetings`, with which the
+    other cases have to agree.
+    """
+    if client.store == "json" or Capability.DATABASE in client.capabilities:
+        return SEVEN
+    health = json_of(client.request("GET", "/health"))
+    if health == {"status": "ok", "store": "json"}:
+        return SEVEN
+    listed = json_of(client.request("GET", "/greetings"))
+    assert isinstance(listed, list)
+    assert listed, "the table of greetings is empty"
+    for greeting in listed:
+        assert greeting.keys() == {"lang", "text"}
+        assert is_language_tag(greeting["lang"])
+        assert isinstance(greeting["text"], str)
+    languages = [greeting["lang"] for greeting in listed]
+    assert languages == sorted(set(languages))
+    return listed
+
+
+def without_greeting(client: Client) -> list[str]:
+    """Well-formed languages for which the app has no greeting."""
+    known = {greeting["lang"] for greeting in known_greetings(client)}
+    return [lang for lang in UNKNOWN if lang not in known]
+
+
+def welcome(user: str) -> dict[str, str]:
+    return {"message": f"So nice to see you, {user}!"}
+
+
+def address_on_about_page(client: Client, *base_urls: str) -> str | None:
+    """The address of the app on the about page, if Connect's header names one."""
+    headers = [(BASE_URL, base_url) for base_url in base_urls]
+    page = client.request("GET", "/about", headers).html()
+    addresses = [e.text for e in page.elements if e.attributes.get("id") == "address"]
+    return addresses[0] if addresses else None
+
+
+def unavailable(client: Client, target: str) -> None:
+    answer = client.request("GET", target)
+    problem(answer, 503, UNAVAILABLE)
+    assert (answer.header("retry-after") or "").isdecimal()

@@ -1,14 +1,14 @@
-"""HEALTH: whether the application can do its work, for whoever watches it."""
+"""HEALTH: whether the application and its store work."""
 
 import time
 
 from tests.contract.cases import expect
-from tests.contract.cases.http import NOT_ALLOWED, headers_of
-from tests.contract.cases.store import unavailable
-from tests.contract.model import Client, Power, Request, must
+from tests.contract.client import Client
+from tests.contract.registry import must, part
+from tests.contract.vocabulary import NOT_ALLOWED, Capability, Request
 
 BOUND = 1.0
-"""Seconds, of the contract."""
+"""The seconds within which the contract requires an answer."""
 
 
 @must(
@@ -16,30 +16,27 @@ BOUND = 1.0
     "GET /health tells whether the store answers, 200 or 503, within a second.",
     version=2,
 )
-def _(client: Client) -> None:
+def health_reports_the_store(client: Client) -> None:
     stores = [client.store] if client.store else ["json", "postgresql"]
-    answer = client.request("GET", "/health")
+    answer = expect.head_like_get(client, "/health")
     assert expect.json_of(answer) in [{"status": "ok", "store": store} for store in stores]
-    head = client.request("HEAD", "/health")
-    assert (head.status, head.body) == (200, b"")
-    assert headers_of(head) == headers_of(answer)
     for method in NOT_ALLOWED:
-        expect.problem(
-            client.request(method, "/health"), 405, "This address does not take that method."
-        )
+        expect.method_not_allowed(client, method, "/health")
 
-    if Power.DATABASE in client.powers:
-        cluster = client.database.cluster
-        with cluster.frozen():
-            for timed in client.together([Request("GET", "/health")] * 3):
-                expect.problem(timed.answer, 503, expect.UNAVAILABLE)
-                assert timed.seconds < BOUND
-        cluster.stop()
-        try:
-            begun = time.monotonic()
-            unavailable(client, "/health")
-            assert time.monotonic() - begun < BOUND
-        finally:
-            cluster.start()
-        answer = client.request("GET", "/health")
-        assert expect.json_of(answer) == {"status": "ok", "store": "postgresql"}
+
+@part("HEALTH-1", "without the database", Capability.DATABASE)
+def health_reports_that_the_database_is_unavailable(client: Client) -> None:
+    cluster = client.database.cluster
+    with cluster.frozen():
+        for timed in client.together([Request("GET", "/health")] * 3):
+            expect.problem(timed.answer, 503, expect.UNAVAILABLE)
+            assert timed.seconds < BOUND
+    cluster.stop()
+    try:
+        begun = time.monotonic()
+        expect.unavailable(client, "/health")
+        assert time.monotonic() - begun < BOUND
+    finally:
+        cluster.start()
+    answer = client.request("GET", "/health")
+    assert expect.json_of(answer) == {"status": "ok", "store": "postgresql"}

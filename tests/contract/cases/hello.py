@@ -3,28 +3,22 @@
 import json
 
 from tests.contract.cases import expect
-from tests.contract.model import Client, Headers, Power, must
-
-STRANGER = {"message": "Howdy stranger!"}
-
-CREDENTIALS = "RStudio-Connect-Credentials"
+from tests.contract.client import Client
+from tests.contract.registry import must, part
+from tests.contract.vocabulary import CREDENTIALS, STRANGER, Capability, Headers
 
 
 def signed_in(value: str | bytes) -> Headers:
     return [(CREDENTIALS, value)]
 
 
-def welcome(user: str) -> dict[str, str]:
-    return {"message": f"So nice to see you, {user}!"}
-
-
-@must("HELLO-1", "Without credentials GET /hello greets a stranger.", Power.ANONYMOUS)
-def _(client: Client) -> None:
+@must("HELLO-1", "Without credentials GET /hello greets a stranger.", Capability.ANONYMOUS)
+def a_visitor_without_credentials_is_a_stranger(client: Client) -> None:
     assert expect.json_of(client.request("GET", "/hello")) == STRANGER
 
 
-@must("HELLO-2", "With Connect's credentials GET /hello greets the user.", Power.FORGE)
-def _(client: Client) -> None:
+@must("HELLO-2", "With Connect's credentials GET /hello greets the user.", Capability.FORGE)
+def credentials_name_the_user(client: Client) -> None:
     for value in (
         '{"user":"ada","groups":["x"]}',
         '{"user":"ada","groups":[]}',
@@ -33,56 +27,60 @@ def _(client: Client) -> None:
         '{"user":"ada","guid":"7","nested":{"a":[1,null]}}',
     ):
         answer = client.request("GET", "/hello", signed_in(value))
-        assert expect.json_of(answer) == welcome("ada"), value
+        assert expect.json_of(answer) == expect.welcome("ada"), value
 
 
 @must(
-    "HELLO-3", "The credentials are UTF-8, raw or escaped, and come back exactly so.", Power.FORGE
+    "HELLO-3",
+    "The credentials are UTF-8, raw or escaped, and come back exactly so.",
+    Capability.FORGE,
 )
-def _(client: Client) -> None:
+def a_user_name_may_hold_any_character(client: Client) -> None:
     for user in ("José Ünï 你好", "هَبَارِ", "😀", "a\u00a0b", '"quoted" \\ <b>'):
         for ensure_ascii in (False, True):
             value = json.dumps({"user": user}, ensure_ascii=ensure_ascii).encode()
             answer = client.request("GET", "/hello", signed_in(value))
-            assert expect.json_of(answer) == welcome(user)
+            assert expect.json_of(answer) == expect.welcome(user)
             assert ascii(user)[1:-1] == user or user.encode() in answer.body or '"' in user
 
 
-@must("HELLO-4", "Malformed credentials are answered 400.", Power.FORGE)
-def _(client: Client) -> None:
+@must("HELLO-4", "Malformed credentials are answered 400.", Capability.FORGE)
+def malformed_credentials_are_refused(client: Client) -> None:
     for value in (
-        *(
-            "",
-            "ada",
-            "{",
-            '{"user":"ada"',
-            '{"user":"ada"}}',
-            "null",
-            "[]",
-            '["ada"]',
-            '"ada"',
-            "1",
-        ),
-        *(
-            "{}",
-            '{"groups":["x"]}',
-            '{"user":""}',
-            '{"user":null}',
-            '{"user":1}',
-            '{"user":["ada"]}',
-        ),
-        *(
-            '{"user":"ada","groups":"x"}',
-            '{"user":"ada","groups":[1]}',
-            '{"user":"ada","groups":null}',
-        ),
-        *('{"user":"ada","groups":{"x":1}}', "{'user':'ada'}", '{"user":NaN}', "[" * 5000),
-        *('{"user":"\\ud800"}', b'{"user":"\xff\xfe"}', b'{"user":"Jos\xe9"}'),
+        "",
+        "ada",
+        "{",
+        '{"user":"ada"',
+        '{"user":"ada"}}',
+        "null",
+        "[]",
+        '["ada"]',
+        '"ada"',
+        "1",
+        "{}",
+        '{"groups":["x"]}',
+        '{"user":""}',
+        '{"user":null}',
+        '{"user":1}',
+        '{"user":["ada"]}',
+        '{"user":"ada","groups":"x"}',
+        '{"user":"ada","groups":[1]}',
+        '{"user":"ada","groups":null}',
+        '{"user":"ada","groups":{"x":1}}',
+        "{'user':'ada'}",
+        '{"user":NaN}',
+        "[" * 5000,
+        '{"user":"\\ud800"}',
+        b'{"user":"\xff\xfe"}',
+        b'{"user":"Jos\xe9"}',
     ):
         answer = client.request("GET", "/hello", signed_in(value))
         detail = f"{CREDENTIALS} must be a JSON object with a user."
         expect.problem(answer, 400, detail)
 
+
+@part("HELLO-4", "sent twice", Capability.FORGE)
+def credentials_sent_twice_are_refused(client: Client) -> None:
     for first, second in (
         ('{"user":"ada"}', '{"user":"ada"}'),
         ('{"user":"ada"}', '{"user":"eve"}'),
@@ -91,20 +89,25 @@ def _(client: Client) -> None:
         answer = client.request("GET", "/hello", [*signed_in(first), *signed_in(second)])
         expect.problem(answer, 400, f"{CREDENTIALS} must be there once.")
 
+
+@part("HELLO-4", "more than 8192 bytes", Capability.FORGE)
+def credentials_that_are_too_long_are_refused(client: Client) -> None:
     def of_length(length: int) -> str:
         padding = length - len('{"user":"ada","x":""}')
         return f'{{"user":"ada","x":"{"a" * padding}"}}'
 
     longest = client.request("GET", "/hello", signed_in(of_length(8192)))
-    assert expect.json_of(longest) == welcome("ada")
+    assert expect.json_of(longest) == expect.welcome("ada")
     longer = client.request("GET", "/hello", signed_in(of_length(8193)))
     expect.problem(longer, 400, f"{CREDENTIALS} must have at most 8192 bytes.")
 
 
 @must(
-    "HELLO-5", "Where Connect's headers are not trusted, GET /hello greets a stranger.", Power.FORGE
+    "HELLO-5",
+    "Where Connect's headers are not trusted, GET /hello greets a stranger.",
+    Capability.FORGE,
 )
-def _(client: Client) -> None:
+def untrusted_credentials_are_ignored(client: Client) -> None:
     for value in ('{"user":"ada"}', "{", "x" * 9000):
         answer = client.untrusting().request("GET", "/hello", signed_in(value))
         assert expect.json_of(answer) == STRANGER

@@ -1,56 +1,55 @@
-"""LIFE: what starts and what stops, once each."""
+"""LIFE: start-up and shutdown."""
 
 from contextlib import ExitStack, nullcontext
 
-from tests.contract.cases.http import SLEEPY
-from tests.contract.cases.slow import eventually, slowed
-from tests.contract.model import Client, Power, must
+from tests.contract.cases.slow import slowed
+from tests.contract.client import Client
+from tests.contract.registry import must, part
+from tests.contract.vocabulary import ASLEEP, CLOSED, HALF_WAY, OPENED, SLEEPY, Capability
+from tests.contract.waiting import eventually
 from tests.endurance import COUNTS
-
-OPENED, CLOSED, ASLEEP = (
-    "contract: a store was opened",
-    "contract: a store was closed",
-    "contract: asleep",
-)
-"""What the harness has the store say in the log."""
-
-HALF_WAY = "half way"
-"""The value of `CONTRACT_FAULT` with which the harness makes a start-up fail, its store already open."""
 
 IN_FLIGHT = 12
 STOPPED = (0, -15)
-"""Exit codes: uvicorn ends by the signal that it was sent, once everything is done."""
+"""Exit codes. After a shutdown uvicorn raises the signal that it received."""
 
 
 @must(
     "LIFE-1",
-    "The store is opened and closed exactly once, also where the start-up fails half way, and on SIGTERM every"
-    " request in flight is answered.",
-    Power.PROCESS,
-    Power.FAULT,
+    "The store is opened and closed exactly once, also where the start-up fails half way, and on"
+    " SIGTERM every request in flight is answered.",
+    Capability.PROCESS,
+    Capability.FAULT,
     version=2,
 )
-def _(client: Client) -> None:
-    with slowed(client.database, 0.1) if Power.DATABASE in client.powers else nullcontext():
+def the_store_is_opened_and_closed_once(client: Client) -> None:
+    with slowed(client.database, 0.1) if client.store == "postgresql" else nullcontext():
         for _ in range(COUNTS.restarts):
             restart(client)
 
-    if Power.DATABASE in client.powers:
-        with client.process(CONTRACT_FAULT=HALF_WAY) as app:
-            assert app.wait(10) not in STOPPED
-            assert (app.log().count(OPENED), app.log().count(CLOSED)) == (1, 1)
+
+@part(
+    "LIFE-1",
+    "a start-up that fails",
+    Capability.PROCESS,
+    Capability.FAULT,
+    Capability.DATABASE,
+)
+def a_failed_start_up_closes_the_store(client: Client) -> None:
+    with client.process(CONTRACT_FAULT=HALF_WAY) as (_, process):
+        assert process.wait(10) not in STOPPED
+        assert (process.log().count(OPENED), process.log().count(CLOSED)) == (1, 1)
 
 
 def restart(client: Client) -> None:
-    """A process comes and goes; nothing of what it has begun is lost."""
-    with client.process() as app, ExitStack() as stack:
+    """Starts a process and stops it while requests are in flight. All of them are answered."""
+    with client.process() as (own, process), ExitStack() as stack:
         begun = [
-            stack.enter_context(app.client.begin("GET", f"/greetings/{SLEEPY}"))
-            for _ in range(IN_FLIGHT)
+            stack.enter_context(own.begin("GET", f"/greetings/{SLEEPY}")) for _ in range(IN_FLIGHT)
         ]
-        assert eventually(lambda: app.log().count(ASLEEP) == IN_FLIGHT)
-        app.terminate()
+        assert eventually(lambda: process.log().count(ASLEEP) == IN_FLIGHT)
+        process.terminate()
         assert [request.answer().status for request in begun] == [200] * IN_FLIGHT
-        assert app.wait(10) in STOPPED
-        assert (app.log().count(OPENED), app.log().count(CLOSED)) == (1, 1)
-        assert "Traceback" not in app.log()
+        assert process.wait(10) in STOPPED
+        assert (process.log().count(OPENED), process.log().count(CLOSED)) == (1, 1)
+        assert "Traceback" not in process.log()

@@ -5,20 +5,42 @@ import time
 from contextlib import ExitStack
 
 from tests.contract.cases import expect
-from tests.contract.cases.greetings import SEVEN, vocabulary, without_greeting
-from tests.contract.cases.hello import CREDENTIALS, STRANGER, welcome
-from tests.contract.model import Client, Closed, Power, RefusedError, WebSocket, must, should
+from tests.contract.client import Client
+from tests.contract.interfaces import WebSocket
+from tests.contract.registry import must, part, should
+from tests.contract.vocabulary import (
+    CREDENTIALS,
+    SEVEN,
+    STRANGER,
+    Capability,
+    Closed,
+    HandshakeFailure,
+)
 
 UNSUPPORTED_DATA, POLICY_VIOLATION, MESSAGE_TOO_BIG = 1003, 1008, 1009
 SHUTDOWN = (1001, 1012)
-"""RFC 6455 section 7.4.1, and what IANA has registered since."""
+"""RFC 6455 section 7.4.1, and the codes that IANA has registered later."""
 
 LIMIT = 4 * 1024
 
 MALFORMED = (
-    *("", "es", "null", "[]", "{}", '"es"', '{"lang":null}', '{"lang":["es"]}', '{"Lang":"es"}'),
-    *('{"lang":"es"', '{"lang":"es"}{}', "{'lang':'es'}", '{"lang":"es","greet":"yes"}', "\x00"),
-    *("[" * (LIMIT - 1), '{"lang":' * 500, "é" * (LIMIT // 2)),
+    "",
+    "es",
+    "null",
+    "[]",
+    "{}",
+    '"es"',
+    '{"lang":null}',
+    '{"lang":["es"]}',
+    '{"Lang":"es"}',
+    '{"lang":"es"',
+    '{"lang":"es"}{}',
+    "{'lang':'es'}",
+    '{"lang":"es","greet":"yes"}',
+    "\x00",
+    "[" * (LIMIT - 1),
+    '{"lang":' * 500,
+    "é" * (LIMIT // 2),
 )
 
 
@@ -35,19 +57,20 @@ def answer(websocket: WebSocket) -> object:
 
 
 def refused(websocket: WebSocket, status: int, detail: str) -> None:
-    """The next message is exactly that problem."""
+    """The next message is that problem and no more."""
     assert answer(websocket) == expect.problem_details(status, detail)
 
 
 @must(
     "LIVE-1",
-    "Over the websocket /live every message that names a language is answered with its greeting, every other"
-    " one with a problem, and the connection stays; what is no message closes it with the code that says why.",
+    "Over the websocket /live every message that names a language is answered with its greeting,"
+    " every other one with a problem, and the connection stays; what is no message closes it with"
+    " the code that says why.",
     version=2,
 )
-def _(client: Client) -> None:
-    greetings = vocabulary(client)
-    known, unknown = greetings[-1], without_greeting(client)
+def every_message_is_answered(client: Client) -> None:
+    greetings = expect.known_greetings(client)
+    known, unknown = greetings[-1], expect.without_greeting(client)
     with client.websocket("/live") as websocket:
         for greeting in greetings:
             assert ask(websocket, lang=greeting["lang"]) == greeting
@@ -61,7 +84,7 @@ def _(client: Client) -> None:
         for message in MALFORMED:
             websocket.send(message)
             refused(websocket, 400, 'A message must be a JSON object such as {"lang": "en"}.')
-        # Several at once are answered in their order, and one in several frames as one.
+        # Messages that are sent together are answered in order. Fragments are one message.
         for greeting in greetings:
             websocket.send(json.dumps({"lang": greeting["lang"]}))
         assert [answer(websocket) for _ in greetings] == greetings
@@ -69,6 +92,10 @@ def _(client: Client) -> None:
         assert answer(websocket) == known
         websocket.close()
 
+
+@part("LIVE-1", "no message")
+def what_is_no_message_closes_the_websocket(client: Client) -> None:
+    known = expect.known_greetings(client)[-1]
     for data, code in (
         (json.dumps({"lang": known["lang"]}).encode(), UNSUPPORTED_DATA),
         ("x" * (LIMIT + 1), MESSAGE_TOO_BIG),
@@ -80,17 +107,22 @@ def _(client: Client) -> None:
             websocket.send(data)
             assert closing(websocket) == code
 
+
+@part("LIVE-1", "no handshake")
+def a_request_that_is_no_handshake_is_a_problem(client: Client) -> None:
     for method in ("GET", "POST"):
         plain = client.request(method, "/live")
         assert plain.status in (400, 404, 405, 426)
         assert plain.header("content-type") == "application/problem+json"
 
-    if Power.PROCESS in client.powers:
-        with client.process() as app, app.client.websocket("/live") as websocket:
-            assert ask(websocket, lang="es") == {"lang": "es", "text": "Hola"}
-            app.terminate()
-            assert closing(websocket) in SHUTDOWN
-            app.wait(10)
+
+@part("LIVE-1", "at shutdown", Capability.PROCESS)
+def a_shutdown_closes_the_websocket(client: Client) -> None:
+    with client.process() as (own, process), own.websocket("/live") as websocket:
+        assert ask(websocket, lang="es") == {"lang": "es", "text": "Hola"}
+        process.terminate()
+        assert closing(websocket) in SHUTDOWN
+        process.wait(10)
 
 
 def closing(websocket: WebSocket) -> int:
@@ -101,62 +133,68 @@ def closing(websocket: WebSocket) -> int:
 
 @must(
     "LIVE-2",
-    "The websocket is there under every mount, knows who is asking, and 200 of them are served at once.",
+    "The websocket is there under every mount, knows who is asking, and 200 of them are served at"
+    " once.",
     version=2,
 )
-def _(client: Client) -> None:
-    greeting, name = vocabulary(client)[0], known_as(client)
+def the_websocket_greets_the_user(client: Client) -> None:
+    greeting, name = expect.known_greetings(client)[0], known_as(client)
     with client.websocket("/live") as websocket:
         assert ask(websocket, lang=greeting["lang"], greet=True) == {
             "lang": greeting["lang"],
             "text": f"{greeting['text']}, {name}!",
         }
-    if Power.FORGE in client.powers:
-        for user in ("ada", "José Ünï 你好"):
-            credentials = json.dumps({"user": user, "groups": ["x"]}, ensure_ascii=False)
-            with client.websocket("/live", [(CREDENTIALS, credentials)]) as websocket:
-                for greeting in SEVEN:
-                    assert ask(websocket, lang=greeting["lang"], greet=True) == {
-                        "lang": greeting["lang"],
-                        "text": f"{greeting['text']}, {user}!",
-                    }
-        with client.untrusting().websocket("/live", [(CREDENTIALS, '{"user":"ada"}')]) as websocket:
-            answered = ask(websocket, lang="en", greet=True)
-            assert answered == {"lang": "en", "text": "Hello, stranger!"}
-        with client.websocket("/live", [(CREDENTIALS, "ada")]) as websocket:
-            refused(websocket, 400, f"{CREDENTIALS} must be a JSON object with a user.")
-            assert closing(websocket) == POLICY_VIOLATION
 
-    if Power.PROCESS in client.powers:
-        with ExitStack() as stack:
-            websockets = [stack.enter_context(client.websocket("/live")) for _ in range(200)]
-            broadcast(websockets)
-            broadcast(websockets)
-            for websocket in websockets[::2]:
-                websocket.hang_up()
-            broadcast(websockets[1::2])
+
+@part("LIVE-2", "with credentials", Capability.FORGE)
+def the_websocket_reads_the_credentials(client: Client) -> None:
+    for user in ("ada", "José Ünï 你好"):
+        credentials = json.dumps({"user": user, "groups": ["x"]}, ensure_ascii=False)
+        with client.websocket("/live", [(CREDENTIALS, credentials)]) as websocket:
+            for greeting in SEVEN:
+                assert ask(websocket, lang=greeting["lang"], greet=True) == {
+                    "lang": greeting["lang"],
+                    "text": f"{greeting['text']}, {user}!",
+                }
+    with client.untrusting().websocket("/live", [(CREDENTIALS, '{"user":"ada"}')]) as websocket:
+        answered = ask(websocket, lang="en", greet=True)
+        assert answered == {"lang": "en", "text": "Hello, stranger!"}
+    with client.websocket("/live", [(CREDENTIALS, "ada")]) as websocket:
+        refused(websocket, 400, f"{CREDENTIALS} must be a JSON object with a user.")
+        assert closing(websocket) == POLICY_VIOLATION
+
+
+@part("LIVE-2", "200 at once", Capability.PROCESS)
+def two_hundred_websockets_are_served_at_once(client: Client) -> None:
+    with ExitStack() as stack:
+        websockets = [stack.enter_context(client.websocket("/live")) for _ in range(200)]
+        broadcast(websockets)
+        broadcast(websockets)
+        for websocket in websockets[::2]:
+            websocket.hang_up()
+        broadcast(websockets[1::2])
 
 
 def known_as(client: Client) -> str:
-    """How the app has to address the client over the websocket: by the name that /hello calls it.
+    """The name by which the app has to greet the client over the websocket.
 
-    Whoever visits without signing in is a stranger. An API key makes the client somebody, but which user
-    that is only the server knows.
+    It is the name in the answer of `/hello`. A client that has not signed in is a stranger. For a
+    client with an API key, only the server knows the name of the user.
     """
     hello = expect.json_of(client.request("GET", "/hello"))
-    if Power.ANONYMOUS in client.powers or hello == STRANGER:
+    if Capability.ANONYMOUS in client.capabilities or hello == STRANGER:
         assert hello == STRANGER
         return "stranger"
     assert isinstance(hello, dict)
-    before, after = welcome("\n")["message"].split("\n")
+    before, after = expect.welcome("\n")["message"].split("\n")
     name: str = hello["message"].removeprefix(before).removesuffix(after)
     assert name
-    assert hello == welcome(name)
+    assert hello == expect.welcome(name)
     return name
 
 
 def broadcast(websockets: list[WebSocket]) -> None:
-    """All are asked before any answer is read; the contract gives them two seconds for it."""
+    """Sends a message over each websocket, then reads the answers, all within two seconds."""
     asked = time.monotonic()
     for number, websocket in enumerate(websockets):
         websocket.send(json.dumps({"lang": SEVEN[number % len(SEVEN)]["lang"]}))
@@ -170,20 +208,20 @@ def broadcast(websockets: list[WebSocket]) -> None:
     "A handshake for an address that is no websocket is refused with a status of 400 to 499.",
     version=2,
 )
-def _(client: Client) -> None:
+def a_handshake_elsewhere_is_refused(client: Client) -> None:
     statuses = []
     for target in ("/", "/hello", "/greetings/en", "/nope"):
         try:
             with client.websocket(target):
                 statuses.append(101)
-        except RefusedError as refusal:
+        except HandshakeFailure as refusal:
             statuses.append(refusal.status)
     client.observe(", ".join(map(str, statuses)))
     assert all(status in range(400, 500) for status in statuses)
 
 
 @should("LIVE-4", "A binary message of no bytes is refused like any other, 1003.", version=2)
-def _(client: Client) -> None:
+def an_empty_binary_message_is_refused(client: Client) -> None:
     with client.websocket("/live") as websocket:
         websocket.send(b"")
         code = closing(websocket)

@@ -1,68 +1,73 @@
-"""MOUNT: whatever form a prefix comes in, the app answers as if nothing had happened."""
+"""MOUNT: the app works under every prefix, and ignores what is not a prefix."""
 
 from dataclasses import replace
 
 from tests.contract.cases import expect
-from tests.contract.cases.pages import BASE_URL, told_address
-from tests.contract.model import Answer, Client, Mount, Power, must
+from tests.contract.client import Client
+from tests.contract.registry import must, part
+from tests.contract.vocabulary import BARE, BASE_URL, Capability, Mount
 
 HOSTILE_PREFIXES = (
-    *("/x'});alert(document.domain)//", '/x"><script>alert(1)</script>', "/<b>", "/a b", "/a/../b"),
-    *(
-        "/..",
-        "/.",
-        "/a//b",
-        "//evil.example",
-        "/%2e%2e",
-        "/a%00",
-        "/a;b",
-        "/a?b",
-        "/a#b",
-        "/a\\b",
-        "/é",
-    ),
+    "/x'});alert(document.domain)//",
+    '/x"><script>alert(1)</script>',
+    "/<b>",
+    "/a b",
+    "/a/../b",
+    "/..",
+    "/.",
+    "/a//b",
+    "//evil.example",
+    "/%2e%2e",
+    "/a%00",
+    "/a;b",
+    "/a?b",
+    "/a#b",
+    "/a\\b",
+    "/é",
     "/" + "a" * 10_000,
 )
 
-# No server hands these on: RFC 9110 section 5.5 forbids them in a header, and a client cannot send them.
+# RFC 9110 section 5.5 forbids these in a header: servers refuse them.
 UNSENDABLE_PREFIXES = ("/a\nb", "/a\r\nx: y", "/a\x00b", "/\x1b[31m", "/a\x7f")
 
 HOSTILE_BASE_URLS = (
-    *(
-        "javascript:alert(1)",
-        "javascript://host.example/%0aalert(1)",
-        "data:text/html,x",
-        "//evil.example/x",
-    ),
-    *("/content/1b2c", "content/1b2c", "", "https://", "https:///x", "https://host.example:port/x"),
-    *(
-        "ftp://host.example/x",
-        "https://user:password@host.example/x",
-        "https://host.example/x?y",
-        "null",
-    ),
-    *(
-        "https://host.example/x#y",
-        "https://host.example\\x",
-        "https://ho st.example/x",
-        "https://<b>/x",
-    ),
+    "javascript:alert(1)",
+    "javascript://host.example/%0aalert(1)",
+    "data:text/html,x",
+    "//evil.example/x",
+    "/content/1b2c",
+    "content/1b2c",
+    "",
+    "https://",
+    "https:///x",
+    "https://host.example:port/x",
+    "ftp://host.example/x",
+    "https://user:password@host.example/x",
+    "https://host.example/x?y",
+    "null",
+    "https://host.example/x#y",
+    "https://host.example\\x",
+    "https://ho st.example/x",
+    "https://<b>/x",
     *(f"https://host.example{prefix}" for prefix in HOSTILE_PREFIXES if prefix != "//evil.example"),
 )
 
 PAGES = ("/", "/about", "/docs", "/openapi.json", "/greetings/en", "/nope")
 
 
-def seen(answer: Answer) -> tuple[int, str | None, bytes]:
-    return answer.status, answer.header("content-type"), answer.body
+def pages(client: Client, *base_urls: str) -> list[tuple[int, str | None, bytes]]:
+    """Status, content type and body of each page, requested with a header for each base URL."""
+    headers = [(BASE_URL, base_url) for base_url in base_urls]
+    answers = [client.request("GET", page, headers) for page in PAGES]
+    return [(answer.status, answer.header("content-type"), answer.body) for answer in answers]
 
 
 @must(
     "MOUNT-1",
     "Pages, documents and routes know the mount, in whatever form it was told.",
-    Power.PREFIX,
+    Capability.PREFIX,
 )
-def _(client: Client) -> None:
+def the_app_knows_its_mount(client: Client) -> None:
     prefix = client.mount.prefix
     index = client.request("GET", "/").html()
     for link in index.links():
@@ -72,54 +77,56 @@ def _(client: Client) -> None:
     assert document.get("servers", [{"url": "/"}]) == [{"url": prefix or "/"}]
     assert client.request("GET", "/greetings/es").json() == {"lang": "es", "text": "Hola"}
     assert client.request("GET", "/static/styles.css").status == 200
-    # A path that only begins like the prefix lies outside the mount, or is a route of its own.
+    # This path begins with the path of a route, but is none.
     assert client.request("GET", "/greetings-and-more").status == 404
 
-    if not client.mount.base_url:
+
+@part("MOUNT-1", "the address that Connect names", Capability.PREFIX)
+def the_about_page_shows_the_address_of_the_content(client: Client) -> None:
+    if client.mount.base_url:
+        assert expect.address_on_about_page(client) == f"{client.mount.external_url}/"
+    else:
         for home in ("https://connect.example.org/vanity", "http://localhost:3939/content/7"):
             reached = (
                 client
                 if client.mount.root_path
                 else client.through(replace(BARE, prefix=path_of(home)))
             )
-            assert told_address(reached, home) == f"{home}/"
-            assert told_address(reached, f"{home}/") == f"{home}/"
-        assert told_address(client, "https://[::1]:3939") == "https://[::1]:3939/"
+            assert expect.address_on_about_page(reached, home) == f"{home}/"
+            assert expect.address_on_about_page(reached, f"{home}/") == f"{home}/"
+        assert expect.address_on_about_page(client, "https://[::1]:3939") == "https://[::1]:3939/"
 
 
 @must(
     "MOUNT-2",
     "A hostile prefix is ignored: the app answers as the bare one, byte for byte.",
-    Power.PREFIX,
+    Capability.PREFIX,
 )
-def _(client: Client) -> None:
+def a_hostile_prefix_is_ignored(client: Client) -> None:
     bare = client.through(BARE)
-    expected = {page: seen(bare.request("GET", page)) for page in PAGES}
-
-    def answers(base_urls: tuple[str, ...], through: Client = bare) -> None:
-        headers = [(BASE_URL, base_url) for base_url in base_urls]
-        for page in PAGES:
-            assert seen(through.request("GET", page, headers)) == expected[page]
-
+    expected = pages(bare)
     for base_url in HOSTILE_BASE_URLS:
-        answers((base_url,))
-    answers(("https://host.example/x", "https://host.example/x"))
-    answers(("https://host.example/x", "https://evil.example/y"))
-    answers(("https://host.example/x",), bare.untrusting())
+        assert pages(bare, base_url) == expected
+    assert pages(bare, "https://host.example/x", "https://host.example/x") == expected
+    assert pages(bare, "https://host.example/x", "https://evil.example/y") == expected
+    assert pages(bare.untrusting(), "https://host.example/x") == expected
     if client.mount.root_path and not client.mount.base_url:
         for base_url in HOSTILE_BASE_URLS:
-            assert told_address(client, base_url) is None
-    if Power.SCOPE in client.powers:
-        for prefix in UNSENDABLE_PREFIXES:
-            answers((f"https://host.example{prefix}",))
-        for prefix in (*HOSTILE_PREFIXES, *UNSENDABLE_PREFIXES, "javascript:alert(1)", "x/y"):
-            answers((), client.through(Mount("hostile", prefix, root_path=True)))
-        for prefix in ("/a b", "/a;b", "/<b>", "/a\\b", "/a\nb", "/é"):
-            spelled = Mount("hostile", prefix, root_path=True, path="included")
-            answers((), client.through(spelled))
+            assert expect.address_on_about_page(client, base_url) is None
 
 
-BARE = Mount("bare")
+@part("MOUNT-2", "in the scope", Capability.PREFIX, Capability.SCOPE)
+def a_hostile_prefix_in_the_scope_is_ignored(client: Client) -> None:
+    bare = client.through(BARE)
+    expected = pages(bare)
+    for prefix in UNSENDABLE_PREFIXES:
+        assert pages(bare, f"https://host.example{prefix}") == expected
+    for prefix in (*HOSTILE_PREFIXES, *UNSENDABLE_PREFIXES, "javascript:alert(1)", "x/y"):
+        hostile = Mount("hostile", prefix, root_path=True)
+        assert pages(client.through(hostile)) == expected
+    for prefix in ("/a b", "/a;b", "/<b>", "/a\\b", "/a\nb", "/é"):
+        included = Mount("hostile", prefix, root_path=True, client_sends_prefix=True)
+        assert pages(client.through(included)) == expected
 
 
 def path_of(url: str) -> str:

@@ -1,9 +1,11 @@
-"""PAGES: HTML, its links and the files that it needs."""
+"""PAGES: HTML pages, their links and static files."""
 
 from urllib.parse import quote, urlsplit
 
 from tests.contract.cases import expect
-from tests.contract.model import Client, Power, must, should
+from tests.contract.client import Client
+from tests.contract.registry import must, part, should
+from tests.contract.vocabulary import Capability
 from tooling.frameworks import ROOT
 
 PAGES = ("/", "/about", "/docs")
@@ -13,54 +15,64 @@ POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'"
 )
 
-BASE_URL = "RStudio-Connect-App-Base-URL"
-
 NAMES = (
-    *(
-        "Ada",
-        "<script>alert(1)</script>",
-        "\"double\" & 'single'",
-        "{{7*7}}",
-        "${7*7}",
-        "{% raw %}",
-    ),
-    *(
-        "مرحبا بالعالم",
-        "你好",
-        "😀" * 100,
-        "x" * 100,
-        "a+b",
-        "a&b=c;d",
-        "100%",
-        "a,b",
-        "  spaced  ",
-    ),
-    *("<img src=x onerror=alert(1)>", "</p><h1>no</h1>", "&amp;", "\u202egnp.exe", "line\nbreak"),
+    "Ada",
+    "<script>alert(1)</script>",
+    "\"double\" & 'single'",
+    "{{7*7}}",
+    "${7*7}",
+    "{% raw %}",
+    "مرحبا بالعالم",
+    "你好",
+    "😀" * 100,
+    "x" * 100,
+    "a+b",
+    "a&b=c;d",
+    "100%",
+    "a,b",
+    "  spaced  ",
+    "<img src=x onerror=alert(1)>",
+    "</p><h1>no</h1>",
+    "&amp;",
+    "\u202egnp.exe",
+    "line\nbreak",
 )
 
+STYLESHEET = "/static/styles.css"
+
 TRAVERSALS = (
-    *("../greetings.json", "../../README.md", "..%2fgreetings.json", "%2e%2e/greetings.json"),
-    *(
-        "%2e%2e%2fgreetings.json",
-        "..%5cgreetings.json",
-        "%5c..%5cgreetings.json",
-        "..%5C..%5CREADME.md",
-    ),
-    *(
-        "/etc/passwd",
-        "%2fetc%2fpasswd",
-        "//etc/passwd",
-        "..%c0%afgreetings.json",
-        "....//greetings.json",
-    ),
-    *("../static/../greetings.json", "C:%5cwindows", "file:///etc/passwd", "~root", "%252e%252e/x"),
-    *("%00", "styles.css%00", "%00/styles.css", "styles.css%0A", "swagger-ui", "nothing.css"),
-    *("a" * 300, "a/" * 300, "a" * 5000),
+    "../greetings.json",
+    "../../README.md",
+    "..%2fgreetings.json",
+    "%2e%2e/greetings.json",
+    "%2e%2e%2fgreetings.json",
+    "..%5cgreetings.json",
+    "%5c..%5cgreetings.json",
+    "..%5C..%5CREADME.md",
+    "/etc/passwd",
+    "%2fetc%2fpasswd",
+    "//etc/passwd",
+    "..%c0%afgreetings.json",
+    "....//greetings.json",
+    "../static/../greetings.json",
+    "C:%5cwindows",
+    "file:///etc/passwd",
+    "~root",
+    "%252e%252e/x",
+    "%00",
+    "styles.css%00",
+    "%00/styles.css",
+    "styles.css%0A",
+    "swagger-ui",
+    "nothing.css",
+    "a" * 300,
+    "a/" * 300,
+    "a" * 5000,
 )
 
 
 @must("PAGES-1", "The index links to about, greetings and docs; the about page welcomes Posit.")
-def _(client: Client) -> None:
+def the_index_links_to_every_page(client: Client) -> None:
     answer = client.request("GET", "/")
     assert answer.status == 200
     assert answer.header("content-type") == "text/html; charset=utf-8"
@@ -70,6 +82,9 @@ def _(client: Client) -> None:
     pages = {expect.address(client, "/", page) for page in ("about", "greetings", "docs")}
     assert pages <= linked
 
+
+@part("PAGES-1", "the about page")
+def the_about_page_welcomes_posit(client: Client) -> None:
     answer = client.request("GET", "/about")
     assert answer.status == 200
     assert answer.header("content-type") == "text/html; charset=utf-8"
@@ -78,7 +93,7 @@ def _(client: Client) -> None:
 
 
 @must("PAGES-2", "The about page welcomes any name of up to 100 characters, escaped.")
-def _(client: Client) -> None:
+def the_about_page_escapes_the_name(client: Client) -> None:
     for name in NAMES:
         answer = client.request("GET", f"/about?name={quote(name, safe='')}")
         assert answer.status == 200
@@ -90,9 +105,16 @@ def _(client: Client) -> None:
     plus = client.request("GET", "/about?name=Ada+Lovelace").html()
     assert plus.by_id("welcome").text == "Welcome to the about page Ada Lovelace."
 
+
+@part("PAGES-2", "more than 100 characters")
+def a_name_that_is_too_long_is_invalid(client: Client) -> None:
     for name in ("x" * 101, "😀" * 101):
         answer = client.request("GET", f"/about?name={quote(name)}")
         expect.problem(answer, 422, "name must have at most 100 characters.")
+
+
+@part("PAGES-2", "without a name")
+def posit_is_welcomed_without_a_name(client: Client) -> None:
     for query in ("", "?", "?name", "?name=", "?other=1"):
         answer = client.request("GET", f"/about{query}")
         assert answer.html().by_id("welcome").text == "Welcome to the about page Posit."
@@ -102,10 +124,10 @@ def _(client: Client) -> None:
     "PAGES-3",
     "Every address on every page leads to this app, under the prefix it was reached through.",
 )
-def _(client: Client) -> None:
+def every_link_stays_under_the_prefix(client: Client) -> None:
     prefix = client.mount.prefix
-    # Without the final slash of the mount only a path that includes the prefix can arrive.
-    bare_mount = ("",) if prefix and client.mount.path == "included" else ()
+    # A request for the mount without its final slash is possible only with the prefix.
+    bare_mount = ("",) if prefix and client.mount.client_sends_prefix else ()
     for page in (*PAGES, *bare_mount):
         answer = client.request("GET", page)
         if not page and answer.status in (301, 302, 307, 308):
@@ -122,34 +144,33 @@ def _(client: Client) -> None:
 
     home = client.request("GET", "/about").html().by_id("home").attributes["href"]
     assert expect.address(client, "/about", home) == f"{expect.ORIGIN}{prefix}/"
-    if Power.FORGE in client.powers:
-        told = f"{client.mount.external_url}/" if client.mount.base_url else None
-        assert told_address(client) == told
 
 
-def told_address(client: Client, *base_urls: str) -> str | None:
-    """The address of the app that the about page shows, as the header told it."""
-    headers = [(BASE_URL, base_url) for base_url in base_urls]
-    page = client.request("GET", "/about", headers).html()
-    shown = [e.text for e in page.elements if e.attributes.get("id") == "address"]
-    return shown[0] if shown else None
+@part("PAGES-3", "the address that Connect names", Capability.FORGE)
+def the_about_page_shows_the_address_that_connect_names(client: Client) -> None:
+    named = f"{client.mount.external_url}/" if client.mount.base_url else None
+    assert expect.address_on_about_page(client) == named
 
 
 @must("PAGES-4", "Static files are served with revalidation, and nothing but them.")
-def _(client: Client) -> None:
-    address = "/static/styles.css"
-    answer = client.request("GET", address)
+def static_files_are_served_with_revalidation(client: Client) -> None:
+    answer = client.request("GET", STYLESHEET)
     assert answer.status == 200
     assert (answer.header("content-type") or "").split(";")[0] == "text/css"
     assert answer.body == (ROOT / "shared" / "static" / "styles.css").read_bytes()
+    assert answer.header("etag") is not None
+    assert answer.header("last-modified") is not None
+    head = client.request("HEAD", STYLESHEET)
+    assert (head.status, head.body) == (200, b"")
+    assert head.header("etag") == answer.header("etag")
+
+
+@part("PAGES-4", "conditional requests")
+def a_file_that_has_not_changed_is_not_sent_again(client: Client) -> None:
+    answer = client.request("GET", STYLESHEET)
     etag, last_modified = answer.header("etag"), answer.header("last-modified")
     assert etag is not None
     assert last_modified is not None
-
-    head = client.request("HEAD", address)
-    assert (head.status, head.body) == (200, b"")
-    assert head.header("etag") == etag
-
     before = "Thu, 01 Jan 1970 00:00:00 GMT"
     for headers, status in (
         ([("If-None-Match", etag)], 304),
@@ -159,23 +180,31 @@ def _(client: Client) -> None:
         ([("If-None-Match", '"other"')], 200),
         ([("If-Modified-Since", last_modified)], 304),
         ([("If-Modified-Since", before)], 200),
-        # RFC 9110 section 13.1.3: If-None-Match, where it is there, decides alone.
+        # RFC 9110 section 13.1.3: with If-None-Match, If-Modified-Since is ignored.
         ([("If-None-Match", '"other"'), ("If-Modified-Since", last_modified)], 200),
         ([("If-None-Match", etag), ("If-Modified-Since", before)], 304),
     ):
-        again = client.request("GET", address, headers)
+        again = client.request("GET", STYLESHEET, headers)
         assert (again.status, again.body) == (status, answer.body if status == 200 else b"")
-        # RFC 9110 section 15.4.5: what a 200 would have said of the file, a 304 says too.
+        # RFC 9110 section 15.4.5: a 304 has these headers of the 200.
         for name in ("etag", "cache-control"):
             assert again.header(name) == answer.header(name)
+
+
+@part("PAGES-4", "ranges and If-Match")
+def a_refused_range_is_a_problem(client: Client) -> None:
     for value in ("bytes=9999999-", "bytes=x-", "bytes=0-1,4-5", "lines=1-2", "nonsense"):
-        part = client.request("GET", address, [("Range", value)])
-        if part.status not in (200, 206):
-            expect.problem(part, part.status, part.json()["detail"])
-    unmatched = client.request("GET", address, [("If-Match", '"other"')])
+        answer = client.request("GET", STYLESHEET, [("Range", value)])
+        if answer.status not in (200, 206):
+            assert answer.header("content-type") == "application/problem+json"
+            expect.problem(answer, answer.status, answer.json()["detail"])
+    unmatched = client.request("GET", STYLESHEET, [("If-Match", '"other"')])
     if unmatched.status != 200:
         expect.problem(unmatched, 412, "Precondition Failed.")
 
+
+@part("PAGES-4", "no other files")
+def no_file_outside_static_is_served(client: Client) -> None:
     for path in TRAVERSALS:
         answer = client.request("GET", f"/static/{path}")
         expect.problem(answer, 404, expect.NOWHERE)
@@ -186,7 +215,7 @@ def _(client: Client) -> None:
 @must(
     "PAGES-5", "HTML takes nothing from elsewhere and nothing inline, and may be shown in a frame."
 )
-def _(client: Client) -> None:
+def pages_send_a_content_security_policy(client: Client) -> None:
     for path in PAGES:
         answer = client.request("GET", path)
         assert answer.header("x-content-type-options") == "nosniff"
@@ -203,8 +232,8 @@ def _(client: Client) -> None:
 @should(
     "PAGES-6", "Static files are revalidated at every use, so that a new deployment shows at once."
 )
-def _(client: Client) -> None:
-    answer = client.request("GET", "/static/styles.css")
+def static_files_are_not_cached_unchecked(client: Client) -> None:
+    answer = client.request("GET", STYLESHEET)
     client.observe(f"Cache-Control: {answer.header('cache-control')}")
     assert answer.header("cache-control") == "no-cache"
     assert answer.header("expires") is None
@@ -214,7 +243,7 @@ def _(client: Client) -> None:
     "PAGES-7",
     "An address inside static/ is taken as it is: `.`, `..` and a final slash name no file.",
 )
-def _(client: Client) -> None:
+def a_static_path_is_not_normalized(client: Client) -> None:
     paths = ("./styles.css", "swagger-ui/../styles.css", "styles.css/")
     answers = [client.request("GET", f"/static/{path}") for path in paths]
     client.observe(", ".join(f"{path}: {a.status}" for path, a in zip(paths, answers, strict=True)))
@@ -223,21 +252,21 @@ def _(client: Client) -> None:
 
 
 @should("PAGES-8", "Of several names the last is welcomed.")
-def _(client: Client) -> None:
+def the_last_of_several_names_counts(client: Client) -> None:
     welcomed = client.request("GET", "/about?name=Ada&name=Grace").html().by_id("welcome").text
     client.observe(welcomed)
     assert welcomed == "Welcome to the about page Grace."
 
 
 @should("PAGES-9", "Bytes of a name that are not UTF-8 are shown as replacement characters.")
-def _(client: Client) -> None:
+def invalid_utf8_in_a_name_is_replaced(client: Client) -> None:
     welcomed = client.request("GET", "/about?name=%FFAda").html().by_id("welcome").text
     client.observe(welcomed)
     assert welcomed == "Welcome to the about page \ufffdAda."
 
 
 @should("PAGES-10", "An If-Modified-Since that is no date is ignored, RFC 9110 section 13.1.3.")
-def _(client: Client) -> None:
-    answer = client.request("GET", "/static/styles.css", [("If-Modified-Since", "yesterday")])
+def an_invalid_date_is_ignored(client: Client) -> None:
+    answer = client.request("GET", STYLESHEET, [("If-Modified-Since", "yesterday")])
     client.observe(f"{answer.status}")
     assert answer.status == 200

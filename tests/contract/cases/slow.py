@@ -1,19 +1,19 @@
-"""A database that takes its time: the table of greetings becomes a view that sleeps."""
+"""Slows a database down: the table of greetings becomes a view that sleeps."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.postgresql import Database
 
-# `OFFSET 0` keeps the planner from folding the sleep into the query, so that it is slept once for each.
+# `OFFSET 0` keeps the planner from merging the subquery: the sleep runs once for each query.
 VIEW = """
 ALTER TABLE greetings RENAME TO quick_greetings;
 CREATE TABLE sleep (seconds float8 NOT NULL);
 INSERT INTO sleep VALUES ({seconds});
 CREATE VIEW greetings AS
-    SELECT lang, text FROM quick_greetings, (SELECT pg_sleep((SELECT seconds FROM sleep)) OFFSET 0) AS slept;
+    SELECT lang, text
+    FROM quick_greetings, (SELECT pg_sleep((SELECT seconds FROM sleep)) OFFSET 0) AS slept;
 GRANT SELECT ON greetings TO PUBLIC;
 """
 TABLE = """
@@ -25,31 +25,21 @@ ALTER TABLE quick_greetings RENAME TO greetings;
 
 @dataclass(frozen=True)
 class Slow:
-    """Every query for greetings takes `seconds` longer."""
+    """A database in which every query for greetings sleeps first."""
 
     database: Database
 
     def sleep(self, seconds: float) -> None:
-        """From the next query on."""
+        """Sets the seconds, from the next query on."""
         self.database.execute(f"UPDATE sleep SET seconds = {seconds}")
 
 
 @contextmanager
 def slowed(database: Database, seconds: float) -> Iterator[Slow]:
-    """Ends what is still asleep when the context is left."""
+    """Makes every query sleep. Leaving the context terminates the queries that still sleep."""
     database.execute(VIEW.format(seconds=seconds))
     try:
         yield Slow(database)
     finally:
         database.kill_connections()
         database.execute(TABLE)
-
-
-def eventually(met: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Whether a condition is met, at the latest after so long."""
-    deadline = time.monotonic() + seconds
-    while not met():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True

@@ -1,4 +1,4 @@
-"""STORE: greetings from PostgreSQL, and what happens when it goes away."""
+"""STORE: greetings from PostgreSQL, and the loss of the database."""
 
 import math
 import time
@@ -10,51 +10,53 @@ from threading import Event
 import pytest
 
 from tests.contract.cases import expect
-from tests.contract.cases.greetings import SEVEN
-from tests.contract.cases.slow import Slow, eventually, slowed
-from tests.contract.model import (
-    CASES,
-    Client,
-    FreshApp,
-    LateError,
-    Power,
-    Request,
-    Timed,
-    must,
-    should,
-)
+from tests.contract.cases.slow import Slow, slowed
+from tests.contract.client import Client
+from tests.contract.registry import CASES, must, part, should
+from tests.contract.servers import ServerProcess
+from tests.contract.vocabulary import SEVEN, Capability, Request, Timed, TimeoutFailure
+from tests.contract.waiting import eventually
 from tests.endurance import COUNTS
 
 LIST = Request("GET", "/greetings")
 
 POOL_SIZE = 5
-"""Connections of one process, where nothing else is set."""
+"""The default number of connections of one process."""
 
 TEXTS = (
-    *(
-        "Grüß Gott",
-        "Здравствуйте",
-        "שָׁלוֹם",
-        "ሰላም",
-        "ਸਤ ਸ੍ਰੀ ਅਕਾਲ",
-        "안녕하세요",
-        "ᓴᐃᓐ ᐊᖏᖅ",
-        "𓀀𒀀𝄞",
-        "👩‍👩‍👧‍👦",
-    ),
-    *("e\u0301 is not \u00e9", "\u202eolleH\u202c", "\u200b\u2060\ufeff", "\ue000\ufffe\U0010ffff"),
-    *("'; DROP TABLE greetings; --", '"\\"', "<script>&amp;", "{{7*7}}", "%s %00 $1", "NULL"),
-    *("a\nb\r\nc\td", "\x01\x1b[31m\x7f", " leading and trailing ", "long " * 20_000),
+    "Grüß Gott",
+    "Здравствуйте",
+    "שָׁלוֹם",
+    "ሰላም",
+    "ਸਤ ਸ੍ਰੀ ਅਕਾਲ",
+    "안녕하세요",
+    "ᓴᐃᓐ ᐊᖏᖅ",
+    "𓀀𒀀𝄞",
+    "👩‍👩‍👧‍👦",
+    "e\u0301 is not \u00e9",
+    "\u202eolleH\u202c",
+    "\u200b\u2060\ufeff",
+    "\ue000\ufffe\U0010ffff",
+    "'; DROP TABLE greetings; --",
+    '"\\"',
+    "<script>&amp;",
+    "{{7*7}}",
+    "%s %00 $1",
+    "NULL",
+    "a\nb\r\nc\td",
+    "\x01\x1b[31m\x7f",
+    " leading and trailing ",
+    "long " * 20_000,
 )
 
 
-@must("STORE-1", "With PostgreSQL every case of version 1 passes.", Power.DATABASE, version=2)
-def _(client: Client) -> None:
+@must("STORE-1", "With PostgreSQL every case of version 1 passes.", Capability.DATABASE, version=2)
+def version_1_holds_with_postgresql(client: Client) -> None:
     assert expect.json_of(client.request("GET", "/health")) == {
         "status": "ok",
         "store": "postgresql",
     }
-    first = [c for c in CASES.values() if c.version == 1 and c.needs <= client.powers]
+    first = [c for c in CASES.values() if c.version == 1 and c.main.needs <= client.capabilities]
     assert {c.id for c in first} >= {"GREETINGS-1", "HELLO-1", "PAGES-1", "DOCS-3"}
     for case in first:
         if case.id in client.waived:
@@ -67,10 +69,23 @@ def _(client: Client) -> None:
 @must(
     "STORE-2",
     "A change in the table is seen by the next request, and any text comes back exactly.",
-    Power.DATABASE,
+    Capability.DATABASE,
     version=2,
 )
-def _(client: Client) -> None:
+def a_change_is_seen_by_the_next_request(client: Client) -> None:
+    database = client.database
+    assert client.request("GET", "/greetings/en").json()["text"] == "Hello"
+    try:
+        database.execute("UPDATE greetings SET text = 'Hi' WHERE lang = 'en'")
+        found = expect.json_of(client.request("GET", "/greetings/en"))
+        assert found == {"lang": "en", "text": "Hi"}
+    finally:
+        database.execute("UPDATE greetings SET text = 'Hello' WHERE lang = 'en'")
+    assert expect.json_of(client.request("GET", "/greetings")) == SEVEN
+
+
+@part("STORE-2", "any text", Capability.DATABASE)
+def any_text_comes_back_exactly(client: Client) -> None:
     database = client.database
     added = {f"x-text-{number}": text for number, text in enumerate(TEXTS)}
     try:
@@ -82,25 +97,19 @@ def _(client: Client) -> None:
         everything = [*SEVEN, *({"lang": lang, "text": text} for lang, text in added.items())]
         everything.sort(key=lambda greeting: greeting["lang"])
         assert expect.json_of(client.request("GET", "/greetings")) == everything
-
-        assert client.request("GET", "/greetings/en").json()["text"] == "Hello"
-        database.execute("UPDATE greetings SET text = 'Hi' WHERE lang = 'en'")
-        found = expect.json_of(client.request("GET", "/greetings/en"))
-        assert found == {"lang": "en", "text": "Hi"}
     finally:
         database.execute("DELETE FROM greetings WHERE lang LIKE 'x-text-%'")
-        database.execute("UPDATE greetings SET text = 'Hello' WHERE lang = 'en'")
     assert expect.json_of(client.request("GET", "/greetings")) == SEVEN
 
 
 @must(
     "STORE-3",
-    "Requests wait for the database side by side: N of them, on P connections of which each takes D for a"
-    " query, are answered within 1.25 x ceil(N/P) x D.",
-    Power.DATABASE,
+    "Requests wait for the database side by side: N of them, on P connections of which each takes"
+    " D for a query, are answered within 1.25 x ceil(N/P) x D.",
+    Capability.DATABASE,
     version=2,
 )
-def _(client: Client) -> None:
+def queries_run_side_by_side(client: Client) -> None:
     number, delay = 4 * POOL_SIZE, 0.5
     rounds = math.ceil(number / POOL_SIZE)
     client.together([LIST] * POOL_SIZE)
@@ -114,49 +123,43 @@ def _(client: Client) -> None:
 
 @must(
     "STORE-4",
-    "With the database down the app starts and says so in its log; greetings are answered 503 with"
-    " Retry-After, everything else works, and within 2 s of its return they are there again.",
-    Power.DATABASE,
-    Power.PROCESS,
+    "With the database down the app starts and says so in its log; greetings are answered 503"
+    " with Retry-After, everything else works, and within 2 s of its return they are there again.",
+    Capability.DATABASE,
+    Capability.PROCESS,
     version=2,
 )
-def _(client: Client) -> None:
+def the_app_starts_without_its_database(client: Client) -> None:
     cluster = client.database.cluster
     with ExitStack() as stack:
         cluster.stop()
         try:
-            app = stack.enter_context(client.process())
-            assert running(app), app.log()
+            own, process = stack.enter_context(client.process())
+            assert running(process), process.log()
             for target in ("/greetings", "/greetings/en", "/greetings/stream", "/health"):
-                unavailable(app.client, target)
+                expect.unavailable(own, target)
             for target in ("/", "/about", "/docs", "/openapi.json", "/static/styles.css", "/hello"):
-                assert app.client.request("GET", target).status == 200
+                assert own.request("GET", target).status == 200
             expect.problem(
-                app.client.request("GET", "/greetings/e"),
+                own.request("GET", "/greetings/e"),
                 422,
                 "lang must be a language tag, such as en or zh-Hant.",
             )
-            assert app.log().count("PostgreSQL at 127.0.0.1") == 1
-            assert "cannot be used" in app.log()
+            assert process.log().count("PostgreSQL at 127.0.0.1") == 1
+            assert "cannot be used" in process.log()
         finally:
             cluster.start()
-        assert eventually(lambda: app.client.request("GET", "/greetings").status == 200, 2.0)
-        assert expect.json_of(app.client.request("GET", "/greetings")) == SEVEN
-        assert "can be used again" in app.log()
+        assert eventually(lambda: own.request("GET", "/greetings").status == 200, 2.0)
+        assert expect.json_of(own.request("GET", "/greetings")) == SEVEN
+        assert "can be used again" in process.log()
 
 
-def running(app: FreshApp) -> bool:
+def running(process: ServerProcess) -> bool:
     try:
-        app.wait(0)
-    except LateError:
+        process.wait(0)
+    except TimeoutFailure:
         return True
     return False
-
-
-def unavailable(client: Client, target: str) -> None:
-    answer = client.request("GET", target)
-    expect.problem(answer, 503, expect.UNAVAILABLE)
-    assert (answer.header("retry-after") or "").isdecimal()
 
 
 QUERY_TIMEOUT = 2.0
@@ -164,21 +167,22 @@ QUERY_TIMEOUT = 2.0
 
 @must(
     "STORE-5",
-    "A database that is stopped, restarted, frozen or that loses its connections under load is answered 503"
-    " within the query timeout and a second, comes back within 2 s, and no connection is left over.",
-    Power.DATABASE,
-    Power.PROCESS,
+    "A database that is stopped, restarted, frozen or that loses its connections under load is"
+    " answered 503 within the query timeout and a second, comes back within 2 s, and no"
+    " connection is left over.",
+    Capability.DATABASE,
+    Capability.PROCESS,
     version=2,
 )
-def _(client: Client) -> None:
+def the_app_recovers_from_a_lost_database(client: Client) -> None:
     database, cluster = client.database, client.database.cluster
     settings = {"GREETINGS_QUERY_TIMEOUT": str(QUERY_TIMEOUT), "GREETINGS_CONNECT_TIMEOUT": "1"}
     before = database.connections()
-    with client.process(**settings) as app:
+    with client.process(**settings) as (own, _):
 
         def lost(meanwhile: Callable[[], None]) -> None:
-            """The database goes away and returns under load."""
-            with load(app.client) as answers:
+            """The database is lost and returns while requests are sent."""
+            with load(own) as answers:
                 assert eventually(lambda: len(answers) > 10)
                 meanwhile()
                 back = len(answers)
@@ -200,22 +204,25 @@ def _(client: Client) -> None:
 
         def frozen() -> None:
             with cluster.frozen():
-                # Longer than an answer may take: an app that waits for the database is late.
+                # Longer than an answer may take: an app that waits for the database fails the case.
                 time.sleep(QUERY_TIMEOUT + 1.2)
 
         with slowed(database, 0.02):
             lost(killed)
         for meanwhile in (cluster.restart, stopped, frozen):
             lost(meanwhile)
-        # The processes that the other cases share lost their connections too.
+        # The shared processes have lost their connections too.
         assert database.connections() <= POOL_SIZE + before
         with slowed(database, 0) as slow:
-            assert whole(app.client, slow)
+            assert whole(own, slow)
 
 
 @contextmanager
 def load(client: Client) -> Iterator[list[Timed]]:
-    """Twice as many requests at a time as there are connections, again and again; the answers so far."""
+    """Sends twice as many requests at once as there are connections, repeatedly.
+
+    Yields the list of the answers, which grows.
+    """
     answers: list[Timed] = []
     enough = Event()
 
@@ -233,10 +240,10 @@ def load(client: Client) -> Iterator[list[Timed]]:
 
 
 def whole(client: Client, slow: Slow) -> bool:
-    """Whether as many queries as the pool has connections still run side by side.
+    """Whether as many queries as the pool has connections still run at the same time.
 
-    The database is asked, not the clock. Where a busy machine lets the queries miss each other, they
-    take longer in the next round; a connection that is gone is missing in every round.
+    The database counts them. On a busy machine the queries may not overlap, so that they take
+    longer in the next round; a connection that is lost is missing in every round.
     """
     return any(side_by_side(client, slow, delay) for delay in (0.3, 1.2, 4.8))
 
@@ -254,10 +261,10 @@ def side_by_side(client: Client, slow: Slow, delay: float) -> bool:
 @must(
     "STORE-6",
     "Of many clients that hang up during their query, none takes a connection along.",
-    Power.DATABASE,
+    Capability.DATABASE,
     version=2,
 )
-def _(client: Client) -> None:
+def a_client_that_hangs_up_releases_its_connection(client: Client) -> None:
     asked = 0
     with slowed(client.database, 0.03) as slow, ExitStack() as stack:
         for _ in range(COUNTS.hang_ups // 100):
@@ -266,11 +273,11 @@ def _(client: Client) -> None:
             for request in begun:
                 request.hang_up()
         assert asked
-        # Who waits for a connection is served in turn: after this nobody of before waits any more. A request
-        # that waits behind a thousand others for longer than a query may take is answered 503.
+        # Requests wait for a connection in order: after this one no earlier request waits. A
+        # request that waits longer than the query timeout is answered 503.
         assert eventually(lambda: client.request("GET", "/greetings").status == 200, 60)
         assert eventually(lambda: not any(client.database.active() for _ in range(10)))
-        # Here, since connections that are ended from outside come back to their pool.
+        # Checked before `slowed` kills the connections: the pool replaces those.
         assert whole(client, slow)
     assert expect.json_of(client.request("GET", "/greetings")) == SEVEN
 
@@ -278,10 +285,10 @@ def _(client: Client) -> None:
 @should(
     "STORE-7",
     "The query of a client that has hung up is ended in the database.",
-    Power.DATABASE,
+    Capability.DATABASE,
     version=2,
 )
-def _(client: Client) -> None:
+def the_query_of_a_client_that_hung_up_is_cancelled(client: Client) -> None:
     with slowed(client.database, 30):
         with client.begin("GET", "/greetings") as request:
             assert eventually(lambda: client.database.active() > 0)

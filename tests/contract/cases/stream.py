@@ -4,16 +4,21 @@ import json
 import time
 
 from tests.contract.cases import expect
-from tests.contract.cases.greetings import SEVEN, vocabulary
-from tests.contract.cases.http import NOT_ALLOWED
-from tests.contract.cases.slow import eventually, slowed
-from tests.contract.model import Client, InFlight, Power, must
+from tests.contract.cases.slow import slowed
+from tests.contract.client import Client
+from tests.contract.interfaces import InFlight
+from tests.contract.registry import must, part
+from tests.contract.vocabulary import NOT_ALLOWED, SEVEN, Capability
+from tests.contract.waiting import eventually
 
 EVENT_STREAM = "text/event-stream"
 
+DELAY = 0.3
+"""The seconds that each query sleeps while the database is slowed."""
+
 
 def events_of(body: bytes) -> list[tuple[str, object]]:
-    """Names and parsed data; the HTML standard, section 9.2.6, as far as it is used here."""
+    """Names and parsed data of the events: a subset of the HTML standard, section 9.2.6."""
     found = []
     for block in body.decode("utf-8").replace("\r\n", "\n").split("\n\n"):
         fields = [line.partition(":") for line in block.split("\n") if line.partition(":")[0]]
@@ -30,65 +35,69 @@ def events_of(body: bytes) -> list[tuple[str, object]]:
 
 @must(
     "STREAM-1",
-    "GET /greetings/stream sends every greeting as an event, in order and as soon as it is there, then the"
-    " event end; when the client leaves, the work for it stops within a second.",
+    "GET /greetings/stream sends every greeting as an event, in order and as soon as it is there,"
+    " then the event end; when the client leaves, the work for it stops within a second.",
     version=2,
 )
-def _(client: Client) -> None:
+def every_greeting_is_an_event(client: Client) -> None:
     answer = client.request("GET", "/greetings/stream")
     assert answer.status == 200
     assert (answer.header("content-type") or "").split(";")[0] == EVENT_STREAM
     assert answer.header("cache-control") == "no-cache"
-    events: list[tuple[str, object]] = [("message", each) for each in vocabulary(client)]
+    events: list[tuple[str, object]] = [
+        ("message", each) for each in expect.known_greetings(client)
+    ]
     assert events_of(answer.body)[:-1] == events
     assert events_of(answer.body)[-1][0] == "end"
     head = client.request("HEAD", "/greetings/stream")
     assert (head.status, head.body) == (200, b"")
     assert (head.header("content-type") or "").split(";")[0] == EVENT_STREAM
     for method in NOT_ALLOWED:
-        expect.problem(
-            client.request(method, "/greetings/stream"),
-            405,
-            "This address does not take that method.",
-        )
+        expect.method_not_allowed(client, method, "/greetings/stream")
 
-    if Power.DATABASE in client.powers:
-        delay = 0.3
-        with slowed(client.database, delay) as slow:
-            with client.begin("GET", "/greetings/stream") as request:
-                first_event(request)
-                first = time.monotonic()
-                while request.read():
-                    pass
-                # At least one more query lies between the first greeting and the last.
-                assert time.monotonic() - first > delay / 2
 
-            with client.begin("GET", "/greetings/stream") as request:
-                first_event(request)
-                slow.sleep(30)
-                # The query after the one under way is the one that sleeps long.
-                time.sleep(2 * delay)
-                assert client.database.active() == 1
-                request.hang_up()
-                assert eventually(lambda: client.database.active() == 0, 1.0)
+@part("STREAM-1", "as soon as it is there", Capability.DATABASE)
+def an_event_is_sent_before_the_next_query(client: Client) -> None:
+    with slowed(client.database, DELAY), client.begin("GET", "/greetings/stream") as request:
+        first_event(request)
+        first = time.monotonic()
+        while request.read():
+            pass
+        # At least one query runs between the first greeting and the last.
+        assert time.monotonic() - first > DELAY / 2
 
-        with slowed(client.database, delay), client.begin("GET", "/greetings/stream") as request:
-            body = first_event(request)
-            client.database.cluster.stop()
-            try:
-                while piece := request.read():
-                    body += piece
-            finally:
-                client.database.cluster.start()
-            assert events_of(body)[-1] == (
-                "problem",
-                expect.problem_details(503, expect.UNAVAILABLE),
-            )
-        eventually(lambda: client.request("GET", "/health").status == 200, 2.0)
+
+@part("STREAM-1", "when the client leaves", Capability.DATABASE)
+def the_query_is_cancelled_when_the_client_leaves(client: Client) -> None:
+    with (
+        slowed(client.database, DELAY) as slow,
+        client.begin("GET", "/greetings/stream") as request,
+    ):
+        first_event(request)
+        slow.sleep(30)
+        # The query that runs now ends; the next one sleeps for 30 s.
+        time.sleep(2 * DELAY)
+        assert client.database.active() == 1
+        request.hang_up()
+        assert eventually(lambda: client.database.active() == 0, 1.0)
+
+
+@part("STREAM-1", "when the database stops", Capability.DATABASE)
+def the_stream_ends_with_a_problem_when_the_database_stops(client: Client) -> None:
+    with slowed(client.database, DELAY), client.begin("GET", "/greetings/stream") as request:
+        body = first_event(request)
+        client.database.cluster.stop()
+        try:
+            while piece := request.read():
+                body += piece
+        finally:
+            client.database.cluster.start()
+        assert events_of(body)[-1] == ("problem", expect.problem_details(503, expect.UNAVAILABLE))
+    eventually(lambda: client.request("GET", "/health").status == 200, 2.0)
 
 
 def first_event(request: InFlight) -> bytes:
-    """What has been read when the first event is whole."""
+    """Reads until the first event is complete. Returns what has been read."""
     assert request.start().status == 200
     body = b""
     while b"\n\n" not in body:
