@@ -12,7 +12,7 @@ from deploy.staging import stage_locked
 from tooling.environments import EnvironmentFailedError, Environments
 from tooling.errors import UsageError
 from tooling.frameworks import Framework
-from tooling.processes import AppDidNotStartError, AppProcess, connect_environment
+from tooling.processes import AppDidNotStartError, AppProcess, connect_variables
 
 _EXCEPTION = re.compile(r"(?:\w+\.)*(\w*(?:Error|Exception)): (.+)")
 # A database at which nothing listens: the app starts with the driver, and GET /greetings answers
@@ -58,10 +58,10 @@ def try_out(bundle: Path, store: str | None = None) -> None:
     caches = {"PYTHONPYCACHEPREFIX": str(build / "pycache")}
     app = AppProcess(
         entrypoint,
+        (str(python), "-m", "uvicorn", "--fd", "{fd}"),
         log=build / "logs" / f"bundle-{bundle.name}.log",
-        environment=connect_environment("http://127.0.0.1", bundle.name, caches | settings),
+        variables=connect_variables("http://127.0.0.1", bundle.name, caches | settings),
         directory=bundle,
-        command=(str(python), "-m", "uvicorn"),
     )
     with app:
         try:

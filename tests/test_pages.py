@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.axe import violations
-from tests.contract.servers import LOGS, environment_of
+from tests.contract.servers import LOGS, variables_of
 from tests.postgresql import Cluster
+from tests.servers import server_process
 from tooling.frameworks import ROOT, Framework, find_frameworks
-from tooling.processes import AppProcess
 
 FRAMEWORKS = find_frameworks()
 LONG_NAME = "W" * 100
@@ -31,8 +31,8 @@ def serve() -> Iterator[Serve]:
         def serve(framework: Framework) -> str:
             if framework.name not in urls:
                 log = LOGS / f"{framework.name}-pages.log"
-                process = AppProcess(
-                    framework.entrypoint, environment=environment_of(trust=False), log=log
+                process = server_process(
+                    framework.entrypoint, variables=variables_of(trust=False), log=log
                 )
                 urls[framework.name] = stack.enter_context(process).wait_until_ready().url
             return urls[framework.name]
@@ -129,7 +129,7 @@ def test_languages_are_named(page: Page, serve: Serve) -> None:
 def test_the_live_greeting_comes_back_with_the_database(page: Page, framework: Framework) -> None:
     with Cluster() as cluster:
         database = cluster.create_database("live")
-        environment = environment_of(trust=False, database=database)
+        environment = variables_of(trust=False, database=database)
         subprocess.run(
             [sys.executable, "-m", "deploy.prepare_database"],
             cwd=ROOT,
@@ -138,7 +138,7 @@ def test_the_live_greeting_comes_back_with_the_database(page: Page, framework: F
             capture_output=True,
         )
         log = LOGS / f"{framework.name}-live.log"
-        with AppProcess(framework.entrypoint, environment=environment, log=log) as process:
+        with server_process(framework.entrypoint, variables=environment, log=log) as process:
             page.goto(process.wait_until_ready().url)
             greeting = page.locator("#live output")
             expect(greeting).to_have_text("Hello, stranger!")

@@ -10,8 +10,9 @@ from tests.contract import cases as cases
 from tests.contract.registry import CASES
 from tests.contract.sockets import Connection
 from tests.contract.vocabulary import Request
+from tests.servers import server_process
 from tooling.frameworks import ROOT, Framework, find_frameworks
-from tooling.processes import AppProcess, ServerKind
+from tooling.processes import ServerKind
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -73,11 +74,11 @@ def test_a_should_case_is_described_in_a_few_words() -> None:
 def test_without_the_mount_layer_one_of_the_two_customs_is_answered_404(
     server: ServerKind, custom: str, framework: Framework, tmp_path: Path
 ) -> None:
-    with AppProcess(
+    with server_process(
         f"{framework.name}_app.app:api",
         server=server,
         root_path="/content/1b2c",
-        environment={"PATH": os.environ["PATH"]},
+        variables={"PATH": os.environ["PATH"]},
         log=tmp_path / "log",
     ) as process:
         process.wait_until_ready()

@@ -15,8 +15,9 @@ import pytest
 
 from tests.contract.waiting import eventually
 from tests.postgresql import Cluster, Database
+from tests.servers import server_process
 from tooling.frameworks import ROOT, find_frameworks
-from tooling.processes import AppProcess, ServerKind
+from tooling.processes import ServerKind
 
 SERVERS: tuple[ServerKind, ...] = ("uvicorn", "uvicorn", "hypercorn")
 POOL_SIZE = 2
@@ -44,10 +45,10 @@ def test_every_process_sees_a_change_at_once_and_gives_its_connections_back(
     with ExitStack() as stack:
         processes = [
             stack.enter_context(
-                AppProcess(
+                server_process(
                     framework.entrypoint,
                     server=server,
-                    environment=environment,
+                    variables=environment,
                     log=tmp_path / f"{framework.name}-{number}.log",
                 )
             )

@@ -22,7 +22,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from tooling.errors import check_full_disk
 from tooling.frameworks import ROOT
 from tooling.processes import ServerKind, run_lines
-from tooling.uv import uv_command, uv_environment
+from tooling.uv import uv_command, uv_variables
 
 Log = Callable[[str], None]
 _UNUSED_SECONDS = 14 * 24 * 3600.0
@@ -109,7 +109,7 @@ class Environments:
         made, home = partial / "environment", partial / "home"
         home.mkdir()
         python = str(made / "bin" / "python")
-        variables = uv_environment(home, ROOT / "build" / "uv-cache")
+        variables = uv_variables(home, ROOT / "build" / "uv-cache")
 
         async def uv(*arguments: str | Path) -> None:
             output: list[str] = []

@@ -41,9 +41,7 @@ def killed_with_parent(*command: str) -> list[str]:
     return [sys.executable, "-I", str(_PARENT_DEATH), str(os.getpid()), *command]
 
 
-def connect_environment(
-    server_url: str, guid: str, extra: Mapping[str, str] = {}
-) -> dict[str, str]:
+def connect_variables(server_url: str, guid: str, extra: Mapping[str, str] = {}) -> dict[str, str]:
     """What a content process on Connect finds in its environment, and nothing of ours but `PATH`.
 
     The names are documented or read in Posit's own clients; `CONNECT_API_KEY` and session tokens
@@ -64,7 +62,7 @@ def connect_environment(
 
 async def run_lines(
     command: Sequence[str],
-    environment: Mapping[str, str],
+    variables: Mapping[str, str],
     directory: Path,
     log: Callable[[str], None],
 ) -> int:
@@ -75,7 +73,7 @@ async def run_lines(
     process = await asyncio.create_subprocess_exec(
         *killed_with_parent(*command),
         cwd=directory,
-        env=environment,
+        env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -99,42 +97,28 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
 
 
-def _server_arguments(server: ServerKind, root_path: str) -> list[str]:
-    match server:
-        case "uvicorn":
-            return ["--fd", "{fd}", "--root-path", root_path, "--no-access-log"]
-        case "hypercorn":
-            # 0 workers: serve in this process, instead of in a child that nobody would end with it.
-            return ["--bind", "fd://{fd}", "--root-path", root_path, "--workers", "0"]
-
-
 class AppProcess:
     """One process serving `application` (`module:attribute`) on `port` of 127.0.0.1.
 
-    - `server`, `root_path`: the server and its `--root-path`.
-    - `environment`: all that the process finds in its environment; nothing is inherited.
+    - `command`: the server and its arguments, `{fd}` for the listening socket; the application
+      follows.
+    - `variables`: all that the process finds in its environment; nothing is inherited.
     - `directory`: the working directory, from which `application` is imported.
-    - `log`: the file that takes its output; made anew, or continued where `append` is true.
-    - `command`: what stands before the server's own arguments, by default `python -m <server>`.
-    - `arguments`: what stands in the place of the server's own, with the listening socket as
-      `{fd}`.
+    - `log`: the file for its output, truncated unless `append` is true.
 
-    The socket is bound here and handed over, so no other process can take the port in between. The
-    process leads its own group, which `stop` ends as a whole; where the starting *thread* ends or
-    its process is killed, Linux kills the leader too (prctl(2), PR_SET_PDEATHSIG).
+    The socket is bound here and passed on, so that no other process can take the port in between.
+    The process leads its own group, which `stop` ends as a whole. Linux kills the leader when the
+    thread that starts it ends.
     """
 
     def __init__(
         self,
         application: str,
+        command: Sequence[str],
         *,
         log: Path,
-        server: ServerKind = "uvicorn",
-        root_path: str = "",
-        environment: Mapping[str, str],
+        variables: Mapping[str, str],
         directory: Path = ROOT,
-        command: Sequence[str] | None = None,
-        arguments: Sequence[str] | None = None,
         append: bool = False,
     ) -> None:
         self.application = application
@@ -152,16 +136,11 @@ class AppProcess:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.port: int = listener.getsockname()[1]
             fd = listener.fileno()
-            if arguments is None:
-                arguments = _server_arguments(server, root_path)
+            arguments = [argument.replace("{fd}", f"{fd}") for argument in command]
             self._process = subprocess.Popen(
-                [
-                    *killed_with_parent(*(command or (sys.executable, "-m", server))),
-                    *(argument.replace("{fd}", str(fd)) for argument in arguments),
-                    application,
-                ],
+                [*killed_with_parent(*arguments), application],
                 cwd=directory,
-                env=dict(environment),
+                env=dict(variables),
                 pass_fds=[fd],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -26,7 +26,7 @@ def uv_command(*arguments: str | Path) -> list[str]:
     return [find_uv_bin(), "--no-config", *map(str, arguments)]
 
 
-def uv_environment(home: Path, cache: Path) -> dict[str, str]:
+def uv_variables(home: Path, cache: Path) -> dict[str, str]:
     """All that uv, and what it runs, find in their environment.
 
     - `home`: an empty folder, in the place of the user's own.

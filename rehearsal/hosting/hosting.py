@@ -13,7 +13,7 @@ from rehearsal.hosting.tasks import TaskFailedError
 from rehearsal.profiles import Profile
 from rehearsal.storage.database import Bundle, Content, State
 from tooling.environments import EnvironmentFailedError, Environments, Log, check_python
-from tooling.processes import AppDidNotStartError, AppProcess, connect_environment
+from tooling.processes import AppDidNotStartError, AppProcess, connect_variables
 
 LOG = logging.getLogger("rehearsal.hosting")
 _RUNTIME = Path(__file__).with_name("runtime.py")
@@ -58,18 +58,17 @@ class Hosting:
         """Makes the bundle's environment first. Raises `EnvironmentFailedError`, `OSError`."""
         python = await self._make_environment(bundle, log)
         guid, directory = bundle.content_guid, self._state.directory_of(bundle.id)
-        environment = connect_environment(self._url, guid, self._state.variables(guid))
-        environment["PATH"] = f"{python.parent}:{environment['PATH']}"
-        profile = self._profile
+        variables = connect_variables(self._url, guid, self._state.variables(guid))
+        variables["PATH"] = f"{python.parent}:{variables['PATH']}"
+        profile = ("--shape", self._profile.shape, "--server", self._profile.server)
 
         def launch() -> AppProcess:
             return AppProcess(
                 bundle.entrypoint,
+                (str(python), str(_RUNTIME), *profile, "--fd", "{fd}"),
                 log=self.log_of(guid, bundle.id),
-                environment=environment,
+                variables=variables,
                 directory=directory,
-                command=(str(python), str(_RUNTIME)),
-                arguments=("--shape", profile.shape, "--server", profile.server, "--fd", "{fd}"),
                 append=True,
             )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tests.contract.client import Client
 from tests.contract.in_process import InProcessApp, InProcessClient, load
-from tests.contract.servers import ServerProcesses, environment_of
+from tests.contract.servers import ServerProcesses, variables_of
 from tests.contract.socket_client import SocketClient
 from tests.contract.subjects import Subject
 from tests.contract.vocabulary import Mount
@@ -58,7 +58,7 @@ class RunningApps:
         subprocess.run(
             [sys.executable, "-m", "deploy.prepare_database"],
             cwd=ROOT,
-            env=environment_of(trust=False, database=database),
+            env=variables_of(trust=False, database=database),
             stdout=subprocess.DEVNULL,
             check=True,
         )

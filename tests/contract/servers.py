@@ -14,14 +14,15 @@ from tests.contract.vocabulary import Capability, Mount, TimeoutFailure
 from tests.contract.waiting import eventually
 from tests.gateway import gateway
 from tests.postgresql import Database
+from tests.servers import server_process
 from tests.serving import serving
 from tooling.frameworks import ROOT
-from tooling.processes import AppProcess, ServerKind
+from tooling.processes import ServerKind
 
 LOGS = ROOT / "build" / "contract"
 
 
-def environment_of(*, trust: bool, database: Database | None = None) -> dict[str, str]:
+def variables_of(*, trust: bool, database: Database | None = None) -> dict[str, str]:
     """All the environment variables of an app's process."""
     environment = {"PATH": os.environ["PATH"], "CONNECT_HEADERS": "trust" if trust else "ignore"}
     return environment if database is None else environment | {"GREETINGS_URL": database.url}
@@ -55,12 +56,12 @@ class ServerProcess(Server):
         kind: ServerKind = "hypercorn" if subject.server == "hypercorn" else "uvicorn"
         self._stack = ExitStack()
         self._process = self._stack.enter_context(
-            AppProcess(
+            server_process(
                 subject.framework.entrypoint,
                 server=kind,
                 root_path=mount.prefix if mount.root_path else "",
-                environment=environment,
-                command=[sys.executable, "-m", "tests.contract.serve", kind],
+                variables=environment,
+                program=[sys.executable, "-m", "tests.contract.serve", kind],
                 log=log,
             )
         )
@@ -134,7 +135,7 @@ class ServerProcesses(Server):
     def _start(
         self, mount: Mount, trust: bool, changes: Mapping[str, str | None], name: str
     ) -> ServerProcess:
-        environment = environment_of(trust=trust, database=self.database)
+        environment = variables_of(trust=trust, database=self.database)
         changed = {**environment, **self.environment, **changes}
         return ServerProcess(
             self.subject,

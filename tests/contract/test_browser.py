@@ -11,10 +11,11 @@ from playwright.sync_api import Browser, Page, Request, expect
 from rehearsal.proxy.upstream import Upstream
 from tests.contract.registry import PARTS
 from tests.contract.report import Result, result
-from tests.contract.servers import LOGS, environment_of
+from tests.contract.servers import LOGS, variables_of
 from tests.contract.subjects import PREFIXES, Subject
 from tests.contract.vocabulary import Mount
 from tests.gateway import gateway
+from tests.servers import server_process
 from tests.serving import serving
 from tooling.frameworks import Framework, find_frameworks
 from tooling.processes import AppProcess, ServerKind
@@ -60,11 +61,11 @@ def reach() -> Iterator[Reach]:
             root_path = mount.prefix if mount.root_path else ""
             key = (framework.name, way.server, root_path)
             if key not in processes:
-                process = AppProcess(
+                process = server_process(
                     framework.entrypoint,
                     server=way.server,
                     root_path=root_path,
-                    environment=environment_of(trust=True),
+                    variables=variables_of(trust=True),
                     log=LOGS / f"{framework.name}-browser-{len(processes)}.log",
                 )
                 processes[key] = stack.enter_context(process).wait_until_ready()

@@ -16,13 +16,13 @@ from tests.contract.canonical import canonical
 from tests.contract.deployed import record_of
 from tests.contract.in_process import InProcessClient
 from tests.contract.registry import CASES, PARTS, Level, Part
-from tests.contract.servers import environment_of
+from tests.contract.servers import variables_of
 from tests.contract.sockets import Connection
 from tests.contract.subjects import Subject
 from tests.contract.test_contract import test_contract as run_case
 from tests.contract.vocabulary import BARE, Request
+from tests.servers import server_process
 from tooling.frameworks import ROOT, Framework, find_frameworks
-from tooling.processes import AppProcess
 
 FRAMEWORK = find_frameworks()[0]
 
@@ -166,8 +166,8 @@ def test_a_deployed_app_is_held_to_what_can_be_seen_from_outside(tmp_path: Path)
             check=False,
         )
 
-    with AppProcess(
-        FRAMEWORK.entrypoint, environment=environment_of(trust=False), log=tmp_path / "log"
+    with server_process(
+        FRAMEWORK.entrypoint, variables=variables_of(trust=False), log=tmp_path / "log"
     ) as process:
         process.wait_until_ready()
         kept = check(process.url)
@@ -334,8 +334,8 @@ def test_documents_that_ask_for_other_things_differ(old: str, new: str) -> None:
 
 def test_a_target_is_asked_byte_for_byte(tmp_path: Path) -> None:
     """HTTP clients would normalise these targets."""
-    with AppProcess(
-        FRAMEWORK.entrypoint, environment=environment_of(trust=False), log=tmp_path / "log"
+    with server_process(
+        FRAMEWORK.entrypoint, variables=variables_of(trust=False), log=tmp_path / "log"
     ) as process:
         process.wait_until_ready()
         connection = Connection(process.url)

@@ -14,8 +14,9 @@ from shared.asgi import Message, Receive, Scope, Send
 from shared.lifespan import Lifespan
 from tests.contract.sockets import Connection
 from tests.contract.vocabulary import Request
+from tests.servers import server_process
 from tooling.frameworks import Framework, find_frameworks
-from tooling.processes import AppDidNotStartError, AppProcess
+from tooling.processes import AppDidNotStartError
 
 each_framework = pytest.mark.parametrize(
     "framework", find_frameworks(), ids=lambda framework: framework.name
@@ -31,8 +32,8 @@ def test_an_app_answers_under_a_server_without_lifespan(
     framework: Framework, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "uvicorn", "--lifespan", "off"]
-    with AppProcess(
-        framework.entrypoint, command=command, environment=environment(), log=tmp_path / "log"
+    with server_process(
+        framework.entrypoint, program=command, variables=environment(), log=tmp_path / "log"
     ) as process:
         process.wait_until_ready()
         connection = Connection(process.url)
@@ -45,9 +46,9 @@ def test_an_app_answers_under_a_server_without_lifespan(
 def test_a_store_that_cannot_be_opened_stops_the_start_and_says_why(
     framework: Framework, tmp_path: Path
 ) -> None:
-    process = AppProcess(
+    process = server_process(
         framework.entrypoint,
-        environment=environment(GREETINGS_URL="mysql://user:secret@host/db"),
+        variables=environment(GREETINGS_URL="mysql://user:secret@host/db"),
         log=tmp_path / "log",
     )
     with pytest.raises(AppDidNotStartError):
@@ -68,9 +69,9 @@ def test_a_malformed_data_file_stops_the_start_and_says_where(
         "from shared import greetings\n"
         "greetings.FILE = Path(__file__).with_name('bad.json')\n"
     )
-    process = AppProcess(
+    process = server_process(
         framework.entrypoint,
-        environment=environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{framework.folder.parent}"),
+        variables=environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{framework.folder.parent}"),
         log=tmp_path / "log",
     )
     with pytest.raises(AppDidNotStartError):

@@ -11,12 +11,12 @@ import pytest
 
 from tests.rehearsal.system import ends, is_running, needs_proc
 from tests.rehearsal.wire import TIMEOUT_SECONDS
+from tests.servers import server_process
 from tooling.frameworks import ROOT
 from tooling.processes import (
     AppDidNotStartError,
-    AppProcess,
     ServerKind,
-    connect_environment,
+    connect_variables,
 )
 
 MIRROR = "tests.rehearsal.mirror:app"
@@ -24,19 +24,19 @@ SERVERS: list[ServerKind] = ["uvicorn", "hypercorn"]
 
 
 def environment(**extra: str) -> dict[str, str]:
-    return connect_environment("http://127.0.0.1:3939", "7b1e", extra)
+    return connect_variables("http://127.0.0.1:3939", "7b1e", extra)
 
 
 @pytest.mark.parametrize(("server", "path"), [("uvicorn", "/content/7b1e/x"), ("hypercorn", "/x")])
 def test_an_app_is_served_with_the_root_path_as_its_server_reads_it(
     server: ServerKind, path: str, tmp_path: Path
 ) -> None:
-    with AppProcess(
+    with server_process(
         MIRROR,
         log=tmp_path / "log",
         server=server,
         root_path="/content/7b1e",
-        environment=environment(),
+        variables=environment(),
     ) as app:
         told = httpx.get(app.wait_until_ready().url + "/x").json()
     assert (told["root_path"], told["path"]) == ("/content/7b1e", path)
@@ -46,7 +46,7 @@ def test_the_app_finds_what_connect_gives_and_nothing_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONNECT_API_KEY", "secret")
-    with AppProcess(MIRROR, log=tmp_path / "log", environment=environment(FOO="bar")) as app:
+    with server_process(MIRROR, log=tmp_path / "log", variables=environment(FOO="bar")) as app:
         told = httpx.get(app.wait_until_ready().url).json()
     assert told["environment"] == {
         "PATH": os.environ["PATH"],
@@ -63,8 +63,8 @@ def test_the_app_finds_what_connect_gives_and_nothing_of_ours(
 
 def test_another_command_can_stand_before_the_servers_arguments(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import sys; print(sys.argv)"]
-    with AppProcess(
-        MIRROR, log=tmp_path / "log", environment=environment(), command=command
+    with server_process(
+        MIRROR, log=tmp_path / "log", variables=environment(), program=command
     ) as app:
         with pytest.raises(AppDidNotStartError, match="exit code 0"):
             app.wait_until_ready()
@@ -77,11 +77,11 @@ def test_another_command_can_stand_before_the_servers_arguments(tmp_path: Path) 
 def test_an_app_that_cannot_start_is_reported_with_its_log(
     server: ServerKind, tmp_path: Path
 ) -> None:
-    app = AppProcess(
+    app = server_process(
         MIRROR,
         log=tmp_path / "log",
         server=server,
-        environment=environment(MISBEHAVIOUR="broken import"),
+        variables=environment(MISBEHAVIOUR="broken import"),
     )
     with pytest.raises(AppDidNotStartError) as caught:
         app.wait_until_ready()
@@ -91,7 +91,7 @@ def test_an_app_that_cannot_start_is_reported_with_its_log(
 
 @needs_proc
 def test_an_app_that_never_gets_ready_is_given_up_and_stopped(tmp_path: Path) -> None:
-    app = AppProcess(MIRROR, log=tmp_path / "log", environment=environment(MISBEHAVIOUR="hangs"))
+    app = server_process(MIRROR, log=tmp_path / "log", variables=environment(MISBEHAVIOUR="hangs"))
     with pytest.raises(AppDidNotStartError, match="within 1 s"):
         app.wait_until_ready(1)
     assert not is_running(app.pid)
@@ -100,7 +100,7 @@ def test_an_app_that_never_gets_ready_is_given_up_and_stopped(tmp_path: Path) ->
 @needs_proc
 @pytest.mark.parametrize("server", SERVERS)
 def test_stopping_ends_the_app_in_good_order(server: ServerKind, tmp_path: Path) -> None:
-    app = AppProcess(MIRROR, log=tmp_path / "log", server=server, environment=environment())
+    app = server_process(MIRROR, log=tmp_path / "log", server=server, variables=environment())
     app.wait_until_ready()
     assert app.stop(TIMEOUT_SECONDS) in (0, -signal.SIGTERM)
     assert not is_running(app.pid)
@@ -110,8 +110,8 @@ def test_stopping_ends_the_app_in_good_order(server: ServerKind, tmp_path: Path)
 
 @needs_proc
 def test_stopping_ends_what_ignores_sigterm_and_its_children(tmp_path: Path) -> None:
-    app = AppProcess(
-        MIRROR, log=tmp_path / "log", environment=environment(MISBEHAVIOUR="stubborn child")
+    app = server_process(
+        MIRROR, log=tmp_path / "log", variables=environment(MISBEHAVIOUR="stubborn child")
     )
     child = httpx.get(app.wait_until_ready().url).json()["child"]
     os.kill(app.pid, signal.SIGSTOP)
@@ -125,9 +125,10 @@ def test_no_app_outlives_a_killed_parent(server: ServerKind, tmp_path: Path) -> 
     script = f"""
 import sys
 from pathlib import Path
+from tests.servers import server_process
 from tooling.processes import AppProcess
-app = AppProcess({MIRROR!r}, log=Path({str(tmp_path / "log")!r}), server={server!r},
-                 environment={environment()!r})
+app = server_process({MIRROR!r}, log=Path({str(tmp_path / "log")!r}), server={server!r},
+                 variables={environment()!r})
 app.wait_until_ready()
 print(app.pid, flush=True)
 sys.stdin.read()

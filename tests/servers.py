@@ -1,0 +1,25 @@
+"""Starts an app under a server of the tests."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tooling.processes import AppProcess, ServerKind
+
+
+def server_process(
+    application: str,
+    *,
+    log: Path,
+    variables: Mapping[str, str],
+    server: ServerKind = "uvicorn",
+    root_path: str = "",
+    program: Sequence[str] | None = None,
+) -> AppProcess:
+    """A process of that server with `--root-path`; `program` replaces `python -m <server>`."""
+    arguments: tuple[str, ...] = ("--fd", "{fd}", "--no-access-log")
+    if server == "hypercorn":
+        # 0 workers: hypercorn serves in this process, and not in a child that would outlive it.
+        arguments = ("--bind", "fd://{fd}", "--workers", "0")
+    command = (*(program or (sys.executable, "-m", server)), *arguments, "--root-path", root_path)
+    return AppProcess(application, command, log=log, variables=variables)
