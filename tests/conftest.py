@@ -20,6 +20,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tests import chromium
 from tests.contract.subjects import GROUPS, Subject
 from tests.endurance import COUNTS
+from tests.postgresql import Cluster
 from tooling.frameworks import ROOT
 
 SLOWEST = 8
@@ -75,6 +76,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next(positions, len(longest) + 1)
 
     items.sort(key=order)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server for the tests of one module."""
+    with Cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")

@@ -344,6 +344,9 @@ def test_a_bundle_that_does_not_start_is_not_sent(
 # --- Settings
 
 
+NAMED = {"CONNECT_SERVER": "http://x.example", "CONNECT_API_KEY": KEY}
+
+
 def refusal(
     arguments: list[str], environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> str:
@@ -414,12 +417,7 @@ def test_a_server_that_is_no_address_is_refused(
 def test_a_key_among_the_flags_is_refused_and_not_repeated(
     tiny: Framework, capsys: pytest.CaptureFixture[str], flag: str
 ) -> None:
-    settings = {
-        "CONNECT_SERVER": "http://x.example",
-        "CONNECT_API_KEY": KEY,
-        "RSCONNECT_FLAGS": flag,
-    }
-    message = refusal(["deploy", "tiny"], settings, capsys)
+    message = refusal(["deploy", "tiny"], NAMED | {"RSCONNECT_FLAGS": flag}, capsys)
     assert message.startswith("deploy: RSCONNECT_FLAGS must not hold an API key")
     assert KEY not in message
 
@@ -428,12 +426,7 @@ def test_a_key_among_the_flags_is_refused_and_not_repeated(
 def test_a_server_among_the_flags_is_refused(
     tiny: Framework, capsys: pytest.CaptureFixture[str], flag: str
 ) -> None:
-    settings = {
-        "CONNECT_SERVER": "http://x.example",
-        "CONNECT_API_KEY": KEY,
-        "RSCONNECT_FLAGS": flag,
-    }
-    message = refusal(["deploy", "tiny"], settings, capsys)
+    message = refusal(["deploy", "tiny"], NAMED | {"RSCONNECT_FLAGS": flag}, capsys)
     assert message.startswith("deploy: RSCONNECT_FLAGS must not name a server")
 
 

@@ -68,12 +68,6 @@ def deploy(rehearsed: Running, checkout: Path, tmp_path: Path) -> Deploy:
     return run
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as cluster:
-        yield cluster
-
-
 @pytest.fixture
 def edited(cluster: Cluster) -> Iterator[Database]:
     """A database whose owner has changed, added and removed greetings."""

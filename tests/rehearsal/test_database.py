@@ -31,14 +31,9 @@ each_framework = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as cluster:
-        yield cluster
-
-
 @pytest.fixture
-def database(cluster: Cluster) -> Iterator[Database]:
+def prepared(cluster: Cluster) -> Iterator[Database]:
+    """A database with the greetings in it."""
     database = cluster.create_database("greetings")
     environment = {"PATH": os.environ["PATH"], "GREETINGS_URL": database.url}
     command = [sys.executable, "-m", "deploy.prepare_database"]
@@ -51,7 +46,7 @@ def database(cluster: Cluster) -> Iterator[Database]:
 def test_the_contract_holds_with_a_database_behind_the_proxy(
     framework: Framework,
     rehearsed: Running,
-    database: Database,
+    prepared: Database,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
@@ -68,7 +63,7 @@ def test_the_contract_holds_with_a_database_behind_the_proxy(
             "RSCONNECT_DISABLE_VERSION_CHECK": "1",
             "CONNECT_SERVER": rehearsed.url,
             "CONNECT_API_KEY": rehearsed.user("publisher").api_key,
-            "GREETINGS_URL": database.url,
+            "GREETINGS_URL": prepared.url,
         },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -82,7 +77,7 @@ def test_the_contract_holds_with_a_database_behind_the_proxy(
     connection = Connection(rehearsed.url)
     request.addfinalizer(connection.close)
     client = SocketClient(
-        server=OtherServer(connection, database),
+        server=OtherServer(connection, prepared),
         mount=Mount("deployed", f"/content/{guid}", client_sends_prefix=True),
         capabilities=frozenset({Capability.DATABASE, Capability.ANONYMOUS}),
         store="postgresql",
@@ -92,12 +87,12 @@ def test_the_contract_holds_with_a_database_behind_the_proxy(
         CASES[case_id].check(client)
 
     for text in ("Hi", "Ahoy", "Hello"):
-        database.execute(f"UPDATE greetings SET text = '{text}' WHERE lang = 'en'")
+        prepared.execute(f"UPDATE greetings SET text = '{text}' WHERE lang = 'en'")
         asked = client.together([Request("GET", "/greetings/en")] * 8)
         assert [timed.answer.json()["text"] for timed in asked] == [text] * 8
 
     said = [done.stdout, *(log.read_text(errors="replace") for log in logs(rehearsed))]
-    for secret in (database.password, quote(database.password, safe="")):
+    for secret in (prepared.password, quote(prepared.password, safe="")):
         assert not any(secret in text for text in said)
     rehearsed.delete(guid)
 

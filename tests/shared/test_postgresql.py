@@ -21,12 +21,6 @@ GREETINGS = read_greetings(FILE)
 PATIENCE = Settings(pool_size=2, connect_timeout=0.5, query_timeout=1.0)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as cluster:
-        yield cluster
-
-
 @pytest.fixture
 def database(cluster: Cluster) -> Iterator[Database]:
     database = cluster.create_database("greetings")
