@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tooling.errors import UsageError
+
 _NAMED_FOR_UV = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 
 
@@ -21,8 +23,8 @@ def index_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Variables to add to `environ` before uv is called without configuration files.
 
     An index that uv is told of counts; where there is none, pip's counts. Passwords are found where
-    `NETRC` says, else in `~/.netrc`. Raises `ValueError` for a file that is no TOML, or no
-    configuration of pip's.
+    `NETRC` says, else in `~/.netrc`. Raises `UsageError` for a file that cannot be
+    parsed.
     """
     home = Path(environ.get("HOME") or os.path.expanduser("~"))
     found = {} if environ.get("UV_CONFIG_FILE") else _of_uv(home, environ)
@@ -49,7 +51,10 @@ def _of_uv(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
     for folder in ("/etc", *reversed(system), user):
         file = Path(folder) / "uv" / "uv.toml"
         if file.is_file():
-            read = tomllib.loads(file.read_text(encoding="utf-8"))
+            try:
+                read = tomllib.loads(file.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise UsageError(f"{file} is not TOML: {error}.") from None
             settings |= read | read.get("pip", {})
     indexes = [index for index in settings.get("index", []) if not index.get("explicit")]
     default = [_named(index) for index in indexes if index.get("default")]
@@ -75,7 +80,7 @@ def _of_pip(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
     try:
         parser.read(_files_of_pip(home, environ), encoding="utf-8")
     except configparser.Error as error:
-        raise ValueError(f"{error}".replace("\n", " ")) from None
+        raise UsageError(f"{error}".replace("\n", " ")) from None
 
     def setting(name: str) -> str:
         variable = environ.get(f"PIP_{name.upper().replace('-', '_')}")

@@ -21,7 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tooling.bytecode import remove_cut_files
-from tooling.errors import UsageError, check_full_disk, is_full_disk
+from tooling.commands import exit_code
+from tooling.errors import UsageError, check_full_disk
 from tooling.files import locked
 from tooling.package_index import index_variables, pip_variables
 
@@ -85,9 +86,7 @@ def unusable(venv: Path, recorded: Mapping[str, str]) -> str | None:
 
 
 def set_up(venv: Path) -> None:
-    """Raises `UsageError`, `OSError`, `ValueError` (a configuration of uv or pip that is not
-    readable).
-    """
+    """Raises `UsageError`, `OSError`."""
     recorded = stamp(venv)
     environment = {**os.environ, **index_variables(os.environ)}
     exists = venv.is_dir() and any(venv.iterdir())
@@ -235,39 +234,29 @@ def check_disk() -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(BUILD))
 
 
-def explain(error: OSError) -> str:
-    if is_full_disk(error):
-        return f"the disk of {BUILD} is full: make room there, and run this again."
-    return f"cannot write {error.filename or ROOT}: {error.strerror or error}."
-
-
 def main() -> int:
-    """Returns the exit code: 0, 1 after an error that was printed, 3 from `--check` where there is
-    work.
-    """
+    """Returns the exit code: 0, or 1 after an error, and from `--check` where there is work."""
     parser = argparse.ArgumentParser(prog="python -m tooling.setup", description=__doc__)
     parser.add_argument("venv", type=Path)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--facts", action="store_true")
     options = parser.parse_args()
     venv = ROOT / options.venv
-    if options.facts:
-        print(json.dumps(facts(venv)))
-        return 0
-    try:
+
+    def command() -> None:
+        if options.facts:
+            print(json.dumps(facts(venv)))
+            return
         check_disk()
         for folder in ("pycache", "environments", "rehearsal"):
             remove_cut_files(BUILD / folder)
-        if options.check:
-            return 0 if stamp(venv) == facts(venv) else 3
-        with locked(BUILD / ".setup.lock"):
-            set_up(venv)
-    except (UsageError, ValueError, OSError) as error:
-        print(f"make: {explain(error) if isinstance(error, OSError) else error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+        if not options.check:
+            with locked(BUILD / ".setup.lock"):
+                set_up(venv)
+        elif stamp(venv) != facts(venv):
+            raise UsageError("The environment is not up to date.")
+
+    return exit_code("make", command)
 
 
 if __name__ == "__main__":
