@@ -201,7 +201,10 @@ FAILURES = [
         "The entry point is main:gone, but module main has no gone.",
     ),
     (bundle_of(FILES | {"main.py": b"import gone_too\n"}), "No module named 'gone_too'"),
-    (bundle_of(FILES | {"main.py": b"app = 1\n"}), "app in module main is no ASGI application."),
+    (
+        bundle_of(FILES | {"main.py": b"app = 1\n"}),
+        "app in module main is not an ASGI application.",
+    ),
     (bundle_of(FILES | {"main.py": b"1 +\n"}), "SyntaxError"),
 ]
 
