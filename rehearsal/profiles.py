@@ -11,7 +11,7 @@ Shape = Literal["included", "stripped", "bare"]
 
 @dataclass(frozen=True)
 class Profile:
-    """How apps are served, which headers they receive, and the evidence that Connect does so."""
+    """How apps are served, which headers they receive, and the evidence for this behaviour."""
 
     name: str
     stands_for: str
