@@ -2,33 +2,33 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-# What the shell has set for other Pythons is not for ours: PYTHONPATH, PYTHONHOME, PYTHONWARNINGS ...
+# The shell's settings for other Pythons must not apply here: PYTHONPATH, PYTHONHOME, PYTHONWARNINGS ...
 unexport $(filter-out PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED,$(filter PYTHON%,$(.VARIABLES)))
-# Everything made lands in the checkout: packages in the environment, downloads and results in build/.
+# All files are created in the checkout: packages in the environment, downloads and results in build/.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export UV_CACHE_DIR ?= $(CURDIR)/build/uv-cache
 export UV_PYTHON_DOWNLOADS ?= never
-# As pip does: a company's certificate authority is in the system's store only.
+# As pip: a company's certificate authority is only in the system's store.
 export UV_SYSTEM_CERTS ?= 1
 export PLAYWRIGHT_BROWSERS_PATH ?= $(CURDIR)/build/browsers
 
-# A variable that is given to make, as a word of a shell command; nothing where only the environment has one
-# of that name: conda exports HOST, and others NAME.
+# The value of a variable on the command line of make, quoted for the shell. A variable that only the environment
+# has is ignored: conda exports HOST, and other programs NAME.
 given = $(if $(filter command override,$(origin $(1))),$(if $($(1)),'$(subst ','\'',$($(1)))'))
 # The same as an option of a command: $(call option,PORT,--port).
 option = $(if $(call given,$(1)),$(2) $(call given,$(1)))
 
-# PYTHON=3.13 chooses another interpreter, with an environment of its own beside the default one.
+# PYTHON=3.13 selects another interpreter, which has an environment of its own.
 CHOSEN := $(if $(call given,PYTHON),$(PYTHON))
 VENV := $(if $(CHOSEN),build/venv-$(subst /,_,$(CHOSEN)),.venv)
 BIN := $(VENV)/bin
 LOCK := $(BIN)/python -m tooling.uv pip compile --quiet --universal --python-version 3.11 \
 	--no-strip-extras --custom-compile-command "make lock" $(LOCK_FLAGS)
 
-# Any Python that will do, where the environment has none; a loop, since some names on PATH do not work.
+# Candidates for the Python that creates the environment. They are tried in a loop, because some may not work.
 PYENV := "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions
 PYTHONS := $(if $(CHOSEN),"$(CHOSEN)" "python$(CHOSEN)" $(PYENV)/$(CHOSEN)/bin/python $(PYENV)/$(CHOSEN).*/bin/python,python3.11 python3 python3.14 python3.13 python3.12)
-# The program that makes the environment must not depend on compiled modules in build/.
+# The program that creates the environment must not depend on compiled modules in build/.
 SETUP := env -u PYTHONPYCACHEPREFIX PYTHONDONTWRITEBYTECODE=1
 
 .PHONY: help
@@ -45,7 +45,7 @@ setup: ## create .venv with everything that the other targets need
 		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then \
-		echo "make: no $(if $(CHOSEN),Python $(CHOSEN),Python 3.11 or newer) on PATH: install one, or name it with PYTHON=/path/to/python3" >&2; exit 1; \
+		echo "make: no $(if $(CHOSEN),Python $(CHOSEN),Python 3.11 or newer) on PATH: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; \
 	fi; \
 	exec $(SETUP) "$$found" -s -m tooling.setup "$(VENV)"
 
@@ -56,7 +56,7 @@ run: setup ## deploy all four to a stand-in for Connect on http://127.0.0.1:3939
 run-%: %_app/app.py setup ## start one app with auto-reload on http://127.0.0.1:8000/ (PORT=)
 	@exec $(BIN)/python -m tooling.development $* $(call option,PORT,--port)
 
-# A name without a folder, and no name at all, get the list of those that have one.
+# For a name without a folder, and for no name, the message lists the names.
 NAMES := $(patsubst %_app/,%,$(sort $(wildcard *_app/)))
 %_app/app.py:
 	@echo "make: there is no $*_app/ here; there are: $(NAMES)" >&2; exit 1
@@ -65,11 +65,11 @@ run- test- bundle- deploy-:
 	@echo "make: which app? make $@<name>, and <name> is one of: $(NAMES)" >&2; exit 1
 
 .PHONY: test-all
-test-all: setup ## every check: format, lint, types, contract, machinery, browser (PYTHON=3.13 for another one)
+test-all: setup ## every check: format, lint, types, contract, tools, browser (PYTHON=3.13 for another Python)
 	@$(BIN)/ruff format --check --quiet . || { echo "make: format with '$(BIN)/ruff format'" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/python -m tests.chromium || true # The tests that need it say that they were not run.
+	@$(BIN)/python -m tests.chromium || true # Without it, the browser tests are reported as not run.
 	@$(BIN)/python -m pytest -q -n 6 --dist loadscope --no-loadscope-reorder
 
 test-%: %_app/app.py setup ## the contract for one framework, the in-process half first
@@ -78,7 +78,7 @@ test-%: %_app/app.py setup ## the contract for one framework, the in-process hal
 		--server uvicorn --server hypercorn --server gateway --ignore tests/contract/test_browser.py
 
 .PHONY: soak
-soak: setup ## what takes long: restarts, hang-ups and kills in large numbers; figures in build/soak.json
+soak: setup ## the long tests: many restarts, disconnects and kills; figures in build/soak.json
 	@$(BIN)/python -m pytest -q -n 6 --dist loadscope --no-loadscope-reorder --soak -k "LIFE-1 or STORE-6 or kill" \
 		tests/contract/test_contract.py tests/rehearsal/test_kill.py
 
@@ -96,26 +96,26 @@ test-url: setup ## the contract for a deployed app: URL=https://... [API_KEY=...
 	@$(BIN)/python -m pytest -q -rs tests/contract/test_contract.py $(call option,URL,--url)
 
 .PHONY: chromium
-chromium: setup ## install a Chromium for the browser tests, where there is none
+chromium: setup ## install Chromium for the browser tests, if there is none
 	@$(BIN)/python -m tests.chromium --system
 
 .PHONY: db
-db: setup ## prepare the database that GREETINGS_URL names: the table, and the greetings that it lacks
+db: setup ## prepare the database in GREETINGS_URL: create the table, and add missing greetings
 	@$(BIN)/python -m deploy.prepare_database
 
 .PHONY: rehearse
-rehearse: setup ## the stand-in for Connect as it was left, with URL and API keys (PROFILE=, PORT=)
+rehearse: setup ## start the stand-in for Connect with its existing content; prints URL and API keys (PROFILE=, PORT=)
 	@exec $(BIN)/python -m rehearsal rehearse $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile)
 
 .PHONY: rehearse-logs
-rehearse-logs: setup ## what deployed content printed: NAME=<name, vanity path or GUID>
+rehearse-logs: setup ## print the log of deployed content: NAME=<name, vanity path or GUID>
 	@$(BIN)/python -m rehearsal logs $(call given,NAME)
 
 .PHONY: test-rehearsal
-test-rehearsal: setup ## deploy all with rsconnect, the whole contract through the proxy under every profile (PROFILE=)
+test-rehearsal: setup ## deploy all with rsconnect, and run the contract through the proxy under every profile (PROFILE=)
 	@$(BIN)/python -m tests.rehearsal.through_proxy $(call given,PROFILE)
 
-bundle-%: %_app/app.py setup ## stage build/bundles/<name>/, ready for rsconnect, and try it (STORE=postgres)
+bundle-%: %_app/app.py setup ## stage build/bundles/<name>/, ready for rsconnect, and start it once (STORE=postgres)
 	@$(BIN)/python -m deploy bundle $* $(call option,STORE,--store)
 
 deploy-%: %_app/app.py setup ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY (STORE=postgres)
@@ -131,5 +131,5 @@ lock: setup ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the
 	@echo "Recompiled:" tests/requirements.txt *_app/requirements*.txt
 
 .PHONY: clean
-clean: ## remove all that was made
+clean: ## remove all generated files
 	rm -rf .venv build

@@ -1,8 +1,8 @@
-"""`python -m deploy`: from this repository to a Connect server.
+"""Command line that bundles and deploys a framework's app.
 
 - `bundle NAME` (`make bundle-<name>`): stages `build/bundles/<name>/` and starts it once.
-- `deploy NAME` (`make deploy-<name>`): the same, then rsconnect, then the contract at the deployed
-  address.
+- `deploy NAME` (`make deploy-<name>`): does the same, runs rsconnect, and then checks the contract
+  at the deployed address.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def _deploy(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Returns the exit code: 0, or 1 after an error that was printed as one line."""
+    """Returns the exit code: 0, or 1 after an error, which is printed as one line."""
     parser = argparse.ArgumentParser(
         prog="python -m deploy",
         description=__doc__,
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     commands = parser.add_subparsers(dest="command", required=True)
     for command in ("bundle", "deploy"):
         options = commands.add_parser(command)
-        options.add_argument("name", help="of the framework")
+        options.add_argument("name", help="the name of the framework")
         options.add_argument("--store", help="the database whose driver the bundle has: postgres")
     options.add_argument("--server", help="a server that `rsconnect add` saved under this name")
     chosen = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""The list of files that a bundle holds."""
+"""The list of the files in a bundle."""
 
 import subprocess
 from collections.abc import Sequence
@@ -8,16 +8,15 @@ from tooling.errors import UsageError
 from tooling.frameworks import Framework
 
 RECORD = "rsconnect-python"
-"""Where rsconnect records in a bundle what it deployed. It never uploads this folder."""
+"""The folder of a bundle in which rsconnect records deployments. It is never uploaded."""
 
 
 def contents(framework: Framework, store: str | None = None) -> dict[str, Path]:
-    """The files of a framework's bundle: path inside it, with `/`, to the file that it is copied
-    from.
+    """Returns the files of a framework's bundle: the path in the bundle (with `/`) and its source.
 
-    Those are the tracked files of the app's folder and of `shared/`. They keep their paths, but for
-    the app's `pyproject.toml` and `requirements.txt`: rsconnect looks for those at the top. With
-    `store`, the name of an extra of the app's project, the requirements are those with that extra.
+    The files are the tracked files of the app's folder and of `shared/`. They keep their paths,
+    except the app's `pyproject.toml` and `requirements.txt`, which rsconnect expects at the top.
+    `store` names an extra of the app's project; the requirements then include that extra.
 
     Raises `UsageError` for a file that is missing, a file that git neither tracks nor ignores, and
     a symlink.
@@ -45,8 +44,9 @@ def contents(framework: Framework, store: str | None = None) -> dict[str, Path]:
 
 
 def _listed(root: Path, folders: Sequence[str]) -> list[str]:
-    """The files in these folders that git tracks; where git cannot tell, all but hidden and
-    compiled ones.
+    """Returns the tracked files in these folders.
+
+    Without git, returns all files except hidden and compiled ones.
     """
     found = sorted(
         path.relative_to(root)
@@ -64,14 +64,14 @@ def _listed(root: Path, folders: Sequence[str]) -> list[str]:
     ignored = _ls_files(root, folders, "--others", "--ignored", "--exclude-standard") or []
     if untracked := sorted({*visible} - {*tracked, *ignored}):
         raise UsageError(
-            f"{untracked[0]} is not tracked by git, so that no bundle holds it: add it (git add),"
+            f"{untracked[0]} is not tracked by git, so no bundle contains it: add it (git add),"
             " move it elsewhere, or name it in .gitignore."
         )
     return tracked
 
 
 def _ls_files(root: Path, folders: Sequence[str], *options: str) -> list[str] | None:
-    """`None` where there is no git, and where the folder is not the root of a repository."""
+    """Returns None if git is missing or the folder is not the root of a repository."""
     if not (root / ".git").exists():
         return None
     command = ["git", "ls-files", "-z", *options, "--", *folders]
@@ -83,8 +83,7 @@ def _ls_files(root: Path, folders: Sequence[str], *options: str) -> list[str] | 
 
 
 def _check(root: Path, path: str) -> None:
-    # rsconnect leaves linked folders out without a word, and uploads linked files as dangling
-    # links.
+    # rsconnect omits linked folders silently, and uploads linked files as dangling links.
     for part in (root / path, *(root / path).relative_to(root).parents[:-1]):
         if (root / part).is_symlink():
             link = (root / part).relative_to(root).as_posix()
@@ -93,4 +92,4 @@ def _check(root: Path, path: str) -> None:
                 " there."
             )
     if not (root / path).is_file():
-        raise UsageError(f"{path} is not there.")
+        raise UsageError(f"{path} does not exist.")

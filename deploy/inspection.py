@@ -15,7 +15,7 @@ from deploy.contents import RECORD
 from tooling.errors import UsageError
 
 MAX_UPLOAD = 1_000_000
-"""Bytes of the archive that rsconnect uploads."""
+"""The size limit of the archive that rsconnect uploads, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Upload:
 
     bundle: Path
     sizes: dict[str, int]
-    """Bytes of each file before compression, without the manifest."""
+    """The size of each file in bytes, before compression; without the manifest."""
     size: int
-    """Bytes of the compressed archive."""
+    """The size of the compressed archive, in bytes."""
 
     def largest(self) -> list[tuple[str, str]]:
-        """Path and size of the ten largest files."""
+        """Returns the path and size of the ten largest files."""
         ranked = sorted(self.sizes.items(), key=lambda item: (-item[1], item[0]))
         return [(path, _size(size)) for path, size in ranked[:10]]
 
@@ -43,24 +43,23 @@ class Upload:
 
 
 def _size(size: int) -> str:
-    """In units of 1000: as people count uploads, and as the limit is meant."""
+    """Formats a size in decimal units (1 kB is 1000 bytes), as `MAX_UPLOAD` is stated."""
     if size >= 999_950:
         return f"{size / 1_000_000:.2f} MB"
     return f"{size / 1000:.1f} kB" if size >= 1000 else f"{size} B"
 
 
 def relative_to_repository(path: Path) -> str:
-    """The path of something in `build/bundles` or `build/logs`, seen from the repository's root."""
+    """Returns a path in `build/bundles` or `build/logs`, relative to the repository's root."""
     return path.relative_to(path.parents[2]).as_posix()
 
 
 def inspect(bundle: Path) -> Upload:
-    """What rsconnect uploads of a bundle, made with its own functions, as `rsconnect deploy
-    pyproject` does.
+    """Returns what rsconnect uploads of a bundle, created with the functions of `rsconnect deploy`.
 
-    Raises `UsageError` where rsconnect cannot bundle it, would leave a file out or change it (it
-    leaves out folders by their names, and requirements that contain its own), and for more than
-    `MAX_UPLOAD`.
+    Raises `UsageError` if rsconnect cannot bundle it, would omit or change a file, or if the
+    archive is larger than `MAX_UPLOAD`. rsconnect omits folders with certain names, and
+    requirements that contain its own name.
     """
     files = {
         path.relative_to(bundle).as_posix(): path
@@ -85,7 +84,7 @@ def inspect(bundle: Path) -> Upload:
                 raise UsageError(f"rsconnect would leave {path} out of the upload.")
             member = tar.extractfile(path)
             if member is None or not _same(path, member.read(), file.read_bytes()):
-                raise UsageError(f"rsconnect would upload {path} with another content.")
+                raise UsageError(f"rsconnect would upload {path} with other content.")
         if more := {*tar.getnames()} - {*files, "manifest.json"}:
             raise UsageError(f"rsconnect would upload {min(more)}, which is not in the bundle.")
         sizes = {path: file.stat().st_size for path, file in files.items()}

@@ -1,7 +1,6 @@
-"""`python -m deploy.prepare_database`: prepares the greetings table in the database of
-`GREETINGS_URL`.
+"""`python -m deploy.prepare_database`: prepares the table of greetings in `GREETINGS_URL`.
 
-A second run adds missing greetings, and changes no existing one.
+A second run adds missing greetings and does not change existing ones.
 """
 
 import asyncio
@@ -27,10 +26,10 @@ ADD = "INSERT INTO greetings (lang, text) VALUES ($1, $2) ON CONFLICT (lang) DO 
 
 
 async def prepare(url: str, greetings: Mapping[str, str], settings: Settings) -> str:
-    """Creates the table if it does not exist, and adds the greetings in languages that it lacks.
+    """Creates the table if it does not exist, and adds the greetings that it does not contain.
 
-    Everything is done in one transaction. Returns a sentence that says what was found and done.
-    Raises `GreetingsError`.
+    Does everything in one transaction. Returns a sentence that describes the result. Raises
+    `GreetingsError`.
     """
     where = place(url)
     try:
@@ -42,13 +41,13 @@ async def prepare(url: str, greetings: Mapping[str, str], settings: Settings) ->
             if encoding != "UTF8":
                 raise GreetingsError(
                     f"PostgreSQL at {where} stores text as {encoding}, which cannot hold every"
-                    " script: make the database with ENCODING 'UTF8' TEMPLATE template0."
+                    " script: create the database with ENCODING 'UTF8' TEMPLATE template0."
                 )
             try:
                 before = await _make(connection, greetings)
             except asyncpg.UniqueViolationError:
-                # Another run created the table at the same moment: IF NOT EXISTS does not prevent
-                # that.
+                # IF NOT EXISTS does not prevent this error if another run creates the table at the
+                # same moment.
                 before = await _make(connection, greetings)
         finally:
             await connection.close(timeout=settings.connect_timeout)
@@ -64,12 +63,12 @@ async def prepare(url: str, greetings: Mapping[str, str], settings: Settings) ->
         ) from None
     added = len(greetings.keys() - before.keys())
     other = sum(before.get(lang, text) != text for lang, text in greetings.items())
-    kept = f" {other} with another text than in {FILE.name} were left as they are." if other else ""
+    kept = f" {other} with another text than in {FILE.name} were not changed." if other else ""
     return f"PostgreSQL at {where} has {len(before) + added} greetings, {added} of them new.{kept}"
 
 
 async def _make(connection: Any, greetings: Mapping[str, str]) -> dict[str, str]:
-    """Returns the greetings that existed before."""
+    """Creates the table, adds the greetings, and returns those that existed before."""
     async with connection.transaction():
         await connection.execute(TABLE)
         before = dict(await connection.fetch("SELECT lang, text FROM greetings"))
@@ -81,7 +80,7 @@ def _prepare() -> None:
     url = os.environ.get("GREETINGS_URL")
     if not url:
         raise UsageError(
-            "which database? export GREETINGS_URL=postgresql://user:password@host:5432/database"
+            "GREETINGS_URL is not set: export GREETINGS_URL=postgresql://user:password@host:5432/database"
         )
     try:
         settings = Settings.from_environment()

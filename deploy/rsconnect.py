@@ -1,7 +1,7 @@
-"""Deploys a bundle to a Connect server with the real rsconnect.
+"""Deploys a bundle to a Connect server with rsconnect.
 
-rsconnect makes every request of a deployment. The server is a saved one (`--server`), or what
-`CONNECT_SERVER` and `CONNECT_API_KEY` name; `RSCONNECT_FLAGS` are further flags for rsconnect.
+rsconnect makes every request of a deployment. The server is a saved one (`--server`), or the one in
+`CONNECT_SERVER` and `CONNECT_API_KEY`. `RSCONNECT_FLAGS` contains further flags for rsconnect.
 """
 
 import re
@@ -21,28 +21,28 @@ from tooling.errors import UsageError
 from tooling.files import locked
 from tooling.frameworks import Framework
 
-# --- Where to
+# --- The target
 
 
 @dataclass(frozen=True)
 class Target:
-    """A Connect server as rsconnect is told of it."""
+    """A Connect server, as it is named to rsconnect."""
 
     url: str
-    """The key of rsconnect's records. Without a final slash, unless it was saved with one."""
+    """The key of rsconnect's records. It has no final slash, unless it was saved with one."""
     api_key: str | None
-    """None after `rsconnect login`, which leaves tokens instead of a key."""
+    """None after `rsconnect login`, which saves tokens instead of a key."""
     saved_as: str | None
-    """Its name in rsconnect's store; None where the environment names the server."""
+    """The name in rsconnect's store; None if the environment names the server."""
 
     def variables(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """The variables for rsconnect. A key of the environment reaches it in this way only."""
+        """Returns the variables for rsconnect; only they pass a key from the environment to it."""
         # A key from the environment must not go to a server that was saved under a name.
         kept = {key: value for key, value in environ.items() if key not in CONNECTION}
         if self.saved_as is None and self.api_key is not None:
             kept |= {"CONNECT_SERVER": self.url, "CONNECT_API_KEY": self.api_key}
-        # Its output is passed on as it comes; and it would ask PyPI about itself, and wait for the
-        # answer.
+        # Output is forwarded without delay. Without the first variable, rsconnect queries PyPI for
+        # its newest version and waits for the answer.
         return {"RSCONNECT_DISABLE_VERSION_CHECK": "1", **kept, "PYTHONUNBUFFERED": "1"}
 
 
@@ -50,9 +50,9 @@ CONNECTION = ("CONNECT_SERVER", "CONNECT_API_KEY")
 
 
 def without_credentials(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables with which git tells the address of `origin` without a user and a password.
+    """Returns variables with which git reports the URL of `origin` without user and password.
 
-    rsconnect sends that address to the server, as metadata of the bundle, from Connect 2025.12 on.
+    From Connect 2025.12 on, rsconnect sends that URL to the server as metadata of the bundle.
     """
     try:
         told = subprocess.run(
@@ -63,7 +63,7 @@ def without_credentials(folder: Path, environ: Mapping[str, str]) -> dict[str, s
     credentials = re.match(r"(https?://)[^/@\s]*(?:@[^/@\s]*)*@", told.stdout)
     if credentials is None:
         return {}
-    # git-config(1), GIT_CONFIG_COUNT: one more setting, after those that are there.
+    # git-config(1), GIT_CONFIG_COUNT: adds one setting after the existing ones.
     number = environ.get("GIT_CONFIG_COUNT", "0")
     return {
         "GIT_CONFIG_COUNT": f"{int(number) + 1 if number.isdecimal() else 1}",
@@ -81,9 +81,9 @@ A publisher makes keys on the server itself: https://docs.posit.co/connect/user/
 
 
 def find_target(environ: Mapping[str, str], name: str, saved_as: str | None = None) -> Target:
-    """The saved server of that name, else the one that `CONNECT_SERVER` and `CONNECT_API_KEY` name.
+    """Returns the saved server of that name, else that of `CONNECT_SERVER` and `CONNECT_API_KEY`.
 
-    Raises `UsageError` saying what is missing and how to get it.
+    Raises `UsageError`, which names what is missing and how to get it.
     """
     if saved_as:
         return _saved_target(saved_as)
@@ -96,8 +96,8 @@ def find_target(environ: Mapping[str, str], name: str, saved_as: str | None = No
         raise UsageError(f"No server to deploy to: SERVER is not set, nor {missing}.\n{how_to}")
     if not re.match(r"https?://[^/]", url):
         raise UsageError(f"CONNECT_SERVER must be an http(s) address, not {url!r}.")
-    # rsconnect files its record under the address as it is written, so that a slash more would be
-    # another server, and the next deployment another content.
+    # rsconnect uses the unchanged address as the key of its record. With a further slash it finds
+    # no record, and the next deployment creates new content.
     return Target(url.rstrip("/"), api_key, None)
 
 
@@ -117,22 +117,20 @@ def _saved_target(saved_as: str) -> Target:
             f" .venv/bin/rsconnect add --name {shlex.quote(saved_as)} --server <address>"
         )
     if not entry.get("api_key") and not entry.get("oauth_client_id"):
-        raise UsageError(f"What rsconnect has saved as {saved_as} is not a Connect server.")
+        raise UsageError(f"The server that rsconnect saved as {saved_as} is not a Connect server.")
     return Target(entry["url"], entry.get("api_key"), saved_as)
 
 
 def find_flags(environ: Mapping[str, str]) -> list[str]:
-    """`RSCONNECT_FLAGS`, split as a shell would; raises `UsageError` for flags that have no place
-    there.
-    """
+    """Returns `RSCONNECT_FLAGS`, split as by a shell. Raises `UsageError` for a forbidden flag."""
     try:
         flags = shlex.split(environ.get("RSCONNECT_FLAGS", ""))
     except ValueError as error:
         raise UsageError(f"RSCONNECT_FLAGS cannot be split into flags: {error}.") from None
     if _has(flags, "api-key", "k"):
         raise UsageError(
-            "RSCONNECT_FLAGS must not hold an API key: everybody on this machine can list the"
-            " command lines of others; use CONNECT_API_KEY."
+            "RSCONNECT_FLAGS must not contain an API key, because all users of this machine can"
+            " list command lines: use CONNECT_API_KEY."
         )
     if _has(flags, "name", "n") or _has(flags, "server", "s"):
         raise UsageError("RSCONNECT_FLAGS must not name a server: use SERVER, or CONNECT_SERVER.")
@@ -140,7 +138,7 @@ def find_flags(environ: Mapping[str, str]) -> list[str]:
 
 
 def _has(flags: Sequence[str], long: str, short: str) -> bool:
-    # -v, -i and -N take no value, and so may stand before another short flag in the same word.
+    # -v, -i and -N take no value, so that another short flag may follow in the same word.
     return any(re.match(rf"--{long}\b|-[viN]*{short}", flag) for flag in flags)
 
 
@@ -148,9 +146,7 @@ def _has(flags: Sequence[str], long: str, short: str) -> bool:
 
 
 def makes_new_content(bundle: Path, target: Target, flags: Sequence[str]) -> bool:
-    """Whether rsconnect will make new content, instead of updating what it recorded or what is
-    named.
-    """
+    """Returns whether rsconnect creates new content instead of updating existing content."""
     known = AppStore(fake_module_file_from_directory(str(bundle))).get(target.url) is not None
     return _has(flags, "new", "N") or not (known or _has(flags, "app-id", "a"))
 
@@ -158,12 +154,12 @@ def makes_new_content(bundle: Path, target: Target, flags: Sequence[str]) -> boo
 def rsconnect_command(
     framework: Framework, bundle: Path, target: Target, flags: Sequence[str]
 ) -> list[str]:
-    """The command line that deploys a bundle; `flags` come late, so that a repeated one wins."""
+    """Returns the command line that deploys a bundle. `flags` override the options before them."""
     options = ["--entrypoint", framework.entrypoint]
     if target.saved_as is not None:
         options += ["--name", target.saved_as]
     if makes_new_content(bundle, target, flags):
-        # Only then: the owner may have given it another title since.
+        # Only for new content, because the owner may have changed the title of existing content.
         options += [
             "--title",
             framework.pyproject["tool"]["rsconnect"].get("title", framework.title),
@@ -178,10 +174,10 @@ def run(
     secret: str | None,
     cwd: Path | None = None,
 ) -> tuple[int, str]:
-    """Runs a command, passing its output on as it comes; gives its exit code and that output.
+    """Runs a command and forwards its output at once; returns the exit code and the output.
 
-    `secret` is replaced wherever the output holds it: rsconnect masks its key, but the report of a
-    failed case may show a request with all its headers.
+    `secret` is masked wherever it occurs in the output. rsconnect masks its key, but the report of
+    a failed case may contain a request with all its headers.
     """
     with subprocess.Popen(
         command,
@@ -194,7 +190,7 @@ def run(
     ) as process:
         stdout, output = process.stdout, b""
         assert stdout is not None
-        # Not line by line: rsconnect says what it begins, and ends the line when that is done.
+        # Not line by line: rsconnect begins a line with a step, and ends it after the step.
         chunks = iter(lambda: stdout.read(65536), b"")
         for chunk in hide((secret or "").encode(), chunks):
             output += chunk
@@ -204,9 +200,7 @@ def run(
 
 
 def hide(secret: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes without the secret; what may be the beginning of one is held back until it is
-    clear.
-    """
+    """Yields the bytes with the secret masked. Holds back what may be the beginning of a secret."""
     if not secret:
         yield from chunks
         return
@@ -220,10 +214,10 @@ def hide(secret: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def draft_bundle(output: str) -> str | None:
-    """The id of the bundle that rsconnect left as a draft; None where it activated it.
+    """Returns the id of the bundle that rsconnect left as a draft; None if it was activated.
 
-    rsconnect says so and nowhere writes it down: `Draft content URL: .../draft/<id>`. It also says
-    that of a draft that it activates in the next step, and then `Direct content URL`.
+    rsconnect reports this only in its output: `Draft content URL: .../draft/<id>`. It prints the
+    same for a draft that it activates in the next step, followed by `Direct content URL`.
     """
     last = None
     for match in re.finditer(r"/draft/([\w-]+)|Direct content URL:", output):
@@ -232,14 +226,15 @@ def draft_bundle(output: str) -> str | None:
 
 
 def deployed_url(bundle: Path, target: Target, output: str) -> str:
-    """The address of what rsconnect deployed, with a final slash.
+    """Returns the address of the deployed content, with a final slash.
 
-    It begins with the server's address as we know it, not as the server spells its own: that one
-    the key was given for. The content's id is in rsconnect's record, beside the bundle.
+    The address begins with the target's URL, not with the server's own spelling of it, because the
+    key is meant for the target's URL. The content's id is taken from rsconnect's record beside the
+    bundle.
     """
     record = AppStore(fake_module_file_from_directory(str(bundle))).get(target.url)
     if record is None or not record["app_guid"]:
-        raise UsageError("rsconnect wrote no record of what it deployed.")
+        raise UsageError("rsconnect wrote no record of the deployment.")
     url = f"{target.url.rstrip('/')}/content/{record['app_guid']}/"
     draft = draft_bundle(output)
     return f"{url}_bundle{draft}/" if draft else url
@@ -252,11 +247,11 @@ def deploy(
     environ: Mapping[str, str],
     store: str | None = None,
 ) -> str:
-    """Bundles, verifies and deploys; gives the address of the deployed app.
+    """Stages, verifies and deploys a bundle; returns the address of the deployed app.
 
-    Raises `UsageError` before anything is sent, and `UsageError`.
+    Raises `UsageError`.
     """
-    # Until the upload is over, nobody stages another bundle in its place.
+    # The lock prevents another run from replacing the bundle before the upload is complete.
     with locked(bundle_lock(framework)):
         if store and makes_new_content(bundle_folder(framework), target, flags):
             _check_variable(store, flags)
@@ -264,8 +259,8 @@ def deploy(
         print(f"Deploying to {target.url} ...", flush=True)
         if makes_new_content(bundle, target, flags) and not _has(flags, "new", "N"):
             print(
-                "Nothing was deployed there from here before, so this makes new content. To"
-                ' update content that is there: RSCONNECT_FLAGS="--app-id <guid>".',
+                "No earlier deployment to this server is recorded. This creates new content."
+                ' To update existing content: RSCONNECT_FLAGS="--app-id <guid>".',
                 flush=True,
             )
         command = rsconnect_command(framework, bundle, target, flags)
@@ -277,12 +272,10 @@ def deploy(
 
 
 def _check_variable(store: str, flags: Sequence[str]) -> None:
-    """New content has no variables yet. Raises `UsageError` where the app would not find its
-    database.
-    """
+    """Raises `UsageError` if new content would have no variable `GREETINGS_URL`."""
     if not any("GREETINGS_URL" in flag for flag in flags):
         raise UsageError(
-            f"STORE={store} brings the driver, but the app also needs the address of the database:"
+            f"STORE={store} adds the driver, but the app also needs the address of the database:"
             ' export GREETINGS_URL=postgresql://..., and add RSCONNECT_FLAGS="-E GREETINGS_URL".'
         )
 
@@ -290,7 +283,7 @@ def _check_variable(store: str, flags: Sequence[str]) -> None:
 def _failure(framework: Framework, code: int, output: str) -> str:
     if "Try setting the --new flag" in output:
         return (
-            f"The server has no such content any more, or not for you. To make new content instead:"
+            f"The server does not have this content, or denies access. To make new content instead:"
             f" make deploy-{framework.name} RSCONNECT_FLAGS=--new"
         )
-    return f"rsconnect did not deploy it (exit code {code}); why, it says above."
+    return f"rsconnect did not deploy the bundle (exit code {code}); see its output above."

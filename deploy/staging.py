@@ -13,19 +13,17 @@ _EPOCH = 946_684_800  # 2000-01-01T00:00:00Z
 
 
 def bundle_folder(framework: Framework) -> Path:
-    """`build/bundles/<name>` of the repository that the framework lies in, whether it exists or
-    not.
-    """
+    """Returns `build/bundles/<name>` in the framework's repository, which need not exist."""
     return framework.folder.parent / "build" / "bundles" / framework.name
 
 
 def bundle_lock(framework: Framework) -> Path:
-    """The file to hold a lock on while a bundle is written or read."""
+    """Returns the file to lock while a bundle is written or read."""
     return bundle_folder(framework).with_name(f".{framework.name}.lock")
 
 
 def stage(framework: Framework, store: str | None = None) -> Path:
-    """As `stage_locked`, with the lock on `bundle_lock`."""
+    """Calls `stage_locked` with the lock on `bundle_lock`."""
     with locked(bundle_lock(framework)):
         return stage_locked(framework, store)
 
@@ -33,11 +31,11 @@ def stage(framework: Framework, store: str | None = None) -> Path:
 def stage_locked(framework: Framework, store: str | None = None) -> Path:
     """Writes the framework's files to its bundle folder and returns that folder.
 
-    `store` is the extra whose requirements the bundle lists as well. The same files give the same
-    bytes, modes and times. rsconnect's record of earlier deployments is kept. A process that is
-    killed leaves the bundle of before or the new one; the next call completes what it left.
+    `store` is the extra that the bundle's requirements include. The same files give the same bytes,
+    modes and times. rsconnect's record of earlier deployments is kept. If the process is killed,
+    the old or the new bundle remains, and the next call restores its name.
 
-    Raises `UsageError`, and `OSError` where the disk is full or cannot be written.
+    Raises `UsageError`, and `OSError` if the disk is full or cannot be written.
     """
     bundle = bundle_folder(framework)
     staging = bundle.with_name(f".{framework.name}.staging")
@@ -72,19 +70,18 @@ def _write(folder: Path, files: dict[str, Path]) -> None:
 
 
 def _put(new: Path, bundle: Path, replaced: Path) -> None:
-    # A process that is killed between these two renames leaves the old folder under its second
-    # name.
+    # If the process is killed between these two renames, the old folder is named `replaced`.
     if bundle.exists():
         bundle.rename(replaced)
     new.rename(bundle)
 
 
 def _mtime(content: bytes) -> int:
-    """A time of modification, in seconds, derived from the file's content: between 2000 and 2016.
+    """Returns a modification time derived from the content: seconds between 2000 and 2016.
 
-    Reproducible bytes need a time that does not come from the clock. One time for all files would
-    be wrong: the frameworks make a file's entity tag from its time and size. After a deployment
-    that changes a colour in the stylesheet, browsers would be answered 304. Python checks its
-    compiled modules by the same two values.
+    A reproducible bundle needs times that do not depend on the clock. One time for all files would
+    be wrong, because the frameworks compute a file's entity tag from its time and size. After a
+    deployment that changes a colour in the stylesheet, browsers would be answered 304. Python also
+    checks its compiled modules by time and size.
     """
     return _EPOCH + int.from_bytes(hashlib.sha256(content).digest()[:4]) % 2**29

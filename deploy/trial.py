@@ -15,21 +15,19 @@ from tooling.frameworks import Framework
 from tooling.processes import AppDidNotStartError, AppProcess, connect_variables
 
 _EXCEPTION = re.compile(r"(?:\w+\.)*(\w*(?:Error|Exception)): (.+)")
-# A database at which nothing listens: the app starts with the driver, and GET /greetings answers
-# 503.
+# No server listens at this database address: the app starts with the driver, and GET /greetings
+# answers 503.
 _TRIALS = {"postgres": ({"GREETINGS_URL": "postgresql://127.0.0.1:1/greetings"}, 503)}
 
 
 def stage_and_verify(framework: Framework, store: str | None = None) -> Path:
-    """Stages and verifies a bundle and prints its progress; the caller holds the lock on
-    `bundle_lock`.
-    """
+    """Stages and verifies a bundle and prints the progress. The caller must lock `bundle_lock`."""
     bundle = stage_locked(framework, store)
     print(inspect(bundle), flush=True)
     print("Installing its requirements and starting it ...", flush=True)
     try_out(bundle, store)
     print(
-        f"{framework.entrypoint} starts, and answers GET / and GET /greetings as it should.",
+        f"{framework.entrypoint} starts, and answers GET / and GET /greetings correctly.",
         flush=True,
     )
     return bundle
@@ -43,18 +41,18 @@ def verify(bundle: Path) -> Upload:
 
 
 def try_out(bundle: Path, store: str | None = None) -> None:
-    """Installs the bundle's requirements, starts it under uvicorn, and requests `/` and
-    `/greetings`.
+    """Installs the bundle's requirements, starts it, and requests `/` and `/greetings`.
 
-    The environment holds what `requirements.txt` lists and nothing else; the bundle is the working
-    directory. A bundle with a database's driver is tried without the database. Environments and
-    logs lie in the folder `build` of the repository, two levels up. Raises `UsageError`.
+    The server is uvicorn. The environment contains only what `requirements.txt` lists; the bundle
+    is the working directory. A bundle with a database driver is tried without the database.
+    Environments and logs are written to the repository's folder `build`, two levels up. Raises
+    `UsageError`.
     """
     settings, greetings = _TRIALS.get(store or "", ({}, 200))
     build = bundle.parent.parent
     python = _install(bundle, build / "environments")
     entrypoint = f"{bundle.name}_app.app:app"
-    # Compiled modules must not lie in the bundle, where rsconnect would upload them.
+    # Compiled modules must not be written to the bundle, because rsconnect would upload them.
     caches = {"PYTHONPYCACHEPREFIX": str(build / "pycache")}
     app = AppProcess(
         entrypoint,
@@ -81,7 +79,7 @@ def _install(bundle: Path, environments: Path) -> Path:
             Environments(environments).provide(bundle, "requirements.txt", None, output.append)
         )
     except EnvironmentFailedError:
-        # Without the lines that uv draws.
+        # Removes uv's box-drawing characters.
         words = re.sub(r"[×╰│├─▶]", " ", " ".join(output[1:])).split()
         message = " ".join(words).rpartition("error: ")[2] or "it gives no reason."
         raise UsageError(f"uv cannot install requirements.txt: {message}") from None
@@ -100,7 +98,7 @@ def _check_answer(client: httpx.Client, path: str, status: int, log: Path) -> No
 
 
 def _reason(log: Sequence[str]) -> str | None:
-    """The sentence in its server's log that says why an app did not start."""
+    """Returns the sentence in the log that states why the app did not start."""
     for line in reversed(log):
         if missing := re.search(r"No module named '?([\w.]+)", line):
             return f"requirements.txt lists nothing that provides the module {missing[1]}."

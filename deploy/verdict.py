@@ -1,5 +1,6 @@
-"""Checks the contract at the address of a deployed app: rsconnect's own check takes a 404 for an
-answer.
+"""Checks the contract at the address of a deployed app.
+
+rsconnect's own check accepts a 404.
 """
 
 import sys
@@ -10,7 +11,7 @@ from tooling.errors import UsageError
 from tooling.frameworks import Framework
 
 _STORES = {"postgres": "postgresql"}
-"""What `GET /health` calls the store for which `STORE` brings the driver."""
+"""The name of the store in `GET /health`, for each value of `STORE`."""
 
 
 def check_contract(
@@ -20,16 +21,16 @@ def check_contract(
     environ: Mapping[str, str],
     store: str | None = None,
 ) -> None:
-    """Runs the contract against a deployed app; raises `UsageError` where it is not kept."""
+    """Runs the contract against a deployed app. Raises `UsageError` if a case fails."""
     dropped = (*CONNECTION, "API_KEY")
     environment = {key: value for key, value in environ.items() if key not in dropped}
     if certificates := environ.get("CONNECT_CA_CERTIFICATE"):
-        # By this name the ssl module, and with it every HTTP client, knows what rsconnect trusts.
+        # The ssl module, which HTTP clients use, reads this name instead.
         environment.setdefault("SSL_CERT_FILE", certificates)
     if target.api_key is not None:
         environment["API_KEY"] = target.api_key
     else:
-        print("Without an API key, as an anonymous visitor.", flush=True)
+        print("Checking without an API key, as an anonymous visitor.", flush=True)
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "tests/contract/test_contract.py"]
     code, output = run(
         [
@@ -43,15 +44,15 @@ def check_contract(
     )
     if store and "HEALTH-1 fails" in output:
         raise UsageError(
-            f"The app at {url} does not answer from its database: GET /health says why. It takes"
+            f"The app at {url} does not answer from its database: GET /health states why. It reads"
             " the address from the content's variable GREETINGS_URL:"
             ' RSCONNECT_FLAGS="-E GREETINGS_URL" sets it.'
         )
     if code == 1:
-        hint = " (With RSCONNECT_FLAGS=--draft the check comes before anybody sees it.)"
+        hint = " (With RSCONNECT_FLAGS=--draft the check runs before the app becomes public.)"
         raise UsageError(
-            f"What is deployed at {url} does not keep the contract: the failed cases are named"
-            " above." + ("" if "/_bundle" in url else hint)
+            f"The app at {url} does not keep the contract: the failed cases are listed above."
+            + ("" if "/_bundle" in url else hint)
         )
     if code:
         raise UsageError(f"The contract could not be checked at {url} (pytest's exit code {code}).")

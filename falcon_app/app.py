@@ -47,7 +47,7 @@ class Router(falcon.routing.CompiledRouter):
 stores = StoreMiddleware()
 api = falcon.asgi.App(middleware=stores, router=Router())
 
-# Unlike Falcon's own, it encodes dataclasses and writes no spaces.
+# Unlike Falcon's own handler, this one encodes dataclasses and writes no spaces.
 json_handler = falcon.media.JSONHandler(dumps=msgspec.json.encode, loads=msgspec.json.decode)
 api.resp_options.media_handlers.update(
     {falcon.MEDIA_JSON: json_handler, problems.MEDIA_TYPE: json_handler}
@@ -57,14 +57,14 @@ api.resp_options.media_handlers.update(
 
 
 class Segment(falcon.routing.BaseConverter):
-    """A path segment that is not empty: without a converter a field matches an empty one too."""
+    """A non-empty path segment. Without a converter a field also matches an empty one."""
 
     def convert(self, value: str) -> str | None:
         return value or None
 
 
 async def with_pings(stream: AsyncGenerator[events.Event, None]) -> AsyncIterator[SSEvent | None]:
-    """Adds a ping every half second: Falcon looks for a disconnect only between two events."""
+    """Adds a ping every half second: Falcon checks for a disconnect only between two events."""
     try:
         while True:
             upcoming = asyncio.create_task(anext(stream))
@@ -194,12 +194,12 @@ class Pages:
 
 
 def refuse_malformed_headers(req: Request) -> None:
-    """Raises `HTTPInvalidHeader` before a file is opened: Falcon would leave it open."""
+    """Raises `HTTPInvalidHeader` before a file is opened, which Falcon would not close."""
     _ = req.range, req.if_modified_since
 
 
 class Static:
-    """A resource, since `api.add_static_route` serves a file in answer to any method."""
+    """A resource, because `api.add_static_route` serves a file for any method."""
 
     files = falcon.routing.StaticRouteAsync("/static", pages.STATIC)
 

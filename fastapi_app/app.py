@@ -56,7 +56,7 @@ StoreDep = Annotated[Store, Depends(get_store)]
 
 
 async def get_events(store: StoreDep) -> AsyncGenerator[Event, None]:
-    # A dependency runs before the response starts: an unavailable store is still answered 503.
+    # A dependency runs before the response starts, when a 503 is still possible.
     return await open_events(store)
 
 
@@ -83,7 +83,7 @@ async def get_greetings(store: StoreDep) -> list[Greeting]:
 
 @api.get(
     "/greetings/stream",
-    summary="Every greeting as an event of its own, then the event end",
+    summary="Every greeting as one event, then the event end",
     response_class=EventSourceResponse,
     responses={503: UNAVAILABLE},
 )
@@ -169,7 +169,7 @@ async def get_health(store: StoreDep) -> Health:
 
 templates = Jinja2Templates(directory=pages.TEMPLATES)
 Name = Annotated[
-    str, Query(max_length=pages.MAX_NAME, description="Who is welcomed; empty counts as absent.")
+    str, Query(max_length=pages.MAX_NAME, description="The name; an empty one counts as absent.")
 ]
 
 
@@ -191,7 +191,7 @@ async def get_about(request: Request, name: Name = "") -> HTMLResponse:
 
 class RevalidatedFiles(StaticFiles):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Starlette answers an invalid Range in plain text, so that ranges are ignored.
+        # Ranges are ignored, because Starlette answers an invalid one in plain text.
         headers = [header for header in scope["headers"] if header[0] != b"range"]
         await super().__call__({**scope, "headers": headers}, receive, send)
 
@@ -212,7 +212,7 @@ async def get_docs(request: Request) -> HTMLResponse:
 
 
 def get_openapi() -> dict[str, Any]:
-    """Adds the schema of problems, since FastAPI documents a `model` as application/json only."""
+    """Adds the schema of problems: FastAPI documents a `model` as application/json only."""
     document = FastAPI.openapi(api)
     document["components"]["schemas"]["ProblemDetails"] = TypeAdapter(ProblemDetails).json_schema()
     return document

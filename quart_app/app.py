@@ -153,12 +153,12 @@ async def get_about() -> tuple[str, dict[str, str]]:
 
 @api.get("/static/<path:path>")
 async def get_static(path: str) -> Response:
-    """Replaces `static_folder`, which answers 500 to a name too long for the file system."""
+    """Replaces `static_folder`, which answers 500 if a name is too long for the file system."""
     try:
         response = await send_from_directory(pages.STATIC, path)
     except OSError:
         raise Problem(404) from None
-    if response.status_code == 412:  # Quart sends the file as its body.
+    if response.status_code == 412:  # Quart would send the file as the body.
         raise Problem(412)
     response.headers["Cache-Control"] = "no-cache"
     return response

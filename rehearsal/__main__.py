@@ -1,15 +1,15 @@
-"""`python -m rehearsal`: a local stand-in for a Connect server, with every framework's app deployed
-to it.
+"""Command line of the rehearsal, a local stand-in for a Connect server.
 
-- `run` (`make run`): starts it, deploys all apps with rsconnect, prints the address of the landing
-  page.
-- `rehearse` (`make rehearse`): starts it as it was left, and prints its address and its API keys.
-- `logs NAME` (`make rehearse-logs`): what the content's active bundle printed.
+- `run` (`make run`): starts the rehearsal, deploys all apps with rsconnect, and prints the address
+  of the landing page.
+- `rehearse` (`make rehearse`): starts the rehearsal with its existing content, and prints its
+  address and its API keys.
+- `logs NAME` (`make rehearse-logs`): prints the log of the content's active bundle.
 """
 
 import signal
 
-# Before the other imports, which take half a second: Ctrl-C prints no traceback of them.
+# Set before the other imports, which take half a second: Ctrl-C then prints no traceback.
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -35,7 +35,7 @@ from tooling.serving import Server, listen
 
 
 def _arguments() -> argparse.Namespace:
-    texts = ["Profiles (PROFILE=...), each one way in which a Connect server may behave:"]
+    texts = ["Profiles (PROFILE=...), each a possible behaviour of a Connect server:"]
     for profile in PROFILES.values():
         texts += [f"  {profile.name}", f"    {profile.stands_for}", f"    {profile.evidence}"]
     parser = argparse.ArgumentParser(
@@ -45,7 +45,7 @@ def _arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", nargs="?", default="run", choices=("run", "rehearse", "logs"))
-    parser.add_argument("name", nargs="?", help="of content: its name, vanity path or GUID")
+    parser.add_argument("name", nargs="?", help="the name, vanity path or GUID of content (logs)")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", default=port_of(os.environ, "3939"))
     parser.add_argument("--profile", default="included")
@@ -59,7 +59,7 @@ def _print(text: str) -> None:
 
 
 def _reachable(host: str) -> str:
-    """The host as a URL names it; loopback for the hosts that stand for every address."""
+    """Returns the host for a URL: loopback instead of a wildcard address."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"[{host}]" if ":" in host else host
 
@@ -72,23 +72,23 @@ def _open_state(directory: Path) -> State:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    """Serves until a signal comes; nothing that was started runs after it returns or raises."""
+    """Serves until a signal arrives. Stops what it started before it returns or raises."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # nohup has SIGHUP ignored.
+        # nohup makes the process ignore SIGHUP; that stays so.
         if signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, stop.set)
 
     profile = find_profile(options.profile)
-    # The state comes before the port: where this checkout's rehearsal runs already, it says where.
+    # The state is opened before the port: its error names the address of a running rehearsal.
     with (
         contextlib.closing(_open_state(options.state)) as state,
         listen(options.host, port(options.port), options.command) as sock,
     ):
         if not ip_address(sock.getsockname()[0]).is_loopback:
             _print(
-                f"Listening on {options.host}: everybody who reaches this machine can be any user"
+                f"Listening on {options.host}: anyone who reaches this machine can act as any user"
                 " here and read logs."
             )
         url = f"http://{_reachable(options.host)}:{sock.getsockname()[1]}"
@@ -106,7 +106,7 @@ async def _serve(options: argparse.Namespace) -> None:
 async def _run(
     rehearsal: Rehearsal, command: str, sock: socket.socket, stop: asyncio.Event
 ) -> None:
-    """Serves and deploys until `stop` is set. Raises `UsageError` where an app is not deployed."""
+    """Serves and deploys until `stop` is set. Raises `UsageError` if an app cannot be deployed."""
     server = Server(rehearsal)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     stopping = asyncio.create_task(stop.wait())
@@ -125,7 +125,7 @@ async def _run(
             await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
     finally:
         if stop.is_set():
-            # A terminal that was closed takes no more output.
+            # Printing fails if the terminal was closed.
             with contextlib.suppress(OSError):
                 _print("Stopping.")
         starting.cancel()
@@ -136,7 +136,7 @@ async def _run(
 
 
 async def _deploy_all(rehearsal: Rehearsal) -> None:
-    """Deploys every framework's app at the same time. Raises `UsageError`."""
+    """Deploys the apps of all frameworks concurrently. Raises `UsageError`."""
     frameworks = find_frameworks()
     _print(f"Deploying {', '.join(framework.name for framework in frameworks)} with rsconnect")
     guids = [reserve(rehearsal, framework) for framework in frameworks]
@@ -148,8 +148,8 @@ async def _deploy_all(rehearsal: Rehearsal) -> None:
 
     reminding = asyncio.create_task(progress.remind())
     try:
-        # Unlike gather, it waits for all of them when it is cancelled: each deletes its copy of a
-        # bundle.
+        # When a TaskGroup is cancelled, it waits for its tasks, unlike gather: each deletes its
+        # copy of a bundle.
         async with asyncio.TaskGroup() as group:
             for framework, guid in zip(frameworks, guids, strict=True):
                 group.create_task(deploy(framework, guid))
@@ -160,9 +160,7 @@ async def _deploy_all(rehearsal: Rehearsal) -> None:
 
 
 async def _announce(rehearsal: Rehearsal) -> None:
-    """Prints what a user pastes into another terminal: the publisher's key, since only that user
-    deploys.
-    """
+    """Prints the address with the publisher's key, since only that user deploys, and other keys."""
     url, publisher = rehearsal.settings.url, rehearsal.publisher
     _print("To deploy to it, paste these two lines into another terminal:")
     _print(f"\n  export CONNECT_SERVER={url}\n  export CONNECT_API_KEY={publisher.api_key}\n")
@@ -172,7 +170,7 @@ async def _announce(rehearsal: Rehearsal) -> None:
 
 
 def main() -> int:
-    """Runs until SIGINT or SIGTERM; returns 0 then, 1 when it could not run."""
+    """Returns 0 after the command was completed or stopped by a signal, and 1 if it failed."""
     options = _arguments()
     if options.command == "logs":
         return exit_code("rehearsal", lambda: show_log(options.state, options.name))

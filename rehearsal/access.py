@@ -11,11 +11,11 @@ SESSION_COOKIE = "rehearsal-session"
 
 
 class WrongKeyError(Exception):
-    """The request carries an API key that is nobody's."""
+    """The request carries an API key that belongs to no user."""
 
 
 def api_key_of(scope: Scope) -> str | None:
-    """The key in `Authorization: Key ...`, the first one; `None` where there is no such header."""
+    """Returns the key of the first `Authorization: Key ...` header, `None` if there is none."""
     for name, value in scope["headers"]:
         scheme, _, key = value.decode("latin-1").strip().partition(" ")
         if name == b"authorization" and scheme.lower() == "key":
@@ -25,7 +25,7 @@ def api_key_of(scope: Scope) -> str | None:
 
 
 def user_by_key(state: State, scope: Scope) -> User | None:
-    """The user whose API key the request carries, `None` without one. Raises `WrongKeyError`."""
+    """Returns the user with the request's API key, `None` without a key. Raises `WrongKeyError`."""
     key = api_key_of(scope)
     if key is None:
         return None
@@ -36,6 +36,6 @@ def user_by_key(state: State, scope: Scope) -> User | None:
 
 
 def user_by_cookie(state: State, scope: Scope) -> User | None:
-    """The user whom the dashboard's switch chose in this browser."""
+    """Returns the user who was selected on the dashboard in this browser."""
     session = HTTPConnection(scope).cookies.get(SESSION_COOKIE)
     return state.user_by("session", session) if session else None

@@ -1,6 +1,4 @@
-"""Deploys the repository's own apps to a running rehearsal, each from its bundle, by the real
-rsconnect.
-"""
+"""Deploys the bundles of the repository's own apps to a running rehearsal with rsconnect."""
 
 import asyncio
 import os
@@ -21,7 +19,7 @@ from tooling.frameworks import Framework
 from tooling.processes import run_lines
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# Lines of rsconnect and of the rehearsal's task begin so, before something that takes long.
+# The beginning of an output line of rsconnect or of the task, and the step that it announces.
 _STEPS = {
     "Making an environment": "installing its requirements",
     "Launching": "launching it",
@@ -30,10 +28,9 @@ _STEPS = {
 
 
 def reserve(rehearsal: Rehearsal, framework: Framework) -> str:
-    """The GUID of the content for the framework's app, at the vanity path `/<name>`; made if
-    missing.
+    """Returns the GUID of the app's content at the vanity path `/<name>`; creates it if missing.
 
-    Raises `UsageError` where other content has that path.
+    Raises `UsageError` if other content has that path.
     """
     state, owner = rehearsal.state, rehearsal.publisher.guid
     found = state.contents(owner, framework.name)
@@ -44,9 +41,9 @@ def reserve(rehearsal: Rehearsal, framework: Framework) -> str:
             state.update_content(content.guid, "vanity", f"/{framework.name}")
         except ConflictError:
             raise UsageError(
-                f"Other content has the path /{framework.name}/: delete it there (make rehearse)."
+                f"Other content has the path /{framework.name}/: delete it (make rehearse)."
             ) from None
-    # As a publisher sets a variable of the content: the pages lead back to the dashboard's index.
+    # A variable of the content, as a publisher sets one: the pages link to the dashboard's index.
     state.set_variables(content.guid, {"LANDING_PAGE": "/"})
     return content.guid
 
@@ -59,19 +56,19 @@ async def publish(
 ) -> None:
     """Stages the framework's bundle and deploys it to that content; calls `report` with each step.
 
-    rsconnect works on a copy, so that its record of this deployment is not among those of
+    rsconnect works on a copy, so that its record of this deployment is separate from the records of
     `make deploy-<name>`. Raises `UsageError`.
     """
     log = rehearsal.settings.directory / "logs" / f"deploy-{framework.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    # Only one process has the state directory; what is there was left by one that was killed.
+    # Only one process uses the state directory, so an existing copy is left from a killed one.
     copy = rehearsal.settings.directory / "outgoing" / framework.name
     shutil.rmtree(copy, ignore_errors=True)
     try:
         await _finished(asyncio.to_thread(_copy_bundle, framework, copy))
         target = Target(rehearsal.settings.url, rehearsal.publisher.api_key, None)
         command = rsconnect_command(framework, copy, target, ["--app-id", guid])
-        # What is set for a real server (its key, its certificates) is not for this one.
+        # Variables for a real server (its key, its certificates) must not apply to the rehearsal.
         ours = {k: v for k, v in os.environ.items() if not k.startswith("CONNECT_")}
         variables = target.variables(ours) | without_credentials(copy, ours) | {"NO_COLOR": "1"}
         with log.open("w", encoding="utf-8") as output:
@@ -91,11 +88,13 @@ async def publish(
         if any(NO_SPACE in line for line in lines):
             raise UsageError(f"{framework.name} was not deployed: the disk of {log} is full.")
         tail = "".join(f"\n  | {line}" for line in lines[-8:])
-        raise UsageError(f"{framework.name} was not deployed. rsconnect's output is {log}:{tail}")
+        raise UsageError(
+            f"{framework.name} was not deployed. rsconnect's output is in {log}:{tail}"
+        )
 
 
 async def _finished(work: Coroutine[None, None, None]) -> None:
-    """Waits for the end of work in a thread even when cancelled: nothing ends a thread earlier."""
+    """Waits for work in a thread, also when cancelled, because a thread cannot be cancelled."""
     task = asyncio.create_task(work)
     try:
         await asyncio.shield(task)

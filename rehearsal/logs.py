@@ -1,4 +1,4 @@
-"""`make rehearse-logs`: what deployed content printed, read whether a rehearsal runs or not."""
+"""`make rehearse-logs`: prints the log of deployed content, whether or not a rehearsal runs."""
 
 import contextlib
 import re
@@ -15,22 +15,22 @@ _Row = tuple[str, int | None, str, str | None, str | None]
 
 
 def show_log(state: Path, name: str | None) -> None:
-    """Prints the log of the content's active bundle, or its newest if none is active."""
+    """Prints the log of the content's active bundle, else of its newest. Raises `UsageError`."""
     rows = _read(state)
     if not name or not (found := _find(name, rows)):
         names = ", ".join(sorted(row[2] for row in rows)) or "none"
-        raise UsageError(f"Name content: make rehearse-logs NAME=...; there are: {names}.")
+        raise UsageError(f"Choose content with make rehearse-logs NAME=...; there are: {names}.")
     guid, bundle_id, own_name = found[:3]
     log = state / "logs" / guid / f"{bundle_id}.log"
     if not log.is_file():
-        raise UsageError(f"{own_name} has no log: no process of it was started yet.")
+        raise UsageError(f"{own_name} has no log: no process was started for it yet.")
     sys.stdout.write(log.read_text("utf-8", "replace"))
 
 
 def _read(state: Path) -> list[_Row]:
     database = state / "state.sqlite"
     if not database.is_file():
-        raise UsageError("There was no rehearsal here yet: make rehearse.")
+        raise UsageError("No rehearsal was started here yet: run make rehearse.")
     uri = f"{database.absolute().as_uri()}?mode=ro"
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
@@ -47,10 +47,10 @@ def unusable(state: Path, error: OSError | sqlite3.Error) -> UsageError:
 
 
 def _find(text: str, rows: list[_Row]) -> _Row | None:
-    """The content of that GUID, name or vanity path, else of that title, else whose name ends so.
+    """Returns the content with that GUID, name or path, else that title, else that end of its name.
 
-    Case and punctuation do not count: rsconnect makes the name `greetings_in_quart` of the title
-    "Greetings in Quart". Of several with that title, the one that was deployed last.
+    Ignores case and punctuation: rsconnect makes the name `greetings_in_quart` from the title
+    "Greetings in Quart". If several have that title, returns the one that was deployed last.
     """
     name = _plain(text)
     for row in rows:

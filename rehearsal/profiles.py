@@ -1,6 +1,4 @@
-"""The open questions about a Connect server, as switches: each profile is one way in which it may
-behave.
-"""
+"""Profiles: possible behaviours of a Connect server where its real behaviour is not known."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +11,7 @@ Shape = Literal["included", "stripped", "bare"]
 
 @dataclass(frozen=True)
 class Profile:
-    """How apps are served, what they are told, and on what evidence."""
+    """How apps are served, which headers they receive, and the evidence for this behaviour."""
 
     name: str
     stands_for: str
@@ -23,39 +21,39 @@ class Profile:
     forwarded: bool = False
     """Whether `X-Forwarded-For`, `-Proto` and `-Host` reach the app."""
     external_host: bool = True
-    """Whether the app sees the Host that the browser asked for, or the internal address."""
+    """Whether the app receives the Host header of the browser, or the internal address."""
 
 
 _PROFILES = (
     Profile(
         "included",
-        "Connect from 2024.11 on: root_path is the mount, path begins with it.",
+        "Connect from 2024.11 on: root_path is the mount, and path begins with it.",
         "Inferred. Third-party probes of 2025.06 and 2026.07 found root_path and the base-URL"
         " header right, and a mounted static folder answered, which needs the included form. Only"
         " FastAPI was probed. That the server is uvicorn is inferred from Posit's templates.",
     ),
     Profile(
         "stripped",
-        "A server that sets root_path, but hands over the path without it.",
-        "Not seen on Connect; it is what hypercorn and granian do with --root-path (measured).",
+        "A server that sets root_path and passes the path without it.",
+        "Not seen on Connect. hypercorn and granian do this with --root-path (measured).",
         shape="stripped",
     ),
     Profile(
         "header-only",
-        "Connect before 2024.11: no root_path, only RStudio-Connect-App-Base-URL tells the mount.",
-        "Third party: the release note for 2024.11 is quoted as having fixed the scopes.",
+        "Connect before 2024.11: no root_path, only RStudio-Connect-App-Base-URL has the mount.",
+        "Third party: according to a quoted release note, 2024.11 fixed the scopes.",
         shape="bare",
     ),
     Profile(
         "hypercorn",
         "As included, but served by hypercorn: no httptools, no uvloop, other headers of its own.",
-        "No evidence that Connect uses it; the server is nowhere stated.",
+        "No evidence that Connect uses it. No source names the server.",
         server="hypercorn",
     ),
     Profile(
         "forwarded",
         "As included, and X-Forwarded-For, -Proto and -Host reach the app.",
-        "Unknown: nothing was found about what Connect itself forwards.",
+        "Unknown: no source states which headers Connect itself forwards.",
         forwarded=True,
     ),
     Profile(
@@ -70,7 +68,7 @@ DEFAULT_PROFILE = PROFILES["included"]
 
 
 def find_profile(name: str) -> Profile:
-    """Raises `UsageError`, which lists the profiles, where there is none of that name."""
+    """Returns the profile of that name. Raises `UsageError`, which lists the profiles."""
     if name not in PROFILES:
         raise UsageError(
             f"There is no profile {name!r}; there are: {', '.join(PROFILES)}. Set PROFILE."

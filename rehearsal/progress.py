@@ -1,4 +1,4 @@
-"""Tells whoever watches how far work on several things at once is."""
+"""Progress messages of several deployments that run at the same time."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ class Progress:
         self._steps: dict[str, str] = {}
 
     def begin(self, name: str, step: str) -> None:
-        """Work on `name` goes on with this step, such as "launching it"."""
+        """Prints the step of `name` that begins, such as "launching it"."""
         self._steps[name] = step
         self._print(f"{name:<8} {step}")
 
@@ -23,9 +23,7 @@ class Progress:
         self._print(f"{name:<8} {result}")
 
     async def remind(self, seconds: float = 2.0) -> None:
-        """Says, whenever nothing was printed for so many seconds, what is still being done; never
-        returns.
-        """
+        """Prints the unfinished steps whenever `seconds` passed without output. Never returns."""
         while True:
             await asyncio.sleep(max(self._last + seconds - time.monotonic(), 0))
             if self._steps and time.monotonic() >= self._last + seconds:

@@ -1,4 +1,4 @@
-"""Which content a request is for, and whether its user may see it."""
+"""Finds the content for a request, and checks whether the user may see it."""
 
 import logging
 import re
@@ -30,7 +30,7 @@ _CONTENT = re.compile(rb"(/content/([0-9a-f-]{36})(?:/_bundle([0-9]{1,15}))?)(?=
 
 @dataclass(frozen=True)
 class Routing:
-    """From a request's path to the process that answers it."""
+    """Maps a request's path to the process that answers it."""
 
     state: State
     hosting: Hosting
@@ -38,10 +38,10 @@ class Routing:
 
     @asynccontextmanager
     async def resolve(self, scope: Scope) -> AsyncIterator[Upstream | None]:
-        """Where a request for content goes. Raises `HTTPException`.
+        """Yields the app for a request, `None` if the path is not that of content.
 
-        That an app reached through a draft's or a vanity path is told that very path as its mount
-        is inferred: only the content's own path was seen on live servers.
+        The app receives a draft's path or a vanity path as its mount. This is inferred: on live
+        servers only the content's own path was seen. Raises `HTTPException`.
         """
         found = self._find(scope["raw_path"])
         if found is None:
@@ -50,7 +50,7 @@ class Routing:
         prefix, content, draft = found
         user = self._user(scope)
         if draft is not None and user is None:
-            raise HTTPException(401, "A draft is not for anonymous visitors.")
+            raise HTTPException(401, "Anonymous visitors may not see drafts.")
         if draft is not None and user and user.guid != content.owner_guid:
             raise HTTPException(403, "This user may not see this draft.")
         try:
@@ -67,7 +67,7 @@ class Routing:
             raise HTTPException(502, str(error)) from None
 
     def _find(self, raw_path: bytes) -> tuple[str, Content, int | None] | None:
-        """The prefix, content and draft that a path leads to."""
+        """Returns the prefix, content and draft for a path."""
         if match := _CONTENT.match(raw_path):
             content = self.state.content(match[2].decode())
             if content is None:
@@ -93,7 +93,7 @@ class Routing:
             forwarded=self.profile.forwarded,
             external_host=self.profile.external_host,
             credentials=Credentials(user.username) if user else None,
-            # Whether Connect sends the key on is unknown; an app that needs it would notice here.
+            # It is unknown whether Connect forwards the key. An app that needs it fails here.
             drop=frozenset({b"authorization"}) if api_key_of(scope) is not None else frozenset(),
             drop_cookies=frozenset({SESSION_COOKIE.encode()}),
             add=((MOUNT_HEADER, prefix.encode()),),

@@ -1,6 +1,4 @@
-"""The rehearsal as one ASGI application: the gateway, and behind it content, deploy API and
-dashboard.
-"""
+"""The rehearsal as one ASGI application: the gateway, content, deploy API and dashboard."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,26 +26,24 @@ from tooling.environments import Environments
 
 @dataclass(frozen=True)
 class Settings:
-    """How a rehearsal behaves."""
+    """The settings of a rehearsal."""
 
     directory: Path
-    """Where its state lies."""
+    """The directory with its state."""
     url: str
-    """Its own address, without a final slash, as apps find it in `CONNECT_SERVER`."""
+    """Its own address, without a final slash. Apps receive it in `CONNECT_SERVER`."""
     profile: Profile = DEFAULT_PROFILE
     version: str = "2026.07.0"
-    """The Connect version that it claims, on which clients make features depend."""
+    """The Connect version that it reports. Clients choose their features by it."""
     limits: Limits = DEFAULT_LIMITS
     environments: Path | None = None
-    """Where Python environments are kept, by default in `directory`; several rehearsals may share
-    it.
-    """
+    """The directory with Python environments, by default in `directory`; it may be shared."""
     start_active: bool = True
-    """Whether what was active before is started at once, or when it is first asked for."""
+    """Whether active bundles are started at once, or at their first request."""
 
 
 class Rehearsal:
-    """ASGI application. Processes start and end with its lifespan; the caller closes the state."""
+    """ASGI application. Its lifespan starts and stops processes; the caller closes the state."""
 
     def __init__(self, settings: Settings, state: State) -> None:
         self.settings = settings
@@ -73,7 +69,7 @@ class Rehearsal:
 
     @property
     def publisher(self) -> User:
-        """The user who owns what is deployed with the printed key."""
+        """The user who owns the content that is deployed with the printed key."""
         return next(user for user in self.state.users() if user.role == "publisher")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -23,7 +23,7 @@ from shared.stores import open_store
 
 api = Sanic("greetings", strict_slashes=True, dumps=msgspec.json.encode, loads=msgspec.json.decode)
 api.config.MOTD = False
-READ = ("GET", "HEAD")  # Sanic adds no HEAD to a GET.
+READ = ("GET", "HEAD")  # Sanic does not add HEAD to GET.
 
 
 @api.before_server_start
@@ -45,7 +45,7 @@ async def get_greetings(request: Request) -> HTTPResponse:
 
 
 async def disconnected(request: Request) -> None:
-    """Returns when the client has disconnected; under ASGI Sanic does not tell handlers."""
+    """Returns when the client has disconnected. Under ASGI Sanic does not inform handlers."""
     while (await request.scope["receive"]())["type"] != "http.disconnect":
         pass
 
@@ -220,7 +220,7 @@ async def on_error(request: Request, error: Exception) -> HTTPResponse:
 
 
 async def with_messages(scope: Scope, receive: Receive, send: Send) -> None:
-    """Puts `receive` and `send` into the scope: Sanic passes handlers the scope alone."""
+    """Adds `receive` and `send` to the scope: Sanic passes only the scope to handlers."""
     await api({**scope, "receive": receive, "send": send}, receive, send)
 
 

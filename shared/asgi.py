@@ -8,5 +8,5 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# `Any`, since every framework has its own types for the three.
+# `Any`, because every framework has its own types for the arguments.
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]

@@ -1,9 +1,9 @@
-"""What Posit Connect adds to a request: a mount prefix, the content's base URL, the user's
-credentials.
+"""Posit Connect's additions to a request: the mount prefix, the base URL and the credentials.
 
 No single ASGI scope suits every framework behind a path-prefix proxy. With `root_path` set, some
-route only a `path` that includes it, others only one without it, and servers disagree on which of
-the two they send. `Mount` accepts both and passes the framework the form that it routes.
+frameworks route only a `path` that includes it, and others only a `path` without it. Servers also
+differ in which form they send. `Mount` accepts both forms and passes the framework the one that it
+routes.
 """
 
 import os
@@ -23,12 +23,12 @@ from shared.problems import Problem
 BASE_URL = "RStudio-Connect-App-Base-URL"
 CREDENTIALS = "RStudio-Connect-Credentials"
 
-# Header names come lower-cased in a scope: ASGI specification, HTTP connection scope.
+# Header names in a scope are lower case: ASGI specification, HTTP connection scope.
 _BASE_URL = BASE_URL.lower().encode()
 _CONNECT_HEADERS = frozenset({_BASE_URL, CREDENTIALS.lower().encode()})
 
-# Unreserved characters only (RFC 3986 section 2.3): such a prefix reads the same decoded or not, in
-# a path, in HTML and in a script. `.` and `..` are segments that browsers resolve away.
+# Unreserved characters only (RFC 3986 section 2.3): such a prefix needs no encoding in a path, in
+# HTML or in a script. Browsers remove the segments `.` and `..`.
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
 _MAX_LENGTH = 2048
@@ -37,10 +37,10 @@ _MAX_CREDENTIALS = 8 * 1024
 
 
 def headers_trusted() -> bool:
-    """Whether Connect's headers are trusted: only Connect itself removes those that a client sends.
+    """Returns whether Connect's headers are trusted. Only Connect removes headers sent by a client.
 
-    `CONNECT_HEADERS`, `trust` or `ignore`, decides; if it is unset, they are trusted where the
-    environment says that Connect runs this process.
+    `CONNECT_HEADERS` (`trust` or `ignore`) decides. If it is unset, the headers are trusted if the
+    environment states that Connect runs this process.
     """
     match os.environ.get("CONNECT_HEADERS"):
         case "trust":
@@ -62,8 +62,9 @@ class BaseURL:
 
 @lru_cache(maxsize=64)
 def parse_base_url(value: bytes) -> BaseURL | None:
-    """Parses `RStudio-Connect-App-Base-URL`; None unless it is an absolute http(s) URL of plain
-    segments.
+    """Parses `RStudio-Connect-App-Base-URL`.
+
+    Returns None unless it is an absolute http(s) URL of plain segments.
     """
     if len(value) > _MAX_LENGTH:
         return None
@@ -83,24 +84,24 @@ def parse_base_url(value: bytes) -> BaseURL | None:
 
 @lru_cache(maxsize=64)
 def parse_prefix(root_path: str) -> str:
-    """`root_path` without a final slash; an empty string unless it is made of plain segments."""
+    """Returns `root_path` without a final slash, or an empty string if a segment is not plain."""
     prefix = root_path.rstrip("/")
     return prefix if len(prefix) <= _MAX_LENGTH and _PREFIX.fullmatch(prefix) else ""
 
 
 class Mount:
-    """The outermost ASGI layer: finds the prefix and the route of each request, in either form.
+    """The outermost ASGI middleware: determines the prefix and the route of each request.
 
-    The prefix is `root_path`, else the path of a trusted `RStudio-Connect-App-Base-URL`, else none.
-    It is determined per request, since one process serves several: `/content/<guid>`, the same with
-    `/_bundle<id>` for a draft, and vanity paths.
+    The prefix is `root_path`, else the path of a trusted `RStudio-Connect-App-Base-URL`, else
+    empty. It is determined per request, because one process serves several prefixes:
+    `/content/<guid>`, the same with `/_bundle<id>` for a draft, and vanity paths.
 
     `path` is the form that the framework routes: "included" as in the ASGI specification, where
-    `path` begins with `root_path`, or "stripped". Where a path can be read both ways, it is read as
+    `path` begins with `root_path`, or "stripped". A path that fits both forms is treated as
     included.
 
-    Below this layer Connect's headers are either trusted or absent: untrusted ones are removed, and
-    so is a base URL that is invalid or repeated.
+    The application receives only trusted headers of Connect. Untrusted ones are removed, and so is
+    a base URL that is invalid or repeated.
     """
 
     def __init__(self, app: ASGIApp, *, path: Literal["included", "stripped"]) -> None:
@@ -113,14 +114,14 @@ class Mount:
         await self.app(scope, receive, send)
 
     def mounted(self, scope: Scope) -> Scope:
-        """`scope` in the form that the framework routes; a copy if anything changes."""
+        """Returns `scope` in the form that the framework routes; a copy if anything changes."""
         headers, base_url = _connect_headers(scope["headers"])
         root_path, path = scope.get("root_path", ""), scope["path"]
         prefix = parse_prefix(root_path) if root_path else ""
         if not prefix and base_url is not None:
             prefix = base_url.prefix
 
-        # The path may begin with a root path that is ignored as invalid, too.
+        # The path may also begin with a root path that is ignored as invalid.
         route = _without(prefix or root_path.rstrip("/"), path)
         mounted_path = prefix + route if self.included else route
         raw_path = scope.get("raw_path")
@@ -147,7 +148,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 def _connect_headers(headers: Headers) -> tuple[Headers, BaseURL | None]:
-    """The trusted headers, and the base URL among them; the same object if none is removed."""
+    """Returns the trusted headers and the base URL; the same object if no header is removed."""
     found = [value for name, value in headers if name in _CONNECT_HEADERS]
     if not found:
         return headers, None
@@ -170,7 +171,7 @@ def _without(prefix: str, path: str) -> str:
 
 
 def _raw_without(prefix: str, raw_path: bytes) -> bytes:
-    """As `_without`, for a path whose prefix may be percent-encoded."""
+    """Does the same as `_without` for a path whose prefix may be percent-encoded."""
     end = 0
     for _ in prefix:
         end += 3 if raw_path[end : end + 1] == b"%" else 1
@@ -195,7 +196,7 @@ _credentials = msgspec.json.Decoder(Credentials)
 def parse_credentials(values: Sequence[bytes]) -> Credentials | None:
     """Parses all values of a request's `RStudio-Connect-Credentials` header, in UTF-8.
 
-    Returns None without the header: an anonymous visitor. Raises `Problem`, status 400, for a
+    Returns None without the header (an anonymous visitor). Raises `Problem`, status 400, for a
     header that is repeated, is longer than 8 KiB, or is not the JSON object that Connect sends.
     Source: https://docs.posit.co/connect/user/fastapi/, "User meta-data".
     """

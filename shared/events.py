@@ -11,7 +11,7 @@ from shared.problems import Problem, ProblemDetails
 
 MEDIA_TYPE = "text/event-stream"
 
-# A proxy that buffers the response would delay every event; nginx reads a header of its own.
+# A proxy that buffers the response would delay every event. X-Accel-Buffering is for nginx.
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -23,21 +23,21 @@ class Event:
     data: Greeting | ProblemDetails | dict[str, str]
 
     def json(self) -> str:
-        """The data as one line of JSON."""
+        """Returns the data as one line of JSON."""
         return msgspec.json.encode(self.data).decode()
 
     def encode(self) -> str:
-        """The event as text of the stream, for frameworks that do not encode events."""
+        """Returns the event as text of the stream, for frameworks that do not encode events."""
         name = f"event: {self.name}\n" if self.name else ""
         return f"{name}data: {self.json()}\n\n"
 
 
 async def open_events(store: Store) -> AsyncGenerator[Event, None]:
-    """A message for every greeting in order, then the event `end`.
+    """Returns a generator of one message for every greeting, in order, and the event `end`.
 
-    The first greeting is read before this returns: an unavailable store raises `UnavailableError`
-    here, while a 503 is still possible. A store that becomes unavailable later ends the stream with
-    the event `problem`.
+    The first greeting is read before this returns. An unavailable store therefore raises
+    `UnavailableError` while a 503 is still possible. If the store becomes unavailable later, the
+    stream ends with the event `problem`.
     """
     greetings = store.each()
     first = await anext(greetings, None)

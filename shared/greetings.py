@@ -1,5 +1,6 @@
-"""The data layer: greetings by language. Its methods are coroutines, so that a store can be a
-database.
+"""The data layer: greetings by language.
+
+The methods of a store are coroutines, so that a store can be a database.
 """
 
 import json
@@ -12,15 +13,13 @@ from typing import Literal, Protocol
 FILE = Path(__file__).parent / "greetings.json"
 
 LANGUAGE_TAG = r"^(?:[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*|x(?:-[A-Za-z0-9]{1,8})+)$"
-"""A language tag as the contract defines it: the syntax of RFC 5646 section 2.1, without its
-registry.
-"""
+"""A language tag in the contract: the syntax of RFC 5646 section 2.1, without its registry."""
 
 _language_tag = re.compile(LANGUAGE_TAG)
 
 
 def is_language_tag(text: str) -> bool:
-    """Whether the whole of `text` has the syntax of a language tag."""
+    """Returns whether the whole of `text` has the syntax of a language tag."""
     # fullmatch, since `$` also matches before a final newline.
     return _language_tag.fullmatch(text) is not None
 
@@ -34,11 +33,11 @@ class Greeting:
 
 
 class GreetingsError(Exception):
-    """The greetings cannot be read; the message names the place and what to correct there."""
+    """The greetings cannot be read. The message names the place of the error."""
 
 
 class UnavailableError(Exception):
-    """The store does not answer at the moment: the same request may succeed a second later."""
+    """The store does not answer now. The same request may succeed a second later."""
 
 
 class Store(Protocol):
@@ -53,14 +52,15 @@ class Store(Protocol):
         """The kind of the store, as `GET /health` reports it."""
 
     async def all(self) -> list[Greeting]:
-        """Every greeting, sorted by language."""
+        """Returns every greeting, sorted by language."""
 
     async def get(self, lang: str) -> Greeting | None:
-        """The greeting whose language is exactly `lang`; None if there is none."""
+        """Returns the greeting whose language is exactly `lang`, None if there is none."""
 
     def each(self) -> AsyncGenerator[Greeting, None]:
-        """Every greeting, sorted by language, one at a time; a caller that stops early closes the
-        generator.
+        """Yields every greeting, sorted by language.
+
+        A caller that stops early must close the generator.
         """
 
     async def check(self) -> None:
@@ -71,7 +71,7 @@ class Store(Protocol):
 
 
 class JSONStore:
-    """The greetings of a JSON file, read once."""
+    """Greetings from a JSON file, which is read once."""
 
     kind: Literal["json"] = "json"
 
@@ -97,7 +97,7 @@ class JSONStore:
 
 
 def read_greetings(file: Path) -> dict[str, str]:
-    """The greetings of a JSON file, an object of language tag to text.
+    """Returns the greetings of a JSON file, an object of language tag to text.
 
     Raises `GreetingsError`, which names the file and, if known, the line and the key.
     """
@@ -132,8 +132,9 @@ def read_greetings(file: Path) -> dict[str, str]:
 
 
 def _place(file: Path, text: str, key: str) -> str:
-    """The last place of `key` in the file, for a message; without a line if it is written with
-    escapes.
+    """Returns the last place of `key` in the file, for a message.
+
+    The place has no line if the key is written with escapes.
     """
     offset = text.rfind(json.dumps(key, ensure_ascii=False))
     line = f", line {text.count(chr(10), 0, offset) + 1}" if offset >= 0 else ""

@@ -1,4 +1,4 @@
-"""The health check: whether the store answers."""
+"""The health check of the store."""
 
 import asyncio
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ class Health:
 
 
 async def check_health(store: Store) -> Health:
-    """Checks the store. Raises `UnavailableError` if it does not answer, or not in time."""
+    """Checks the store. Raises `UnavailableError` if it does not answer in time."""
     try:
         async with asyncio.timeout(SECONDS):
             await store.check()
     except TimeoutError as error:
-        raise UnavailableError("The store takes too long.") from error
+        raise UnavailableError("The store did not answer in time.") from error
     return Health("ok", store.kind)

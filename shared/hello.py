@@ -1,4 +1,4 @@
-"""The greeting for the user that Connect names."""
+"""The greeting for the user in Connect's credentials."""
 
 from dataclasses import dataclass
 
@@ -13,5 +13,5 @@ class Hello:
 
 
 def say_hello(user: Credentials | None) -> Hello:
-    """The greeting for `user`; None is an anonymous visitor."""
+    """Returns the greeting for `user`; None is an anonymous visitor."""
     return Hello(f"So nice to see you, {user.user}!" if user else "Howdy stranger!")

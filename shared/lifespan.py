@@ -11,19 +11,19 @@ SERVICE_RESTART = 1012
 
 
 class Lifespan:
-    """ASGI layer: starts the application before its first request.
+    """ASGI middleware that starts the application before its first request.
 
     A server may not use the lifespan protocol (`uvicorn --lifespan off`; Connect is reported not to
-    have done so before 2024.11). Sanic then answers 500 to everything, and no application opens its
-    store. This layer starts the application at the first request instead, once; such a server never
-    announces its shutdown.
+    have used it before 2024.11). Sanic then answers 500 to every request, and no application opens
+    its store. In that case this layer starts the application once, at the first request. Such a
+    server sends no shutdown event.
 
     At shutdown uvicorn closes websockets with the code 1012, "service restart". hypercorn cancels
-    their tasks instead, which would close them as an internal error (1011); this layer sends 1012
-    there too.
+    their tasks instead, which would close them with the code of an internal error, 1011. This layer
+    sends 1012 there too.
 
-    The lifespan scope always has the member `asgi`, which the specification requires: without it
-    Falcon assumes an ASGI 2 server and refuses to start. Source:
+    The lifespan scope always has the member `asgi`, which the specification requires. Without it
+    Falcon assumes an ASGI 2 server and does not start. Source:
     https://asgi.readthedocs.io/en/latest/specs/lifespan.html.
     """
 
@@ -67,7 +67,7 @@ class Lifespan:
     async def _run_startup(self) -> None:
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         events: asyncio.Queue[Message] = asyncio.Queue()
-        # The only event: such a server announces no shutdown.
+        # The only event: such a server sends no shutdown event.
         events.put_nowait({"type": "lifespan.startup"})
 
         async def send(message: Message) -> None:
@@ -78,9 +78,9 @@ class Lifespan:
         self._lifespan = asyncio.ensure_future(self.app(scope, events.get, send))
         waited: list[asyncio.Future[Any]] = [answer, self._lifespan]
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        # An application that raises here does not support the protocol, and need not.
+        # An application that raises here does not support the protocol, which is optional.
         if answer.done() and answer.result()["type"] != "lifespan.startup.complete":
-            reason = answer.result().get("message", "it does not say why")
+            reason = answer.result().get("message", "no reason is given")
             raise RuntimeError(f"The application did not start: {reason}")
         if not answer.done():
             self._lifespan.exception()

@@ -39,13 +39,13 @@ class Close(Exception):
 
 
 async def answer(store: Store, user: Credentials | None, data: str | bytes) -> str:
-    """The answer to a message, as JSON: the greeting, or a problem as over HTTP.
+    """Returns the answer to a message, as JSON: the greeting, or a problem as over HTTP.
 
     Raises `Close` for binary data and for more than 4 KiB.
     """
     if isinstance(data, bytes):
         raise Close(UNSUPPORTED_DATA)
-    # A character has at most four bytes, so that the size of a short message need not be computed.
+    # A character has at most four bytes. The size of a short message is therefore not computed.
     if 4 * len(data) > MAX_MESSAGE and len(data.encode()) > MAX_MESSAGE:
         raise Close(MESSAGE_TOO_BIG)
     try:

@@ -9,8 +9,9 @@ FILE = Path(__file__).parent / "openapi.yaml"
 
 
 def load_openapi() -> dict[str, Any]:
-    """The OpenAPI 3.1 document of the contract, without `servers`, which depend on the request's
-    mount.
+    """Returns the OpenAPI 3.1 document of the contract.
+
+    It has no `servers`, because they depend on the mount of each request.
     """
     document: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return document

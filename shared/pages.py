@@ -1,4 +1,4 @@
-"""The pages: their files, how their links begin, and the headers of every HTML response."""
+"""The pages: their files, the beginning of their links, and the headers of HTML responses."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
 
-# Everything from this origin and nothing inline; `data:` is for the icons in Swagger UI's
-# stylesheet. frame-ancestors and X-Frame-Options are left out on purpose: Connect shows content in
+# Allows resources from this origin only, and nothing inline. `data:` is for the icons in Swagger
+# UI's stylesheet. frame-ancestors and X-Frame-Options are omitted, because Connect shows content in
 # a frame.
 HEADERS = {
     "Content-Security-Policy": (
@@ -24,14 +24,14 @@ MAX_NAME = 100
 """The length limit of the name on the about page, in characters."""
 
 BARE_MOUNT = "shared.bare_mount"
-"""The key of a scope whose request was for the mount without its final slash."""
+"""The key in the scope of a request for the mount without its final slash."""
 
 
 def links(scope: Any) -> dict[str, str | None]:
-    """How the links of a page begin: `root` leads to the mount, `landing` to the landing page.
+    """Returns the beginnings of links: `root` for the mount, `landing` for the landing page.
 
-    Both are relative, so that they stay below any prefix that a proxy strips without announcing it.
-    Every page is directly below the mount.
+    Both are relative, so that they also work below a prefix that a proxy strips without announcing
+    it. Every page is directly below the mount.
 
     `landing` is the variable `LANDING_PAGE`: a path on the server in front of this process, such as
     `/`, or an absolute URL. It is None if the variable is unset.

@@ -48,13 +48,13 @@ class Settings:
     """The largest number of connections; each is opened when it is needed."""
     connect_timeout: float = 2.0
     query_timeout: float = 5.0
-    """From asking the pool for a connection to receiving the last row."""
+    """The time from requesting a connection to receiving the last row."""
 
     @classmethod
     def from_environment(cls) -> Self:
-        """`GREETINGS_POOL_SIZE`, `GREETINGS_CONNECT_TIMEOUT` and `GREETINGS_QUERY_TIMEOUT`.
+        """Reads `GREETINGS_POOL_SIZE`, `GREETINGS_CONNECT_TIMEOUT` and `GREETINGS_QUERY_TIMEOUT`.
 
-        Raises `GreetingsError`, which names the variable that is not a number or out of range.
+        Raises `GreetingsError`, which names a variable that is not a number or out of range.
         """
         return cls(
             pool_size=int(_number("GREETINGS_POOL_SIZE", cls.pool_size, least=1, most=1000)),
@@ -78,15 +78,15 @@ def _number(name: str, default: float, least: float = 0.1, most: float = 3600) -
 
 
 def place(url: str) -> str:
-    """`host:port/database` of a URL, for messages: without user and password.
+    """Returns `host:port/database` of a URL, for messages: without user and password.
 
-    Raises `GreetingsError` for anything but the URL of a database.
+    Raises `GreetingsError` if it is not the URL of a database.
     """
     try:
         parts = urlsplit(url)
     except ValueError:
         raise GreetingsError(_NO_URL) from None
-    # Only what follows the @ is shown. With a second @ part of the password could follow the first.
+    # Only the text after the @ is shown. With a second @, it could contain part of the password.
     _, at, server = parts.netloc.rpartition("@")
     if parts.scheme not in ("postgresql", "postgres") or url.count("@") != len(at):
         raise GreetingsError(_NO_URL)
@@ -96,8 +96,9 @@ def place(url: str) -> str:
 class PostgreSQLStore:
     """The table `greetings` of a database, as `python -m deploy.prepare_database` creates it.
 
-    A connection is opened when a request needs one, and replaced when it was lost, so that the next
-    request uses a database that has returned. A connection is held for one query at a time.
+    A connection is opened when a request needs one, and replaced after it was lost. Requests
+    therefore succeed as soon as the database is available again. A connection is held for one query
+    at a time.
     """
 
     kind: Literal["postgresql"] = "postgresql"
@@ -111,7 +112,7 @@ class PostgreSQLStore:
 
     @classmethod
     async def open(cls, url: str, settings: Settings) -> Self:
-        """Opens the pool; a database that does not answer is logged.
+        """Opens the pool. If the database does not answer, this is logged and is not an error.
 
         Raises `GreetingsError` for an invalid URL.
         """
@@ -146,9 +147,9 @@ class PostgreSQLStore:
         return next(iter(await self._fetch(ONE, lang)), None)
 
     async def each(self) -> AsyncGenerator[Greeting, None]:
-        """Reads pages, since a cursor would hold its connection for as long as a slow client reads.
+        """Reads pages, because a cursor would hold its connection while a slow client reads.
 
-        The first page is a single row, so that it is sent at once; each following page is twice as
+        The first page is a single row, so that it is sent at once. Each following page is twice as
         large.
         """
         last, size = "", 1
@@ -171,7 +172,7 @@ class PostgreSQLStore:
             pass  # The pool terminates its connections when it is cancelled.
 
     async def _fetch(self, query: str, *arguments: object) -> list[Greeting]:
-        """The rows of a query. Raises `UnavailableError`, after the query timeout at the latest."""
+        """Returns the rows of a query. Raises `UnavailableError`, also after the query timeout."""
         try:
             async with asyncio.timeout(self._settings.query_timeout):
                 connection = await self._pool.acquire()
@@ -224,20 +225,18 @@ class PostgreSQLStore:
 
 
 def reason(error: Exception) -> str:
-    """Why the database does not answer, without any secret part of the URL."""
+    """Returns why the database does not answer, without any secret part of the URL."""
     match error:
         case TimeoutError():
-            return "it takes too long"
+            return "it did not answer in time"
         case asyncpg.UndefinedTableError():
             return "it has no table greetings (make db prepares one)"
         case asyncpg.ClientConfigurationError():
             pass
         case ValueError() | OverflowError():
-            return "the address is not one"
+            return "the address is not valid"
     return f"{type(error).__name__}, {error}"
 
 
 async def _no_reset(connection: Any) -> None:
-    """Replaces the pool's reset: single SELECTs leave no state behind, and a reset costs a round
-    trip.
-    """
+    """Replaces the pool's reset, a round trip that is not needed after single SELECTs."""

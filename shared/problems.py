@@ -1,4 +1,4 @@
-"""Problem details, RFC 9457: the one format of every error that a client receives."""
+"""Problem details (RFC 9457), the format of every error that a client receives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _DETAILS = {
 }
 
 RETRY_AFTER = 1
-"""Seconds: the next request uses a store that is available again."""
+"""In seconds. The next request reconnects to a store that is available again."""
 
 _PARAMETERS = {
     "lang": "lang must be a language tag, such as en or zh-Hant.",
@@ -44,8 +44,7 @@ class ProblemDetails:
 
 
 class Problem(Exception):
-    """An error for the client: a handler raises it, and each app's error handling renders its
-    `details`.
+    """An error for the client. A handler raises it, and the app renders its `details`.
 
     `status` is an HTTP status code of 400 or more. `detail` defaults to the sentence for that
     status. `headers` are sent with the response.
@@ -64,15 +63,15 @@ class Problem(Exception):
 
     @classmethod
     def invalid(cls, parameter: str) -> "Problem":
-        """The 422 for a parameter whose value the contract does not allow."""
+        """Returns the 422 for a parameter whose value the contract does not allow."""
         return cls(422, _PARAMETERS[parameter])
 
     @classmethod
     def no_greeting(cls, lang: str) -> "Problem":
-        """The 404 for a language that the store has no greeting in."""
+        """Returns the 404 for a language without a greeting."""
         return cls(404, f"There is no greeting in {lang}.")
 
     @classmethod
     def unavailable(cls) -> "Problem":
-        """The 503 of an unavailable store, with `Retry-After`: RFC 9110 section 10.2.3."""
+        """Returns the 503 of an unavailable store, with `Retry-After` (RFC 9110 section 10.2.3)."""
         return cls(503, headers={"Retry-After": str(RETRY_AFTER)})

@@ -1,4 +1,4 @@
-"""Chooses the store: the one module that reads `GREETINGS_URL`."""
+"""Opens the configured store. No other module of the apps reads `GREETINGS_URL`."""
 
 import os
 
@@ -6,11 +6,10 @@ from shared.greetings import FILE, GreetingsError, JSONStore, Store, read_greeti
 
 
 async def open_store() -> Store:
-    """Opens the store that `GREETINGS_URL` names: unset, `greetings.json`; `postgresql://...`, that
-    database.
+    """Opens the store that `GREETINGS_URL` names: `greetings.json` if unset, else that database.
 
-    A database that does not answer is no error here: the store tries again at every request. Raises
-    `GreetingsError` for a configuration error, which is meant to stop the start-up.
+    A database that does not answer is not an error here, because the store retries at every
+    request. Raises `GreetingsError` for a configuration error, which stops the start-up.
     """
     url = os.environ.get("GREETINGS_URL")
     if not url:
@@ -20,7 +19,7 @@ async def open_store() -> Store:
         raise GreetingsError(
             "GREETINGS_URL must begin with postgresql://, or be unset for greetings.json."
         )
-    # Imported here: the driver needs to be installed only where a database is used.
+    # Imported here, because the driver is installed only if a database is used.
     try:
         from shared.postgresql import PostgreSQLStore, Settings
     except ModuleNotFoundError as error:

@@ -88,7 +88,7 @@ def test_without_the_mount_layer_one_of_the_two_customs_is_answered_404(
             for target in ("/", "/greetings", "/static/styles.css")
         }
         connection.close()
-    if cells("behind a prefix wants the path")[framework.title] == custom:
+    if cells("routes the path behind a prefix")[framework.title] == custom:
         assert set(answers.values()) == {200}
     elif framework.title == "FastAPI":
         # README: "FastAPI for static files".

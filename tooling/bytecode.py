@@ -1,6 +1,6 @@
-"""Removes compiled modules that a full disk has cut: Python ends in `EOFError` where it finds one.
+"""Removes compiled modules that a full disk has truncated: Python raises `EOFError` for them.
 
-Python before 3.14 does not look whether the whole file was written:
+Before 3.14, Python does not check that the whole file was written:
 https://github.com/python/cpython/issues/126606
 """
 
@@ -9,13 +9,13 @@ import marshal
 import os
 from pathlib import Path
 
-# What a full disk cuts ends where a block of the disk ends; no file system has smaller blocks.
+# A truncated file ends at the end of a disk block. No file system has smaller blocks than this.
 _BLOCK_BYTES = 512
 _HEADER_BYTES = 16
 
 
 def remove_cut_files(folder: Path) -> None:
-    """Looks at every `.pyc` below the folder. Only those of whole blocks are read."""
+    """Removes truncated `.pyc` files below the folder. Reads only files of whole blocks."""
     pending = [str(folder)]
     while pending:
         with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
@@ -30,5 +30,5 @@ def _check(file: Path) -> None:
     try:
         marshal.loads(file.read_bytes()[_HEADER_BYTES:])
     except (EOFError, ValueError, TypeError):
-        # Another version's file may not be readable either; nothing is lost with it.
+        # The file of another Python version may not be readable either; Python compiles it again.
         file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What the command lines of this repository have in common."""
+"""Common code of the command lines of this repository."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from tooling.errors import UsageError, os_error_message
 
 
 def exit_code(name: str, command: Callable[[], object]) -> int:
-    """Runs the command. Returns 0, 1 after an error, printed as one line, or 130 after Ctrl-C."""
+    """Runs the command. Returns 0, 1 after an error (printed as one line), or 130 after Ctrl-C."""
     try:
         command()
     except (UsageError, OSError) as error:
@@ -20,14 +20,14 @@ def exit_code(name: str, command: Callable[[], object]) -> int:
 
 
 def port(text: str) -> int:
-    """A number from 0 to 65535. Raises `UsageError`."""
+    """Parses a number from 0 to 65535. Raises `UsageError`."""
     if not (text.isascii() and text.isdecimal() and int(text) < 65536):
         raise UsageError(f"PORT must be a number from 0 to 65535, not {text!r}.")
     return int(text)
 
 
 def port_of(environ: Mapping[str, str], default: str) -> str:
-    """`PORT`, which hosts of development environments set; the default where it is not a port."""
+    """Returns `PORT`, which hosts of development environments set, or the default if not valid."""
     try:
         return f"{port(environ.get('PORT', ''))}"
     except UsageError:

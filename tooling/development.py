@@ -1,5 +1,4 @@
-"""`python -m tooling.development NAME`: serve one framework's app, and start it anew when a file
-changes.
+"""`python -m tooling.development NAME`: serves one app and restarts it when a file changes.
 
 `make run-<name>` calls it.
 """
@@ -20,21 +19,21 @@ from tooling.serving import listen
 
 
 def logging_config() -> dict[str, Any]:
-    """uvicorn's own, without what it says of its start: the address stands in a line of ours."""
+    """Returns uvicorn's configuration without its start-up messages; `serve` prints the address."""
     config = copy.deepcopy(LOGGING_CONFIG)
     config["loggers"]["uvicorn"]["level"] = "WARNING"
     return config
 
 
 def serve(framework: Framework, port: int) -> None:
-    """Serves until SIGINT or SIGTERM. Raises `UsageError` where the port is in use."""
+    """Serves until SIGINT or SIGTERM. Raises `UsageError` if the port is in use."""
     with listen("127.0.0.1", port, f"run-{framework.name}") as sock:
         config = uvicorn.Config(
             framework.entrypoint,
             reload=True,
             reload_dirs=[str(framework.folder), str(ROOT / "shared")],
             reload_includes=["*.json", "*.html", "*.yaml"],
-            # Posit Workbench sets it: the prefix under which its proxy shows the port to a browser.
+            # Posit Workbench sets this to the prefix under which its proxy serves the port.
             root_path=os.environ.get("UVICORN_ROOT_PATH", ""),
             log_config=logging_config(),
         )
@@ -47,7 +46,7 @@ def serve(framework: Framework, port: int) -> None:
 
 
 def main() -> int:
-    """Returns the exit code: 0, or 1 after an error that was printed as one line."""
+    """Returns the exit code: 0, or 1 after an error, which is printed as one line."""
     parser = argparse.ArgumentParser(prog="python -m tooling.development", description=__doc__)
     parser.add_argument("name")
     parser.add_argument("--port", default=port_of(os.environ, "8000"))

@@ -1,7 +1,7 @@
-"""Python environments for apps, made by uv and kept.
+"""Python environments for apps, created by uv and kept for later use.
 
-Bundles share an environment where an index alone can fulfil their requirements. Where a requirement
-is a file of the bundle, the environment is that bundle's own.
+Bundles share an environment if all their requirements come from an index. If a requirement is a
+file of the bundle, the bundle has an environment of its own.
 """
 
 import asyncio
@@ -29,20 +29,18 @@ _UNUSED_SECONDS = 14 * 24 * 3600.0
 
 
 class EnvironmentFailedError(RuntimeError):
-    """One sentence that says why there is no environment for an app."""
+    """No environment could be created. The message is one sentence with the reason."""
 
 
 def check_python(requires: str | None) -> None:
-    """Raises `EnvironmentFailedError` where the content does not accept this Python, the only one
-    here.
-    """
+    """Raises `EnvironmentFailedError` if the content does not accept the Python of this process."""
     ours = platform.python_version()
     try:
         if requires is None or ours in SpecifierSet(requires):
             return
     except InvalidSpecifier:
         raise EnvironmentFailedError(
-            f"The bundle asks for Python {requires!r}, which is no version specifier."
+            f"The bundle asks for Python {requires!r}, which is not a version specifier."
         ) from None
     raise EnvironmentFailedError(
         f"Cannot find compatible environment: the bundle asks for Python {requires},"
@@ -51,10 +49,9 @@ def check_python(requires: str | None) -> None:
 
 
 class Environments:
-    """Environments under `directory`. Each one is made elsewhere and moved there when it is
-    complete.
+    """Environments under `directory`. Each is created elsewhere and moved there when complete.
 
-    Several processes may share the directory. An environment that none asked for in two weeks is
+    Several processes may share the directory. An environment that was not used for two weeks is
     removed.
     """
 
@@ -66,21 +63,21 @@ class Environments:
             if not _is_running(int(unfinished.name.partition(".")[0])):
                 shutil.rmtree(unfinished, ignore_errors=True)
         for environment in directory.iterdir():
-            # Another process may be faster.
+            # Another process may have removed it.
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - environment.stat().st_mtime > _UNUSED_SECONDS:
-                    # Renamed first: one that is half removed must not be taken for complete.
+                    # Renamed first: a partly removed environment must not be used.
                     shutil.rmtree(environment.rename(f"{environment}.old"), ignore_errors=True)
 
     async def provide(
         self, bundle: Path, requirements: str, server: ServerKind | None, log: Log
     ) -> Path:
-        """The interpreter of an environment with these requirements; `log` is called with uv's
-        output.
+        """Returns the interpreter of an environment with these requirements.
 
-        - `requirements`: the file's path in the bundle.
-        - `server`: is added where the requirements do not list it. With `None` nothing is added,
-          and a requirement of a requirement that the file does not list is an error.
+        - `requirements`: the path of the file in the bundle.
+        - `server`: is installed if the requirements do not list it. With `None` nothing is added,
+          and a dependency that the file does not list is an error.
+        - `log`: is called with each line of uv's output.
 
         Raises `EnvironmentFailedError`, `OSError` (a full disk).
         """
@@ -89,7 +86,7 @@ class Environments:
             environment = self._directory / key
             if environment.exists():
                 os.utime(environment)
-                log(f"Using the environment that these requirements already have ({key}).")
+                log(f"Using the existing environment for these requirements ({key}).")
             else:
                 await self._make(environment, bundle, requirements, server, log)
         return environment / "bin" / "python"
@@ -130,7 +127,7 @@ class Environments:
             await uv(*install, *(() if server else ("--no-deps",)), "-r", requirements)
             if server is None:
                 await uv("pip", "check", "--python", python)
-            # Isolated: a folder of that name in the bundle is not the server.
+            # Isolated (-I): a folder of that name in the bundle must not be imported.
             elif await run_lines(
                 (python, "-I", "-c", f"import {server}"), variables, bundle, lambda line: None
             ):
@@ -170,9 +167,9 @@ def _is_running(pid: int) -> bool:
 
 
 def _is_from_index(line: str) -> bool:
-    """Whether it asks an index for a distribution by its name, or asks for nothing.
+    """Returns whether the line is empty or names a distribution and a version for an index.
 
-    Without a version a name may be that of a file: `x-1-py3-none-any.whl`.
+    A name without a version may be that of a file: `x-1-py3-none-any.whl`.
     """
     text = line.partition("#")[0].strip()
     if not text:
@@ -185,6 +182,6 @@ def _is_from_index(line: str) -> bool:
 
 
 def _identity(bundle: Path) -> bytes:
-    """What differs between bundles: the path, and the manifest with the checksum of every file."""
+    """Returns the path of the bundle and its manifest, which has the checksums of its files."""
     manifest = bundle / "manifest.json"
     return os.fsencode(bundle) + (manifest.read_bytes() if manifest.is_file() else b"")

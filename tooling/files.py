@@ -8,9 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def locked(file: Path, holder: str = "another run") -> Iterator[None]:
-    """Holds an exclusive lock on the file, which is created where it is missing; waits for its
-    holder.
-    """
+    """Locks the file exclusively; creates it if it is missing, and waits for another holder."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as lock:
         try:

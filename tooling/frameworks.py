@@ -1,6 +1,4 @@
-"""Finds the frameworks: every `<name>_app/` folder of the repository is one, and nothing else lists
-them.
-"""
+"""Finds the frameworks: every `<name>_app/` folder of the repository. There is no other list."""
 
 import tomllib
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ class Framework:
     """One `<name>_app/` folder, as its `pyproject.toml` describes it."""
 
     name: str
-    """As in `make run-<name>`: `fastapi`, `quart`, ..."""
+    """The name in `make run-<name>`: `fastapi`, `quart`, ..."""
     folder: Path
 
     @cached_property
@@ -28,13 +26,13 @@ class Framework:
 
     @property
     def contract(self) -> dict[str, Any]:
-        """The `[tool.contract]` table: our own one, described in README "Add a framework"."""
+        """The table `[tool.contract]`, described in README "Add a framework"."""
         table: dict[str, Any] = self.pyproject["tool"]["contract"]
         return table
 
     @property
     def title(self) -> str:
-        """As the framework's community spells it: `FastAPI`."""
+        """The title as the framework's community spells it: `FastAPI`."""
         title: str = self.contract["title"]
         return title
 
@@ -45,14 +43,12 @@ class Framework:
 
     @property
     def entrypoint(self) -> str:
-        """The ASGI application, `module:attribute`, importable with the repository's root on the
-        path.
-        """
+        """The ASGI application, `module:attribute`, importable from the repository's root."""
         return f"{self.name}_app.app:app"
 
 
 def find_frameworks() -> list[Framework]:
-    """Every framework, sorted by name."""
+    """Returns every framework, sorted by name."""
     return [
         Framework(name=file.parent.name.removesuffix("_app"), folder=file.parent)
         for file in sorted(ROOT.glob("*_app/pyproject.toml"))
@@ -60,10 +56,7 @@ def find_frameworks() -> list[Framework]:
 
 
 def find_framework(name: str) -> Framework:
-    """The framework of that name.
-
-    Raises `UsageError`, which lists the frameworks, where there is no such folder.
-    """
+    """Returns the framework of that name. Raises `UsageError`, which lists the frameworks."""
     frameworks = {framework.name: framework for framework in find_frameworks()}
     if name not in frameworks:
         raise UsageError(f"There is no {name}_app/ here; there are: {', '.join(frameworks)}.")

@@ -1,9 +1,8 @@
-"""Where packages come from: what the user has told uv or pip of indexes, as environment variables
-of uv.
+"""The package indexes that the user has configured for uv or pip, as environment variables of uv.
 
-uv reads no configuration of the user's here (`tooling/uv.py` says why), and so would not find a
-company's mirror that a file names. Uses the standard library only: the environment is set up with
-it.
+This project calls uv without its configuration files (see `tooling/uv.py`), so that uv would not
+find a company's mirror that such a file names. This module imports only the standard library,
+because `make setup` uses it before anything is installed.
 """
 
 import configparser
@@ -20,7 +19,7 @@ _NAMED_FOR_UV = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX
 
 
 def index_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables to add to `environ` before uv is called without configuration files.
+    """Returns variables to add to `environ` before uv is called without configuration files.
 
     An index that uv is told of counts; where there is none, pip's counts. Passwords are found where
     `NETRC` says, else in `~/.netrc`. Raises `UsageError` for a file that cannot be
@@ -36,7 +35,7 @@ def index_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def pip_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The same index and authority for pip, which installs uv where there is none."""
+    """Returns the same index and certificates for pip, which installs uv if it is missing."""
     index = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL") or ""
     named, _, url = index.partition("=")
     certificates = environ.get("PIP_CERT") or environ.get("SSL_CERT_FILE") or ""
@@ -44,7 +43,7 @@ def pip_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _of_uv(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """The system's file, then the user's: https://docs.astral.sh/uv/concepts/configuration-files/"""
+    """Reads the system's file, then the user's: https://docs.astral.sh/uv/concepts/configuration-files/"""
     settings: dict[str, Any] = {}
     system = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
     user = environ.get("XDG_CONFIG_HOME") or home / ".config"
@@ -69,13 +68,13 @@ def _of_uv(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _named(index: Mapping[str, Any]) -> str:
-    # The name leads to the variables with its password: UV_INDEX_<NAME>_USERNAME,
+    # The name selects the variables with its password: UV_INDEX_<NAME>_USERNAME,
     # UV_INDEX_<NAME>_PASSWORD.
     return f"{index['name']}={index['url']}" if "name" in index else f"{index['url']}"
 
 
 def _of_pip(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """https://pip.pypa.io/en/stable/topics/configuration/: the files, then `PIP_*`."""
+    """Reads the files, then `PIP_*`: https://pip.pypa.io/en/stable/topics/configuration/"""
     parser = configparser.RawConfigParser()
     try:
         parser.read(_files_of_pip(home, environ), encoding="utf-8")
@@ -91,14 +90,14 @@ def _of_pip(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return _present(
         UV_DEFAULT_INDEX=setting("index-url"),
         UV_INDEX=others,
-        # pip takes the best version that any of its indexes has.
+        # pip installs the best version of all its indexes.
         UV_INDEX_STRATEGY="unsafe-best-match" if others else "",
         SSL_CERT_FILE=setting("cert"),
     )
 
 
 def _files_of_pip(home: Path, environ: Mapping[str, str]) -> list[Path]:
-    """Those that pip reads if they are there; the last one wins."""
+    """Returns the files that pip reads if they exist. The last one wins."""
     named = environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return []

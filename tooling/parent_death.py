@@ -1,8 +1,8 @@
-"""Becomes the command it is given, after tying its life to that of the process that started it.
+"""Executes a command that Linux kills when its parent process ends (PR_SET_PDEATHSIG).
 
-Run as a script, by path: `python -I launch.py <parent's pid> <command> [argument ...]`. A
-`preexec_fn` would do the same inside the parent's fork, but is unsafe in a process with threads,
-and says so from 3.12 on.
+Run as a script, by its path: `python -I parent_death.py <parent's pid> <command> [argument ...]`. A
+`preexec_fn` would do the same in the parent's fork. It is unsafe in a process with threads; Python
+warns of this from 3.12 on.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ def main() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        sys.exit("The process that asked for this one has gone.")
+        sys.exit("The parent process has ended.")
     os.execvp(sys.argv[2], sys.argv[2:])
 
 

@@ -1,6 +1,4 @@
-"""Child processes that do not outlive this one: an app on a free loopback port, or a command run to
-its end.
-"""
+"""Child processes that end with this one: an app on a free loopback port, or a command."""
 
 import asyncio
 import contextlib
@@ -23,9 +21,7 @@ _POLL_SECONDS = 0.02
 
 
 class AppDidNotStartError(RuntimeError):
-    """The process ended, or did not answer in time; the message ends with the last lines of its
-    log.
-    """
+    """The process exited or did not answer in time. The message ends with its last log lines."""
 
     def __init__(self, sentence: str, lines: Sequence[str] = (), log: Path | None = None) -> None:
         shown = "".join(f"\n  | {line}" for line in lines)
@@ -35,18 +31,19 @@ class AppDidNotStartError(RuntimeError):
 
 
 def killed_with_parent(*command: str) -> list[str]:
-    """The same command, killed by Linux when the thread that starts it ends: prctl(2),
-    PR_SET_PDEATHSIG.
+    """Returns the command, wrapped so that Linux kills it when the thread that started it ends.
+
+    Source: prctl(2), PR_SET_PDEATHSIG.
     """
     return [sys.executable, "-I", str(_PARENT_DEATH), str(os.getpid()), *command]
 
 
 def connect_variables(server_url: str, guid: str, extra: Mapping[str, str] = {}) -> dict[str, str]:
-    """What a content process on Connect finds in its environment, and nothing of ours but `PATH`.
+    """Returns the variables of a content process on Connect, and no variable of ours except `PATH`.
 
-    The names are documented or read in Posit's own clients; `CONNECT_API_KEY` and session tokens
-    are left out, because an app should learn here that it has none. `extra` is what the publisher
-    set, and wins.
+    The names are documented or taken from Posit's own clients. `CONNECT_API_KEY` and session tokens
+    are omitted, so that an app cannot rely on them. `extra` contains the publisher's variables,
+    which override the others.
     """
     return {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -66,9 +63,9 @@ async def run_lines(
     directory: Path,
     log: Callable[[str], None],
 ) -> int:
-    """Runs a command to its end and calls `log` with each line of its output; gives the exit code.
+    """Runs a command, calls `log` with each line of its output, and returns its exit code.
 
-    When cancelled it kills the command with everything that it started.
+    When cancelled, it kills the command and every process that the command started.
     """
     process = await asyncio.create_subprocess_exec(
         *killed_with_parent(*command),
@@ -92,23 +89,23 @@ async def run_lines(
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:
-    # macOS raises PermissionError where only zombies are left of the group.
+    # macOS raises PermissionError if the group contains only zombies.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
 
 
 class AppProcess:
-    """One process serving `application` (`module:attribute`) on `port` of 127.0.0.1.
+    """One process that serves `application` (`module:attribute`) on `port` of 127.0.0.1.
 
     - `command`: the server and its arguments, `{fd}` for the listening socket; the application
       follows.
-    - `variables`: all that the process finds in its environment; nothing is inherited.
+    - `variables`: all environment variables of the process; none are inherited.
     - `directory`: the working directory, from which `application` is imported.
     - `log`: the file for its output, truncated unless `append` is true.
 
-    The socket is bound here and passed on, so that no other process can take the port in between.
-    The process leads its own group, which `stop` ends as a whole. Linux kills the leader when the
-    thread that starts it ends.
+    The socket is bound here and passed to the process, so that no other process can take the port.
+    The process leads a process group, which `stop` ends as a whole. Linux kills the leader when the
+    thread that started it ends.
     """
 
     def __init__(
@@ -130,9 +127,9 @@ class AppProcess:
         ):
             # Bound but not listening: until the server listens, connections are refused.
             listener.bind(("127.0.0.1", 0))
-            # Accepted connections inherit it. uvicorn takes a passed socket for a Unix one, and so
-            # never asks for it: every answer in two parts would wait 40 ms for the client's
-            # acknowledgement.
+            # Accepted connections inherit this option. uvicorn does not set it, because it treats a
+            # passed socket as a Unix socket. Without it, every response in two parts would wait 40
+            # ms for the client's acknowledgement.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.port: int = listener.getsockname()[1]
             fd = listener.fileno()
@@ -158,16 +155,14 @@ class AppProcess:
         return self._process.pid
 
     def exit_code(self) -> int | None:
-        """`None` while it runs; negative: the signal that ended it."""
+        """Returns the exit code, `None` while it runs; negative: the signal that killed it."""
         if self._process.returncode is None and self._process.poll() is not None:
-            # What it started ends with it; later its group's number may belong to somebody else.
+            # Kills its children now, because the group's number may be reused later.
             self._signal(signal.SIGKILL)
         return self._process.returncode
 
     def is_listening(self) -> bool:
-        """Whether the server takes connections; uvicorn and hypercorn do so when start-up is
-        complete.
-        """
+        """Returns whether the server accepts connections, which it does after its start-up."""
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
         except OSError:
@@ -175,7 +170,7 @@ class AppProcess:
         return True
 
     def wait_until_ready(self, seconds: float = 30.0) -> Self:
-        """Raises `AppDidNotStartError`, after having stopped it."""
+        """Waits until the app answers. Raises `AppDidNotStartError` after stopping the process."""
         deadline = time.monotonic() + seconds
         while not self.is_listening():
             if (code := self.exit_code()) is not None:
@@ -187,24 +182,22 @@ class AppProcess:
         return self
 
     def failure(self, what: str) -> AppDidNotStartError:
-        """An error that says what became of it, and how its log ends."""
+        """Returns an error that contains `what` happened and the end of the log."""
         return AppDidNotStartError(f"{self.application} {what}.", self.last_lines(8), self.log)
 
     def last_lines(self, count: int) -> list[str]:
-        """The end of its log; of a long log, only lines in the last 64 KiB."""
+        """Returns the last lines of the log, at most those in its last 64 KiB."""
         with self.log.open("rb") as file:
             file.seek(max(self.log.stat().st_size - 64 * 1024, 0))
             return file.read().decode("utf-8", "replace").splitlines()[-count:]
 
     def terminate(self) -> None:
-        """Ask it to end: SIGTERM to the whole group. Servers finish the requests that they have."""
+        """Sends SIGTERM to the process group. Servers complete the requests that they have."""
         if self.exit_code() is None:
             self._signal(signal.SIGTERM)
 
     def stop(self, seconds: float = 1.5) -> int:
-        """End it and everything that it started, at the latest after `seconds`; gives the exit
-        code.
-        """
+        """Stops the process and its children after at most `seconds`; returns the exit code."""
         if (code := self.exit_code()) is not None:
             return code
         self.terminate()

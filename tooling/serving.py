@@ -13,13 +13,13 @@ from tooling.errors import UsageError
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with the signals left to the caller."""
+    """uvicorn without signal handlers; the caller handles signals."""
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                # h11 hands over the request target as it came; httptools parses it first.
+                # h11 passes the request target unchanged; httptools parses it first.
                 http="h11",
                 h11_max_incomplete_event_size=256 * 1024,
                 # websockets-sansio reports each refused handshake as an error of the application:
@@ -29,8 +29,8 @@ class Server(uvicorn.Server):
                 lifespan="auto",
                 log_level="warning",
                 access_log=False,
-                # The app's own Server and Date go through; the gateway's must not stand beside
-                # them.
+                # The app's own Server and Date headers are forwarded; a second pair must not be
+                # added.
                 server_header=False,
                 date_header=False,
                 proxy_headers=False,
@@ -43,7 +43,7 @@ class Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Closes what is still open after a second, and logs no traceback of it."""
+        """Closes open connections after a second, and logs no traceback of it."""
         logger = logging.getLogger("uvicorn.error")
         level = logger.level
         logger.setLevel(logging.CRITICAL + 1)
@@ -54,9 +54,9 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int, command: str = "run") -> socket.socket:
-    """A socket bound to that address; port 0 is any free one.
+    """Returns a socket bound to that address; port 0 is any free port.
 
-    Raises `UsageError`, which for a port in use names a free one for `make <command>`.
+    Raises `UsageError`. For a port in use, the error names a free one for `make <command>`.
     """
     try:
         return _bind(host, port)
@@ -64,20 +64,20 @@ def listen(host: str, port: int, command: str = "run") -> socket.socket:
         if error.errno != errno.EADDRINUSE:
             raise UsageError(f"Cannot listen on {host}: {error.strerror}; set HOST.") from None
         raise UsageError(
-            f"Port {port} on {host} is in use: stop what listens there, or choose another one"
+            f"Port {port} on {host} is in use: stop the process there, or choose another port"
             f" (make {command} PORT={_free_port_after(port, host)})."
         ) from None
 
 
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named: asyncio sets TCP_NODELAY only on sockets that say TCP, and without
-    # that every answer in two parts waits 40 ms for the client's acknowledgement.
+    # The protocol is named because asyncio sets TCP_NODELAY only on sockets created with it.
+    # Without TCP_NODELAY every response in two parts waits 40 ms for the client's acknowledgement.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
-        # Linux lets two sockets with SO_REUSEADDR bind one port as long as neither listens.
+        # Linux lets two sockets with SO_REUSEADDR bind one port while neither listens.
         sock.listen(1024)
     except OSError:
         sock.close()
@@ -86,7 +86,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _free_port_after(taken: int, host: str) -> int:
-    """The next port after `taken` that is free now, else 0, which stands for any."""
+    """Returns the next free port after `taken`, or 0, which stands for any port."""
     for port in range(taken + 1, min(taken + 100, 65536)):
         with contextlib.suppress(OSError):
             _bind(host, port).close()

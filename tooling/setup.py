@@ -1,8 +1,7 @@
-"""`python -m tooling.setup VENV`: makes the environment of every other command, or brings it up to
-date.
+"""`python -m tooling.setup VENV`: creates or updates the environment of every other command.
 
-`make setup` calls it, with any Python from 3.11 on; it uses the standard library only. With
-`--check` it only says by its exit code whether there is nothing to do.
+`make setup` calls it, with any Python from 3.11 on. It imports only the standard library. With
+`--check` it changes nothing; its exit code states whether the environment is up to date.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from tooling.package_index import index_variables, pip_variables
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 _SILENCE_SECONDS = 2.0
-# What a run with everything installed writes: logs, a database, bundles.
+# The space for the files of one run: logs, a database, bundles.
 _NEEDED_BYTES = 20_000_000
 
 
@@ -38,10 +37,9 @@ def locks() -> list[Path]:
 
 
 def facts(venv: Path) -> dict[str, str]:
-    """What a complete environment was made from: where it lies, its Python, the machine, and the
-    locks.
+    """Returns the facts about an environment: its path, its Python, the machine and the locks.
 
-    Without the locks, the environment can be used only where these facts are still true.
+    If a fact other than the locks changes, the environment must be created again.
     """
     digest = hashlib.sha256(b"\0".join(lock.read_bytes() for lock in locks()))
     return {
@@ -53,7 +51,7 @@ def facts(venv: Path) -> dict[str, str]:
 
 
 def stamp(venv: Path) -> dict[str, str]:
-    """The facts that were written when it was complete; empty where it is not."""
+    """Returns the facts that were recorded at completion; empty if it was not completed."""
     try:
         written: dict[str, str] = json.loads((venv / ".ready").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -62,10 +60,10 @@ def stamp(venv: Path) -> dict[str, str]:
 
 
 def unusable(venv: Path, recorded: Mapping[str, str]) -> str | None:
-    """Why an environment has to be made anew; None where it only has to be brought up to date."""
+    """Returns why the environment must be created again; None if an update is enough."""
     python = venv / "bin" / "python"
     if not python.exists():
-        return f"its Python is gone ({os.path.realpath(python)})"
+        return f"its Python does not exist ({os.path.realpath(python)})"
     if not recorded:
         return "it was not completed"
     try:
@@ -82,7 +80,7 @@ def unusable(venv: Path, recorded: Mapping[str, str]) -> str | None:
     return None
 
 
-# --- Making it
+# --- Creation
 
 
 def set_up(venv: Path) -> None:
@@ -92,7 +90,7 @@ def set_up(venv: Path) -> None:
     exists = venv.is_dir() and any(venv.iterdir())
     reason = unusable(venv, recorded) if exists else None
     if exists and not reason and recorded == facts_of_its_python(venv):
-        return  # Another run made it meanwhile.
+        return  # Another run created it meanwhile.
     (venv / ".ready").unlink(missing_ok=True)
     if reason or not exists:
         begun = f"Rebuilding {shown(venv)}: {reason}" if reason else f"Creating {shown(venv)}"
@@ -102,14 +100,14 @@ def set_up(venv: Path) -> None:
     written = facts_of_its_python(venv)
     if not written:
         raise UsageError(f"the Python in {shown(venv)} does not start.")
-    # By a rename: a full disk leaves no half of it.
+    # Renamed, so that a full disk leaves no incomplete file.
     partial = venv / ".ready.partial"
     partial.write_text(json.dumps(written), encoding="utf-8")
     partial.rename(venv / ".ready")
 
 
 def facts_of_its_python(venv: Path) -> dict[str, str]:
-    """The facts as the environment's Python reports them; empty if it fails. Raises `OSError`."""
+    """Returns the facts that the environment's Python reports, or none. Raises `OSError`."""
     command = [str(venv / "bin" / "python"), "-m", "tooling.setup", "--facts", str(venv)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     found: dict[str, str] = json.loads(done.stdout) if done.returncode == 0 else {}
@@ -117,9 +115,9 @@ def facts_of_its_python(venv: Path) -> dict[str, str]:
 
 
 def create(venv: Path, environment: Mapping[str, str]) -> None:
-    """An empty environment, made by uv where there is one, else by `venv`, which brings pip."""
+    """Creates an empty environment with uv, or without uv by `venv`, which includes pip."""
     venv.mkdir(parents=True, exist_ok=True)
-    # The folder itself stays: it may be one that the system has mounted there.
+    # The folder itself is kept, because it may be a mount point.
     for entry in venv.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -130,8 +128,7 @@ def create(venv: Path, environment: Mapping[str, str]) -> None:
         run([uv, *make, sys.executable, str(venv)], environment, "Creating it")
         return
     try:
-        # What is unpacked on the way stays in there when Ctrl-C comes, and goes with the next
-        # attempt.
+        # Ctrl-C leaves temporary files in the environment, where the next run deletes them.
         temporary = {**environment, "TMPDIR": str(venv)}
         run([sys.executable, "-m", "venv", str(venv)], temporary, "Creating it")
     except UsageError as error:
@@ -143,8 +140,9 @@ def create(venv: Path, environment: Mapping[str, str]) -> None:
 
 
 def install(venv: Path, environment: Mapping[str, str]) -> None:
-    """Exactly what the locks list, by the environment's own uv, else the user's, else one that pip
-    gets.
+    """Installs exactly the packages of the locks.
+
+    Uses the environment's own uv, else the user's, else one that pip installs.
     """
     python = str(venv / "bin" / "python")
     own = venv / "bin" / "uv"
@@ -154,7 +152,7 @@ def install(venv: Path, environment: Mapping[str, str]) -> None:
         run([*pip, "uv"], {**environment, **pip_variables(environment)}, "Installing uv")
         uv = str(own)
     say("Installing what is listed in " + " ".join(shown(lock) for lock in locks()))
-    # uv replaces itself on the way, and so runs from a copy.
+    # uv replaces itself during the installation, and therefore runs from a copy.
     bootstrap = str(shutil.copy2(uv, venv / "uv-bootstrap"))
     try:
         sync = [bootstrap, "pip", "sync", "--no-config", "--python", python]
@@ -164,10 +162,9 @@ def install(venv: Path, environment: Mapping[str, str]) -> None:
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], doing: str) -> None:
-    """Runs to the end. From the third second on its output is shown, and the time when there is
-    none.
+    """Runs a command. From the third second on, prints its output, or the elapsed time.
 
-    Raises `UsageError` with the output where it fails.
+    Raises `UsageError` with the output if the command fails.
     """
     begun = time.monotonic()
     with subprocess.Popen(
@@ -194,7 +191,7 @@ def run(command: Sequence[str], environment: Mapping[str, str], doing: str) -> N
 
 
 def _lines(process: "subprocess.Popen[str]") -> Iterator[str | None]:
-    """Each line of its output, and None after each two seconds without one."""
+    """Yields each line of the output, and None after two seconds without a line."""
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def read() -> None:
@@ -215,7 +212,7 @@ def _lines(process: "subprocess.Popen[str]") -> Iterator[str | None]:
             yield line
 
 
-# --- The command
+# --- The command line
 
 
 def say(text: str) -> None:
@@ -227,7 +224,7 @@ def shown(path: Path) -> str:
 
 
 def check_disk() -> None:
-    """Raises `OSError` where `build/` cannot be written, or has no room."""
+    """Raises `OSError` if `build/` cannot be written or has no space."""
     BUILD.mkdir(exist_ok=True)
     (BUILD / ".writable").touch()
     if shutil.disk_usage(BUILD).free < _NEEDED_BYTES:

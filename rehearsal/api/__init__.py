@@ -1,7 +1,7 @@
-"""The deploy API v1 below `/__api__`: what rsconnect calls of a Connect server, and nothing else.
+"""The deploy API v1 below `/__api__`: only the endpoints of a Connect server that rsconnect calls.
 
-Paths, fields and the order of calls were read in rsconnect-python's source and checked by running
-it.
+Paths, fields and the order of calls are taken from rsconnect-python's source and were checked by
+running it.
 """
 
 import logging
@@ -61,12 +61,12 @@ async def on_disconnect(_: Request, __: Exception) -> Response:
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """Calls that a Connect server may have and the rehearsal has not."""
+    """Answers calls that the rehearsal does not implement."""
     assert isinstance(error, HTTPException)
     response = ApiError(
         error.status_code,
         f"The rehearsal has no {request.method} {request.url.path[:200]}:"
-        " it answers what deployments need.",
+        " it has only the endpoints that deployments need.",
     ).response
     response.headers.update(error.headers or {})
     return response
@@ -80,7 +80,7 @@ async def on_failure(request: Request, error: Exception) -> Response:
 
 
 def create_api(services: Services) -> Starlette:
-    """The application to mount at `/__api__`."""
+    """Returns the application to mount at `/__api__`."""
     api = Starlette(
         routes=_ROUTES,
         exception_handlers={

@@ -1,4 +1,4 @@
-"""Bundles: uploaded as a gzipped tar archive, or as a form that holds one."""
+"""Endpoints for bundles, uploaded as a gzipped tar archive or as a form that contains one."""
 
 import shutil
 from collections.abc import AsyncGenerator
@@ -17,7 +17,7 @@ from rehearsal.storage.manifest import BundleRefusedError
 from rehearsal.storage.unpack import MIB, unpack
 
 _FORM_BYTES = 64 * 1024
-"""How much longer than its archive a form may be."""
+"""The number of bytes by which a form may exceed its archive."""
 
 
 class Bundles(Endpoint):
@@ -52,7 +52,7 @@ class Bundles(Endpoint):
 async def _receive_form(
     request: Request, chunks: AsyncGenerator[bytes, None], file: BinaryIO
 ) -> None:
-    """Copies the form's file `archive`. Its field `metadata`, about the git commit, is not used."""
+    """Copies the form's file `archive`. Ignores its field `metadata`, about the git commit."""
     try:
         form = await MultiPartParser(request.headers, chunks, max_files=1).parse()
     except (MultiPartException, KeyError):

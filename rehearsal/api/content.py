@@ -1,4 +1,4 @@
-"""The server, its users, and content with its variables."""
+"""Endpoints for the server, its users, and content with its variables."""
 
 import platform
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from rehearsal.proxy.headers import origin_of
 from rehearsal.storage.database import Content
 from rehearsal.storage.manifest import APP_MODE
 
-# `$` would accept a line feed at the end.
+# `$` would accept a line feed at the end of the name.
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{3,64}\Z")]
 
 
@@ -33,7 +33,7 @@ class Variable(Struct, forbid_unknown_fields=True):
 
 class ServerSettings(Endpoint):
     async def dispatch(self) -> None:
-        # rsconnect asks without a key too, whether there is a server.
+        # rsconnect also calls this without a key, to check that there is a server.
         if any(name == b"authorization" for name, _ in self.scope["headers"]):
             self.authenticate()
         await super(Endpoint, self).dispatch()
@@ -132,7 +132,7 @@ class ContentItem(ContentEndpoint):
 
 
 class ContentOfV0(ContentEndpoint):
-    """What is used of the old API: from a numeric id to the GUID."""
+    """The one endpoint of the old API that is used: returns content for its numeric id."""
 
     async def get(self, request: Request) -> Response:
         for content in self.state.contents(self.user.guid):

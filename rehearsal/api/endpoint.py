@@ -1,6 +1,4 @@
-"""What the endpoints of the deploy API have in common: services, the user, and errors in the API's
-form.
-"""
+"""Common code of the endpoints: services, authentication, request bodies and errors."""
 
 import re
 from collections.abc import AsyncGenerator
@@ -18,13 +16,13 @@ from rehearsal.hosting.tasks import Tasks
 from rehearsal.storage.database import Bundle, Content, State, User
 from rehearsal.storage.unpack import MIB, Limits
 
-# Of these codes a client reads only 30; the others are ours.
+# Codes by HTTP status. Clients read only code 30; the other numbers are the rehearsal's own.
 _CODES = {400: 3, 401: 30, 403: 22, 404: 4, 409: 26, 413: 31}
 _Body = TypeVar("_Body")
 
 
 class ApiError(Exception):
-    """A refusal in the API's own form: `{"code", "error", "payload"}`."""
+    """An error response in the API's format: `{"code", "error", "payload"}`."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -38,16 +36,16 @@ class ApiError(Exception):
 
 
 def missing() -> ApiError:
-    """For what does not exist, and for what the user may not know of."""
+    """Returns the error for an object that does not exist or that the user may not know of."""
     return ApiError(404, "The requested object does not exist.")
 
 
 @dataclass(frozen=True)
 class Services:
-    """What the endpoints work on.
+    """The objects that the endpoints use.
 
-    `version` is the server's: rsconnect makes drafts from 2025.06.0 on, and uploads as a form with
-    git metadata from 2025.12.0 on.
+    `version` is the Connect version that the server reports. rsconnect makes drafts from 2025.06.0
+    on, and uploads a form with git metadata from 2025.12.0 on.
     """
 
     state: State
@@ -58,7 +56,7 @@ class Services:
 
 
 class Endpoint(HTTPEndpoint):
-    """An endpoint for users with an API key. Raises `ApiError`."""
+    """An endpoint for users with an API key. Its methods raise `ApiError`."""
 
     @property
     def services(self) -> Services:
@@ -83,7 +81,7 @@ class Endpoint(HTTPEndpoint):
         return user
 
     def owned_content(self) -> Content:
-        """The content in the path, which must be the user's own."""
+        """Returns the content in the path. Raises `ApiError` if the user does not own it."""
         content = self.state.content(self.scope["path_params"]["guid"])
         if content is None or content.owner_guid != self.user.guid:
             raise missing()
@@ -98,7 +96,7 @@ class Endpoint(HTTPEndpoint):
 
 
 async def chunks_of(request: Request, limit: int, sentence: str) -> AsyncGenerator[bytes, None]:
-    """The request's body as it comes; more than `limit` bytes are refused with this sentence."""
+    """Yields the request's body. Raises `ApiError` with `sentence` beyond `limit` bytes."""
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
@@ -108,7 +106,7 @@ async def chunks_of(request: Request, limit: int, sentence: str) -> AsyncGenerat
 
 
 async def body_of(request: Request, kind: type[_Body]) -> _Body:
-    """The request's JSON body as this type."""
+    """Decodes the request's JSON body as this type. Raises `ApiError`."""
     chunks = chunks_of(request, MIB, "The body is longer than 1 MiB.")
     data = b"".join([chunk async for chunk in chunks])
     try:

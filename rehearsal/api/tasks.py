@@ -1,4 +1,4 @@
-"""Deployments, which run as tasks, and the tasks' logs."""
+"""Endpoints that start deployments as tasks, and that return the tasks' logs."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ class Deployment(Struct, forbid_unknown_fields=True):
 
 class DeploymentEndpoint(Endpoint):
     async def bundle_key(self, bundle_id: str | None) -> BundleKey:
-        """The bundle of that id, else the active one, else the newest."""
+        """Returns the key of the bundle with that id, else the active one, else the newest."""
         content = self.owned_content()
         newest = next((bundle.id for bundle in self.state.bundles(content.guid)), None)
         chosen = bundle_id or content.bundle_id or newest

@@ -1,8 +1,7 @@
-"""The dashboard: what is deployed, who looks at it, and what it prints. Its index is the landing
-page.
+"""The dashboard: a landing page, deployed content with its logs, and a switch for the user.
 
-Every link and redirect is relative, so that it also holds behind a proxy that takes a further
-prefix off.
+Every link and redirect is relative, so that it also works behind a proxy that removes a further
+prefix.
 """
 
 import ipaddress
@@ -57,7 +56,7 @@ class Card:
 
     @property
     def path(self) -> str | None:
-        """Its path relative to the index, with a final slash; `None` before a version is active."""
+        """The path relative to the index, with a final slash; `None` if no bundle is active."""
         if self.content is None or self.content.bundle_id is None:
             return None
         return (self.content.vanity or f"/content/{self.content.guid}")[1:] + "/"
@@ -65,7 +64,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """The pages, over what is deployed."""
+    """The routes and pages of the dashboard."""
 
     state: State
     hosting: Hosting
@@ -99,7 +98,7 @@ class Dashboard:
         return HTMLResponse(html, status, headers=_HEADERS)
 
     async def on_http_error(self, request: Request, error: Exception) -> Response:
-        """A refusal: a page for a browser, which asks for one, and problem details for others."""
+        """Answers with a page if the client accepts HTML, else with problem details (RFC 9457)."""
         assert isinstance(error, HTTPException)
         if "text/html" not in request.headers.get("accept", ""):
             return problem_response(error)
@@ -118,7 +117,7 @@ class Dashboard:
         at = {content.vanity: content for content in contents}
         cards = [Card(f.title, f, at.get(f"/{f.name}")) for f in find_frameworks()]
         listed = [card.content for card in cards]
-        # A refused bundle leaves content without any version, which rsconnect made before.
+        # rsconnect creates content before the upload. If the bundle is refused, it has no version.
         cards += [
             Card(content.title or content.name, None, content)
             for content in contents
@@ -130,7 +129,7 @@ class Dashboard:
         return FileResponse(_PAGES / request.url.path[1:], headers=_HEADERS)
 
     async def no_icon(self, _: Request) -> Response:
-        """Browsers ask for one whatever a page says; JSON says nothing."""
+        """Answers 204, because browsers request this path for JSON, which cannot name an icon."""
         return Response(status_code=204, headers={"Cache-Control": "max-age=86400"})
 
     async def source(self, request: Request) -> Response:
@@ -141,7 +140,7 @@ class Dashboard:
         raise HTTPException(404, "There is no such source here.")
 
     async def switch_user(self, request: Request) -> Response:
-        """Be another user in this browser; asked for by a form of our own pages only."""
+        """Switches the user in this browser. Accepts only forms of the dashboard's own pages."""
         _check_form(request)
         form = parse_qs((await request.body()).decode("ascii", "replace"))
         answer = RedirectResponse(_back(request), 303)
@@ -184,7 +183,7 @@ class Dashboard:
         return RedirectResponse(f"../../../content/{content.guid}/_bundle{bundle_id}/", 307)
 
     async def delete(self, request: Request) -> Response:
-        """Remove the content with all of its versions."""
+        """Deletes the content with all of its versions."""
         _check_form(request)
         content = self._managed(request)
         self.state.delete_content(content.guid)
@@ -193,28 +192,29 @@ class Dashboard:
 
 
 def _root(request: Request) -> str:
-    """The index, relative to the page."""
-    raw_path: bytes = request.scope["raw_path"]  # An encoded slash is none to a browser.
+    """Returns the URL of the index, relative to the page."""
+    raw_path: bytes = request.scope["raw_path"]  # Browsers do not count an encoded slash.
     return "../" * (raw_path.count(b"/") - 1) or "./"
 
 
 def _check_form(request: Request) -> None:
-    """Raises `HTTPException` where the form may be of another site.
+    """Raises `HTTPException` if the form may come from another site.
 
-    A proxy may hide its own host from us: then the browser's `Sec-Fetch-Site`, which no script can
-    set, says whose form it is (W3C, Fetch Metadata Request Headers).
+    A proxy may hide its own host from the rehearsal. In that case the header `Sec-Fetch-Site`,
+    which no script can set, shows the form's origin (W3C, Fetch Metadata Request Headers).
     """
     origin = request.headers.get("origin", "")
     same = request.headers.get("sec-fetch-site") == "same-origin"
     if not same and origin.encode() != origin_of(request.scope):
-        raise HTTPException(403, "That is done on the dashboard's own pages.")
+        raise HTTPException(403, "Only the dashboard's own pages may send this form.")
     if not _is_plain_address(origin_of(request.scope).decode("latin-1")):
-        raise HTTPException(403, "That is done at localhost or an IP address.")
+        raise HTTPException(403, "Open the dashboard at localhost or an IP address.")
 
 
 def _is_plain_address(origin: str) -> bool:
-    """Whether it is at `localhost` or an IP address: any other name can be made to lead here by its
-    owner.
+    """Returns whether the origin's host is `localhost` or an IP address.
+
+    The owner of any other name can make it resolve to this machine.
     """
     try:
         host = urlsplit(origin).hostname or ""
@@ -224,7 +224,7 @@ def _is_plain_address(origin: str) -> bool:
 
 
 def _back(request: Request) -> str:
-    """The page that the form was on, without anything that would lead elsewhere."""
+    """Returns the path of the page with the form, or of the index if that is not an own page."""
     path = urlsplit(request.headers.get("referer", "")).path
     return path[found.start() + 1 :] if (found := _OWN_PAGE.search(path)) else "./"
 

@@ -1,4 +1,4 @@
-"""From a bundle to its running process: makes the environment, starts the app, switches to it."""
+"""Hosting of bundles: makes their environments, starts their processes and activates them."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ class BundleKey(NamedTuple):
 
 
 class Hosting:
-    """All bundles that are served. `url` is the rehearsal's own address, without a final slash."""
+    """The bundles that are served. `url` is the rehearsal's own address, without a final slash."""
 
     def __init__(
         self, state: State, environments: Environments, logs: Path, profile: Profile, url: str
@@ -46,16 +46,19 @@ class Hosting:
         self._restarting: set[asyncio.Task[None]] = set()
 
     def log_of(self, guid: str, bundle_id: int) -> Path:
-        """What the processes of that bundle printed."""
+        """Returns the log file of the processes of that bundle."""
         return self._logs / guid / f"{bundle_id}.log"
 
     def process_of(self, content: Content) -> AppProcess | None:
-        """The process of the active bundle, if it runs now."""
+        """Returns the process of the active bundle, `None` if it does not run."""
         served = self._served.get(BundleKey(content.guid, content.bundle_id or 0))
         return served.running() if served else None
 
     async def _serve(self, bundle: Bundle, log: Log) -> BundleProcess:
-        """Makes the bundle's environment first. Raises `EnvironmentFailedError`, `OSError`."""
+        """Makes the bundle's environment and returns its `BundleProcess`.
+
+        Raises `EnvironmentFailedError`, `OSError`.
+        """
         python = await self._make_environment(bundle, log)
         guid, directory = bundle.content_guid, self._state.directory_of(bundle.id)
         variables = connect_variables(self._url, guid, self._state.variables(guid))
@@ -83,10 +86,10 @@ class Hosting:
 
     @asynccontextmanager
     async def process(self, guid: str, draft: int | None = None) -> AsyncIterator[AppProcess]:
-        """The process for one request to that draft, or to the active bundle.
+        """Yields the process for one request to that draft, or to the active bundle.
 
-        Raises `AppDidNotStartError`, `EnvironmentFailedError`, and `LookupError` where there is
-        none.
+        Raises `AppDidNotStartError`, `EnvironmentFailedError`, and `LookupError` if there is no
+        such bundle.
         """
         async with AsyncExitStack() as stack:
             while True:
@@ -94,12 +97,12 @@ class Hosting:
                 try:
                     process = await stack.enter_async_context(served.process())
                 except BundleClosedError:
-                    continue  # Another bundle was activated meanwhile, and is found now.
+                    continue  # Another bundle was activated meanwhile; the next pass finds it.
                 break
             yield process
 
     async def _get_or_serve(self, guid: str, draft: int | None) -> BundleProcess:
-        """Serves a bundle that was deployed before the rehearsal was started."""
+        """Returns the served bundle; serves one that was deployed before the rehearsal started."""
         key = self._key(guid, draft)
         if key in self._served:
             return self._served[key]
@@ -111,7 +114,7 @@ class Hosting:
             if key not in self._served:
                 served = await self._serve(bundle, LOG.debug)
                 if key in self._served or not self._is_current(key, draft):
-                    # A deployment was faster. A closed bundle sends the caller here again.
+                    # A deployment was faster. The caller finds the bundle closed and calls again.
                     await served.close(0)
                     return served
                 self._served[key] = served
@@ -132,11 +135,11 @@ class Hosting:
         return BundleKey(guid, content.bundle_id)
 
     async def deploy(self, key: BundleKey, activate: bool, log: Log) -> None:
-        """Makes the environment, starts the app and, if `activate`, switches to that bundle.
+        """Makes the environment, starts the app and, if `activate`, activates that bundle.
 
-        The active bundle is served until then. The start is part of the task, so that an app that
-        does not start fails it. Connect's own task seems to end before (an entry point that does
-        not exist deploys there: third party). Raises `TaskFailedError`, `OSError`.
+        The previously active bundle is served until then. The task includes the start, so that it
+        fails if the app does not start. Connect's own task seems to end before the start: an entry
+        point that does not exist deploys there (third party). Raises `TaskFailedError`, `OSError`.
         """
         async with self._deploying.setdefault(key.guid, asyncio.Lock()):
             try:
@@ -165,7 +168,7 @@ class Hosting:
             self._served[key] = served
         try:
             async with served.process():
-                log("It answers.")
+                log("The app answers.")
         except AppDidNotStartError as error:
             for line in error.lines:
                 log(line)
@@ -187,7 +190,7 @@ class Hosting:
         except BundleClosedError:
             raise TaskFailedError("The content was changed or deleted meanwhile.") from None
         except OSError:
-            self._bundle(key)  # Where it was deleted, its files went with it.
+            self._bundle(key)  # Raises if the bundle was deleted, and with it its files.
             raise
 
     def _activate(self, key: BundleKey) -> None:
@@ -200,12 +203,12 @@ class Hosting:
                 self._state.delete_bundle(key.guid, old.id)
 
     async def build(self, key: BundleKey, log: Log) -> None:
-        """Makes the environment only. Raises `TaskFailedError`, `OSError`."""
+        """Makes the environment without starting the app. Raises `TaskFailedError`, `OSError`."""
         with self._task_failures(key):
             await self._make_environment(self._bundle(key), log)
 
     def _drain(self, keys: Iterable[BundleKey]) -> None:
-        """Ends the processes of these bundles after their requests. New requests start others."""
+        """Stops the processes of these bundles after their requests. New requests start others."""
         for served in [self._served.pop(key) for key in keys if key in self._served]:
             task = asyncio.create_task(served.close())
             self._draining[task] = served
@@ -216,16 +219,14 @@ class Hosting:
         self._delete_unused_files()
 
     def _drain_others(self, key: BundleKey) -> None:
-        """All bundles of the content but that one and the active one: drafts that nobody looks at
-        now.
-        """
+        """Drains the content's bundles except this one and the active one."""
         content = self._state.content(key.guid)
         kept = (key.bundle_id, content.bundle_id if content else None)
         self._drain([k for k in self._served if k.guid == key.guid and k.bundle_id not in kept])
         self._delete_unused_files()
 
     def _delete_unused_files(self) -> None:
-        """Deletes files and logs of deleted bundles, once no draining process can use them."""
+        """Deletes files and logs of deleted bundles, unless a process is still draining."""
         if self._draining:
             return
         self._state.delete_unused_files()
@@ -235,18 +236,16 @@ class Hosting:
                 log.unlink(missing_ok=True)
         for folder in self._logs.glob("*/"):
             if self._state.content(folder.name) is None:
-                with contextlib.suppress(OSError):  # Something else was put there.
+                with contextlib.suppress(OSError):  # It contains other files.
                     folder.rmdir()
 
     def stop(self, guid: str) -> None:
-        """Ends the processes of the content; the files of a deleted one are deleted afterwards."""
+        """Stops the processes of the content, and then deletes the files of deleted bundles."""
         self._drain([key for key in self._served if key.guid == guid])
         self._delete_unused_files()
 
     def restart(self, guid: str) -> None:
-        """Starts the active bundle anew, with changed variables; new requests wait for that
-        process.
-        """
+        """Restarts the active bundle with changed variables. New requests wait for it."""
         self.stop(guid)
         task = asyncio.create_task(self._start_active(guid))
         self._restarting.add(task)
@@ -258,7 +257,7 @@ class Hosting:
             await self._start_active(content.guid)
 
     async def _start_active(self, guid: str) -> None:
-        """Logs failures; the next request tries again and reports them."""
+        """Starts the active bundle. Logs failures; the next request retries and reports them."""
         try:
             await self._get_or_serve(guid, None)
         except LookupError:
@@ -267,7 +266,7 @@ class Hosting:
             LOG.warning("Content %s does not run: %s", guid, error)
 
     async def close(self) -> None:
-        """Ends every process, without waiting for requests."""
+        """Stops every process without waiting for requests."""
         for restarting in self._restarting:
             restarting.cancel()
         await asyncio.gather(*self._restarting, return_exceptions=True)

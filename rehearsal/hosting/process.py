@@ -1,4 +1,4 @@
-"""The process that serves one bundle: started when it is needed, restarted after it exits."""
+"""The process that serves one bundle: starts it when needed and restarts it after it exits."""
 
 import asyncio
 import contextlib
@@ -16,13 +16,13 @@ _DRAIN_SECONDS = 10.0
 
 
 class BundleClosedError(Exception):
-    """The bundle was replaced between being looked up and being asked for its process."""
+    """The bundle was closed after it was looked up and before its process was requested."""
 
 
 class BundleProcess:
-    """Requests take the process from `process`; `close` lets them end, and ends it.
+    """The process of one bundle: `process` is for requests; `close` waits for them and stops it.
 
-    Connect starts more processes under load. Here there is one: it shows as much of an app.
+    Connect starts more processes under load. The rehearsal runs one.
     """
 
     def __init__(self, launch: Callable[[], AppProcess]) -> None:
@@ -41,7 +41,7 @@ class BundleProcess:
         self._supervisor = asyncio.create_task(self._supervise())
 
     def running(self) -> AppProcess | None:
-        """The process, if it runs now."""
+        """Returns the process, `None` if it does not run."""
         process = self._process
         if process is not None and (code := process.exit_code()) is not None:
             self._process = None
@@ -52,7 +52,7 @@ class BundleProcess:
 
     @asynccontextmanager
     async def process(self) -> AsyncIterator[AppProcess]:
-        """The process for one request, started if it does not run.
+        """Yields the process for one request, and starts it if it does not run.
 
         Raises `AppDidNotStartError`, `BundleClosedError`.
         """
@@ -105,7 +105,7 @@ class BundleProcess:
         self._last_failure = failure
 
     async def _supervise(self) -> None:
-        """Starts the process, and restarts it, until the bundle is closed."""
+        """Starts the process, and restarts it after it exits, until the bundle is closed."""
         while True:
             if not self._starting.locked() and self.running() is None:
                 with contextlib.suppress(AppDidNotStartError, BundleClosedError):
@@ -113,9 +113,7 @@ class BundleProcess:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def close(self, drain_seconds: float = _DRAIN_SECONDS) -> None:
-        """Starts nothing more; sends SIGTERM when the requests have ended, or after
-        `drain_seconds`.
-        """
+        """Prevents new starts, waits for requests up to `drain_seconds`, and then sends SIGTERM."""
         self._closed = True
         self._supervisor.cancel()
         await asyncio.gather(self._supervisor, return_exceptions=True)

@@ -1,13 +1,12 @@
-"""Serves one deployed app inside its own environment, with the scope that a server version would
-give it.
+"""Serves one deployed app in its own environment, with the ASGI scope that a profile describes.
 
-Run as a script, by path, by the content's interpreter, so it may use nothing but the standard
-library and the server: `python runtime.py --shape SHAPE --server SERVER ... module:attribute`.
-Connect too starts a script of its own (`connect_fastapi_runtime.py`, seen in tracebacks of live
-servers) which imports the app.
+The content's interpreter runs this file as a script, by its path. So it may import only the
+standard library and the server: `python runtime.py --shape SHAPE --server SERVER ...
+module:attribute`. Connect also starts a script of its own that imports the app
+(`connect_fastapi_runtime.py`, seen in tracebacks of live servers).
 
-The gateway sends the path without the prefix, and the prefix in `X-Rehearsal-Mount`, which ends
-here.
+The gateway sends the path without the prefix, and the prefix in the header `X-Rehearsal-Mount`. The
+app does not receive this header.
 """
 
 import argparse
@@ -24,19 +23,19 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOUNT_HEADER = b"x-rehearsal-mount"
-# Tried in this order where the entry point names a module only (rsconnect-python,
+# Tried in this order if the entry point names only a module (rsconnect-python,
 # validate_entry_point).
 DEFAULT_NAMES = ("app", "application", "create_app", "make_app")
 
 
 class EntryPointError(Exception):
-    """One sentence that says what of the entry point is wrong."""
+    """The entry point cannot be used. The message is one sentence with the reason."""
 
 
 def load(entrypoint: str) -> ASGIApp:
-    """The application that an entry point names: `module:attribute`, `module` or `file.py`.
+    """Returns the application that an entry point names: `module:attribute`, `module` or `file.py`.
 
-    Raises `EntryPointError`; what the app's own code raises while it is imported passes through.
+    Raises `EntryPointError`. Does not catch exceptions that the app's own code raises on import.
     """
     name, colon, attribute = entrypoint.partition(":")
     name = name.removesuffix(".py").replace("/", ".")
@@ -55,7 +54,7 @@ def load(entrypoint: str) -> ASGIApp:
         if candidate in ("create_app", "make_app"):
             found = found()
         if not callable(found):
-            raise EntryPointError(f"{candidate} in module {name} is no ASGI application.")
+            raise EntryPointError(f"{candidate} in module {name} is not an ASGI application.")
         application: ASGIApp = found
         return application
     names = attribute if colon else " or ".join(DEFAULT_NAMES)
@@ -63,12 +62,11 @@ def load(entrypoint: str) -> ASGIApp:
 
 
 class Mounted:
-    """ASGI layer that gives each request the scope of this shape.
+    """ASGI middleware that gives each request a scope of this shape.
 
-    - `included`: `root_path` is the prefix, and `path` begins with it, as the ASGI specification
-      has it.
+    - `included`: `root_path` is the prefix, and `path` begins with it (ASGI specification).
     - `stripped`: `root_path` is the prefix, and `path` does not contain it.
-    - `bare`: no `root_path`; only the base-URL header tells the prefix.
+    - `bare`: no `root_path`; only the base-URL header contains the prefix.
     """
 
     def __init__(self, app: ASGIApp, shape: str) -> None:
@@ -93,10 +91,10 @@ class Mounted:
 
 
 def docs_for_missing_root(prefix: str, send: Send) -> Send:
-    """Answers `GET /` with a redirect to `docs` where the app has no handler for it.
+    """Returns a `send` that redirects `GET /` to `docs` if the app answers 404.
 
-    Documented in Connect's user guide, section FastAPI; that a 404 is how it shows, and the status
-    of the redirect, are inferred.
+    Connect's user guide, section FastAPI, documents the redirect. That a 404 triggers it, and the
+    status of the redirect, are inferred.
     """
     replaced = False
 
@@ -131,14 +129,14 @@ def serve_with_hypercorn(app: ASGIApp, fd: int) -> None:
 
 
 def main() -> None:
-    """Serves the app. Raises `SystemExit` with one sentence where it cannot be loaded."""
+    """Serves the app. Raises `SystemExit` with one sentence if it cannot be loaded."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--shape", choices=("included", "stripped", "bare"), required=True)
     parser.add_argument("--server", choices=("uvicorn", "hypercorn"), required=True)
     parser.add_argument("--fd", required=True)
     parser.add_argument("entrypoint")
     options = parser.parse_args()
-    # The script's own folder is not the app's to import from; the working directory is.
+    # The app imports from the working directory, not from the folder of this script.
     sys.path[0] = ""
     try:
         app = Mounted(load(options.entrypoint), options.shape)

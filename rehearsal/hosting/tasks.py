@@ -1,6 +1,4 @@
-"""Work that goes on after its request was answered, with its log and result, as `/v1/tasks` gives
-them.
-"""
+"""Background tasks with a log and a result, as `/v1/tasks` returns them."""
 
 import asyncio
 import contextlib
@@ -17,11 +15,11 @@ NO_SPACE = "No space left on the rehearsal's disk."
 
 
 class TaskFailedError(Exception):
-    """One sentence that says why the work did not succeed."""
+    """The task failed. The message is one sentence with the reason."""
 
 
 class Task:
-    """One piece of work; the log lines are numbered from 0."""
+    """One background task. Its log lines are numbered from 0."""
 
     def __init__(self, owner_guid: str) -> None:
         self.id = secrets.token_urlsafe(12)
@@ -45,14 +43,14 @@ class Task:
         self._changed = asyncio.Event()
 
     async def wait(self, first: int, seconds: float) -> None:
-        """Returns when there are more than `first` lines, when the task ends, or at the timeout."""
+        """Returns after more than `first` lines, at the end of the task, or after `seconds`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self.finished and len(self.output) <= first:
                     await self._changed.wait()
 
     def status(self, first: int) -> dict[str, Any]:
-        """As `GET /v1/tasks/{id}` answers it (API reference)."""
+        """Returns the body of `GET /v1/tasks/{id}` (API reference), with lines from `first` on."""
         return {
             "id": self.id,
             "output": self.output[first:],
@@ -65,7 +63,7 @@ class Task:
 
 
 class Tasks:
-    """All tasks since the start; they are forgotten with the process."""
+    """All tasks since the start. They are kept in memory only."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}

@@ -9,7 +9,7 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class UpstreamRefusedError(Exception):
-    """The app's port does not take connections, or does not speak HTTP: 502."""
+    """The app does not accept connections, or does not speak HTTP: 502."""
 
 
 class UpstreamSlowError(Exception):
@@ -17,10 +17,10 @@ class UpstreamSlowError(Exception):
 
 
 class Connection:
-    """A plain socket rather than a stream pair, whose two directions fail together.
+    """A plain socket, on which writing may fail while reading still works.
 
-    An app may answer, and stop reading, before it has the whole request: then writing fails while
-    the answer still waits to be read.
+    An app may answer and stop reading before it has received the whole request. Then writing fails,
+    but the response can still be read. In a stream pair, both directions fail together.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -30,10 +30,10 @@ class Connection:
 
     @classmethod
     async def open(cls, port: int) -> Self:
-        """Raises `UpstreamRefusedError`, `UpstreamSlowError`.
+        """Connects to the port. Raises `UpstreamRefusedError`, `UpstreamSlowError`.
 
-        One connection per request: a kept one could be closed by the app just as it is used again,
-        and the request is not ours to repeat.
+        Each request has its own connection. The app could close a reused connection just before the
+        next request, and the gateway must not repeat requests.
         """
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
@@ -51,14 +51,14 @@ class Connection:
         return cls(sock)
 
     async def read(self) -> bytes:
-        """What has come, at most 64 KiB; empty at the end. Raises `OSError`."""
+        """Returns the received bytes, at most 64 KiB; empty at the end. Raises `OSError`."""
         return await self._loop.sock_recv(self._sock, _CHUNK_BYTES)
 
     async def write(self, data: bytes) -> None:
-        """Returns when the kernel has taken it all. Raises `OSError`."""
+        """Returns when the kernel has accepted all bytes. Raises `OSError`."""
         async with self._writing:
             await self._loop.sock_sendall(self._sock, data)
 
     def close(self) -> None:
-        """To be called when nothing reads or writes any more."""
+        """Closes the socket. No read or write may be pending."""
         self._sock.close()

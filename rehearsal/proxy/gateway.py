@@ -1,6 +1,6 @@
-"""The gateway: sends requests below a path prefix to the app behind it, as a Connect server does.
+"""The gateway: forwards requests below a path prefix to an app, as a Connect server does.
 
-It is one ASGI application. The function `resolve` says for each request where it goes.
+It is one ASGI application. The function `resolve` finds the app for each request.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from rehearsal.proxy.upstream import Upstream
 from rehearsal.proxy.websocket import HANDSHAKE_HEADERS, proxy_websocket
 
 Resolve = Callable[[Scope], AbstractAsyncContextManager[Upstream | None]]
-"""Where a request goes. The context is entered before the request is sent on and left at the end of
-its answer. `None` means that no app has the path. May raise `HTTPException`.
+"""Finds the app for a request, `None` if no app has the path. May raise `HTTPException`.
+
+The context is entered before the request is forwarded and exited at the end of the response.
 """
 
 
 class Gateway:
-    """ASGI application. Requests for no app, and lifespan events, go to `fallback`.
+    """ASGI application. Passes lifespan events, and requests for no app, to `fallback`.
 
-    `response_seconds` is how long an app may take from the end of a request to the head of its
-    answer.
+    `response_seconds` is the time limit from the end of a request to the head of the response.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Gateway:
         except HTTPException as error:
             await refuse(error, scope, receive, send)
         except UpstreamRefusedError:
-            detail = "The app behind this path does not take requests: see its log."
+            detail = "The app behind this path does not accept requests: see its log."
             await refuse(HTTPException(502, detail), scope, receive, send)
         except UpstreamSlowError:
             detail = f"The app behind this path did not answer within {self._response_seconds:g} s."
@@ -81,17 +81,16 @@ class Gateway:
 
 
 def _is_bare(upstream: Upstream, scope: Scope) -> bool:
-    """Whether the path is the prefix alone: relative links on the page there lead one level up."""
+    """Returns whether the path is the prefix alone, where relative links lead one level up."""
     raw_path: bytes = scope["raw_path"]
     return raw_path == upstream.prefix.encode()
 
 
 def _with_slash(scope: Scope) -> Response:
-    """A redirect to the same address with a final slash, as a relative reference (RFC 9110,
-    10.2.2).
+    """Returns a redirect to the final slash, as a relative reference (RFC 9110, 10.2.2).
 
-    So it also holds behind a further proxy that takes a prefix off. That Connect redirects is
-    inferred.
+    A relative reference also works behind a further proxy that removes a prefix. That Connect
+    redirects is inferred.
     """
     path, _, query = target_of(scope).decode("ascii").partition("?")
     location = path.rpartition("/")[2] + "/" + ("?" + query if query else "")

@@ -1,4 +1,4 @@
-"""Which headers cross the gateway, which it removes, and which it sets."""
+"""The headers that the gateway forwards, removes and sets."""
 
 import re
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from rehearsal.proxy.upstream import Upstream
 
 Headers = list[tuple[bytes, bytes]]
 
-# RFC 9110, 7.6.1 and 11.7; Trailer because the gateway drops the trailers that it announces
+# RFC 9110, 7.6.1 and 11.7. Trailer is removed too, because the gateway does not forward trailers
 # (6.5.1).
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer"
     b" transfer-encoding upgrade".split()
 )
-# What only the gateway may send. Compared after `_spelling`: a backend that folds names as CGI does
-# (`RStudio_Connect_Credentials`) must not get a second copy.
+# Headers that only the gateway may send. Names are compared after `_spelling`: a backend that folds
+# names as CGI does (`RStudio_Connect_Credentials`) must not receive a second copy.
 _OURS = re.compile(
     rb"(rstudio|posit)-connect-.*|x-rsc-.*|x-rehearsal-.*|x-rs-correlation-id|x-forwarded-.*|forwarded|x-real-ip"
 )
@@ -27,30 +27,28 @@ _COOKIE_PATH = re.compile(rb"(;[ \t]*path[ \t]*=[ \t]*)(/[^;]*)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Forward:
-    """One request as it is sent to an app, and how its answer is sent back."""
+    """One request as it is sent to an app, and the conversion of its response."""
 
     port: int
-    """Where the app listens on 127.0.0.1."""
+    """The app's port on 127.0.0.1."""
     target: bytes
     host: bytes
     headers: Headers
     rewrite: Callable[[Headers], Headers]
-    """From the app's response headers to the client's."""
+    """Converts the app's response headers for the client."""
     response_seconds: float
-    """How long the head of the answer may take."""
+    """The time limit for the head of the response."""
 
 
 def target_of(scope: Scope) -> bytes:
-    """The request target, byte for byte; ASGI alone cannot tell `/x?` from `/x`."""
+    """Returns the request target, byte for byte. ASGI does not distinguish `/x?` from `/x`."""
     raw_path: bytes = scope["raw_path"]
     query: bytes = scope["query_string"]
     return raw_path + b"?" + query if query else raw_path
 
 
 def origin_of(scope: Scope) -> bytes:
-    """`http://host:port` as the client named us; our own address where its Host header is unfit to
-    repeat.
-    """
+    """Returns `http://host:port` from the Host header, or our own address if that is not valid."""
     scheme = b"https" if scope["scheme"] in ("https", "wss") else b"http"
     host: bytes = dict(scope["headers"]).get(b"host", b"")
     if not _HOST.fullmatch(host):
@@ -78,12 +76,11 @@ def _end_to_end(headers: Headers) -> Headers:
 
 
 def for_upstream(scope: Scope, upstream: Upstream, drop: frozenset[bytes] = frozenset()) -> Headers:
-    """The client's end-to-end headers without those that only the gateway may send, then the
-    gateway's.
+    """Returns the client's end-to-end headers, except those of the gateway, then the gateway's.
 
-    Framing (`Host`, `Content-Length`, `Transfer-Encoding`, `Sec-WebSocket-*`) is left to the
-    caller, `Expect` to the server in front of the gateway. `drop` names further headers that are
-    not sent on.
+    The caller sets the framing headers (`Host`, `Content-Length`, `Transfer-Encoding`,
+    `Sec-WebSocket-*`). The server in front of the gateway handles `Expect`. `drop` names further
+    headers that are not forwarded.
     """
     unsent = upstream.drop | drop | {b"host", b"content-length", b"expect"}
     headers = []
@@ -114,10 +111,10 @@ def _without_cookies(value: bytes, names: frozenset[bytes]) -> bytes:
 
 
 def for_client(headers: Headers, prefix: str) -> Headers:
-    """The upstream's end-to-end headers; `Location` as it is, cookie paths moved under the prefix.
+    """Returns the app's end-to-end headers, with cookie paths moved under the prefix.
 
-    Connect sends `Path=/` on as `Path=/content/GUID/` and leaves `Location` alone (third party,
-    live server). A path that already lies under the prefix stays; other paths are prefixed
+    Connect changes `Path=/` to `Path=/content/GUID/` and does not change `Location` (third party,
+    live server). A path that already lies under the prefix is not changed; other paths are prefixed
     (inferred).
     """
     return [

@@ -1,4 +1,4 @@
-"""Proxies one HTTP request: streamed both ways, cancelled when the client hangs up."""
+"""Proxies one HTTP request: streams both bodies, and cancels when the client disconnects."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ MAX_HEAD_BYTES = 256 * 1024
 
 
 def _framing(scope: Scope) -> Headers:
-    """How the body is delimited towards the app: as towards us (RFC 9112, 6.3: chunked wins)."""
+    """Returns the client's framing of the body for the app (RFC 9112, 6.3: chunked wins)."""
     named = {name.lower(): value for name, value in scope["headers"]}
     if b"transfer-encoding" in named:
         return [(b"transfer-encoding", b"chunked")]
@@ -35,14 +35,14 @@ class Exchange:
         self._timeout: asyncio.Timeout | None = None
 
     def _run_timeout(self, running: bool) -> None:
-        """The timeout for the head of the answer does not run while the client uploads."""
+        """Starts or stops the timeout for the head. It does not run while the client uploads."""
         now = asyncio.get_running_loop().time()
         self._deadline = now + self._response_seconds if running else None
         if self._timeout is not None:
             self._timeout.reschedule(self._deadline)
 
     async def upload(self, request: h11.Request, receive: Receive) -> None:
-        """Sends the request as the client sends it. Returns only when the client disconnects."""
+        """Forwards the request as it arrives. Returns only when the client disconnects."""
         pending = self._http.send(request) or b""
         writable = True
         while True:
@@ -59,7 +59,7 @@ class Exchange:
             try:
                 await self._connection.write(pending)
             except OSError:
-                writable = False  # It may have answered before it stopped reading: let `head` see.
+                writable = False  # The app may have answered before: `head` reads that.
             pending = b""
             if more and writable:
                 self._run_timeout(False)
@@ -72,7 +72,7 @@ class Exchange:
             self._http.receive_data(await self._connection.read())
 
     async def head(self) -> h11.Response:
-        """The final response's head. Raises `UpstreamRefusedError`, `UpstreamSlowError`."""
+        """Returns the final head. Raises `UpstreamRefusedError`, `UpstreamSlowError`."""
         try:
             async with asyncio.timeout_at(self._deadline) as self._timeout:
                 event = await self._next_event()
@@ -89,8 +89,9 @@ class Exchange:
         return event
 
     async def body(self) -> AsyncIterator[bytes]:
-        """The response's body as it comes. Raises `OSError`, `h11.RemoteProtocolError` when it is
-        cut short.
+        """Yields the body of the response.
+
+        Raises `OSError` or `h11.RemoteProtocolError` if the body is incomplete.
         """
         while True:
             event = await self._next_event()
@@ -102,9 +103,9 @@ class Exchange:
 async def proxy_http(forward: Forward, scope: Scope, receive: Receive, send: Send) -> None:
     """Proxies one request.
 
-    Raises `UpstreamRefusedError` and `UpstreamSlowError` before anything was sent to the client. A
-    body that the app cuts short is cut short for the client too: the connection ends without the
-    last chunk.
+    Raises `UpstreamRefusedError` and `UpstreamSlowError` only before anything was sent to the
+    client. If the app does not complete its body, the client's connection ends without the last
+    chunk.
     """
     connection = await Connection.open(forward.port)
     exchange = Exchange(connection, forward.response_seconds)
@@ -128,7 +129,7 @@ async def proxy_http(forward: Forward, scope: Scope, receive: Receive, send: Sen
             async for chunk in exchange.body():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except (OSError, h11.RemoteProtocolError):
-            LOG.warning("The app on port %d cut its answer short", forward.port)
+            LOG.warning("The app on port %d did not complete its response", forward.port)
             return
         await send({"type": "http.response.body", "body": b""})
 

@@ -1,6 +1,4 @@
-"""Refusals of the rehearsal itself, as `application/problem+json` (RFC 9457), over http and
-websockets.
-"""
+"""The error responses of the rehearsal itself, as `application/problem+json` (RFC 9457)."""
 
 import json
 from http import HTTPStatus
@@ -11,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 
 def problem_response(error: HTTPException) -> Response:
-    """The error's status, detail and headers. The detail must be safe to show to anybody."""
+    """Returns the error as a response. Its detail must contain nothing confidential."""
     members = {
         "type": "about:blank",
         "title": HTTPStatus(error.status_code).phrase,
@@ -20,16 +18,16 @@ def problem_response(error: HTTPException) -> Response:
     }
     headers = {"Cache-Control": "no-store", **(error.headers or {})}
     if error.status_code == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Key"  # RFC 9110, 11.6.1: a 401 names its scheme.
+        headers["WWW-Authenticate"] = "Key"  # RFC 9110, 11.6.1: a 401 must name a scheme.
     body = json.dumps(members, ensure_ascii=False)
     return Response(body, error.status_code, headers, "application/problem+json")
 
 
 async def refuse(error: HTTPException, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers one http request, or refuses one websocket handshake, with this error.
+    """Answers one HTTP request, or rejects one websocket handshake, with this error.
 
-    A server without the ASGI extension `websocket.http.response` answers a refused handshake with a
-    bare 403.
+    A server without the ASGI extension `websocket.http.response` answers a rejected handshake with
+    403 and no body.
     """
     if scope["type"] == "websocket":
         await receive()

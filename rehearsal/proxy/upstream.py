@@ -1,4 +1,4 @@
-"""An app behind a path prefix, and what the gateway tells it."""
+"""An app behind a path prefix, and the headers that the gateway sends to it."""
 
 import json
 from dataclasses import dataclass
@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Credentials:
-    """The signed-in user, as `RStudio-Connect-Credentials` tells an app (user guide, section
-    FastAPI).
-    """
+    """The signed-in user for `RStudio-Connect-Credentials` (user guide, section FastAPI)."""
 
     user: str
 
@@ -24,28 +22,28 @@ class Upstream:
     """One app process behind one path prefix."""
 
     prefix: str
-    """As in `/content/7b1e...`: begins with a slash, ends without one."""
+    """Such as `/content/7b1e...`: begins with a slash, ends without one."""
     port: int
-    """Where the app listens on 127.0.0.1."""
+    """The app's port on 127.0.0.1."""
     strip_prefix: bool = True
-    """Whether the request target that is sent on begins after the prefix."""
+    """Whether the forwarded request target begins after the prefix."""
     base_url: bool = True
     """Whether `RStudio-Connect-App-Base-URL` is sent."""
     forwarded: bool = True
     """Whether `X-Forwarded-For`, `-Proto` and `-Host` are sent."""
     credentials: Credentials | None = None
-    """The signed-in user; for `None`, an anonymous visitor, no header is sent."""
+    """The signed-in user. For `None`, an anonymous visitor, the header is not sent."""
     external_host: bool = True
-    """Whether the app sees the client's Host header, or its own address."""
+    """Whether the app receives the client's Host header, or its own address."""
     drop: frozenset[bytes] = frozenset()
-    """Lower-case names of further request headers that are not sent on."""
+    """Lower-case names of further request headers that are not forwarded."""
     drop_cookies: frozenset[bytes] = frozenset()
-    """Names of cookies that are not sent on."""
+    """Names of cookies that are not forwarded."""
     add: tuple[tuple[bytes, bytes], ...] = ()
     """Further request headers for the app."""
 
 
 def is_under(raw_path: bytes, prefix: str) -> bool:
-    """Whether this path is the prefix or below it, by its bytes: `/%66oo` is not under `/foo`."""
+    """Returns whether the bytes of the path begin with the prefix: `/%66oo` is not under `/foo`."""
     mount = prefix.encode()
     return raw_path == mount or raw_path.startswith(mount + b"/")

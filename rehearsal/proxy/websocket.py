@@ -1,6 +1,4 @@
-"""One websocket through the gateway: the handshake first, then messages both ways until either side
-closes.
-"""
+"""Proxies one websocket: the handshake, then messages in both directions until a side closes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +15,7 @@ from websockets.uri import WebSocketURI
 from rehearsal.proxy.connection import UpstreamRefusedError, UpstreamSlowError
 from rehearsal.proxy.headers import Forward, Headers
 
-# Set by each hop for itself. Extensions too: compression is agreed between neighbours.
+# Each connection has its own values, also for the extensions: compression is per connection.
 HANDSHAKE_HEADERS = frozenset(
     b"sec-websocket-key sec-websocket-version sec-websocket-accept sec-websocket-protocol"
     b" sec-websocket-extensions content-length".split()
@@ -26,7 +24,7 @@ _CLOSE_SECONDS = 1.0
 
 
 class _Handshake(ClientProtocol):
-    """A request with the target and the Host byte for byte as they are given."""
+    """A request with exactly the given bytes as target and Host."""
 
     def __init__(self, forward: Forward, subprotocols: Sequence[Subprotocol]) -> None:
         target = forward.target.decode("ascii")
@@ -44,7 +42,8 @@ class _Handshake(ClientProtocol):
 async def proxy_websocket(forward: Forward, scope: Scope, receive: Receive, send: Send) -> None:
     """Proxies one websocket.
 
-    Raises `UpstreamRefusedError` and `UpstreamSlowError` before anything was sent to the client.
+    Raises `UpstreamRefusedError` and `UpstreamSlowError` only before anything was sent to the
+    client.
     """
     handshake = _Handshake(forward, scope["subprotocols"])
     app: ClientConnection | None = None
@@ -115,7 +114,7 @@ async def _client_to_app(app: ClientConnection, receive: Receive) -> None:
             text = message.get("text")
             await app.send(message["bytes"] if text is None else text)
     except ConnectionClosed:
-        # `_app_to_client` tells the client.
+        # `_app_to_client` closes the connection to the client.
         await asyncio.Event().wait()
     code = message.get("code") or CloseCode.NO_STATUS_RCVD
     if code == CloseCode.NO_STATUS_RCVD:

@@ -1,7 +1,7 @@
-"""What the rehearsal keeps: users, content and bundles in SQLite, the bundles' files beside it.
+"""The rehearsal's state: users, content and bundles in SQLite, and the bundles' files beside it.
 
-Every change is one transaction, and files are in place before a row names them. A process that is
-killed at any moment leaves the state before a step or after it.
+Every change is one transaction. Files are in place before a row names them. If the process is
+killed, the state is that before a step or that after it.
 """
 
 import fcntl
@@ -37,13 +37,13 @@ CREATE TABLE IF NOT EXISTS environment (
     content_guid TEXT NOT NULL REFERENCES content (guid) ON DELETE CASCADE,
     name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (content_guid, name));
 """
-# The viewer's name finds apps that read header bytes as latin-1.
+# The viewer's name reveals apps that decode header bytes as latin-1.
 _USERS = (("publisher", "publisher"), ("José Ünï 你好", "viewer"))
 _ANNOUNCED_SECONDS = 2.0
 
 
 class ConflictError(ValueError):
-    """A name or path that must be unique is taken."""
+    """A name or path that must be unique already exists."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Content:
     name: str
     title: str | None
     bundle_id: int | None
-    """The active bundle; `None` before the first was activated."""
+    """The active bundle; `None` before the first activation."""
     vanity: str | None
     """A second path prefix, such as `/fastapi`: begins with a slash, ends without one."""
     created_time: str
@@ -88,14 +88,14 @@ _TABLES = {User: "users", Content: "content", Bundle: "bundles"}
 
 
 class State:
-    """The database and files under `directory`, created where they are missing.
+    """The database and files under `directory`, which are created if missing.
 
-    Raises `UsageError` where another process has the directory open.
+    Raises `UsageError` if another process has the directory open.
     """
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(0o700)  # It holds API keys and variables of content.
+        directory.chmod(0o700)  # It contains API keys and variables.
         self._lock = _lock(directory / "lock")
         self._bundles = directory / "bundles"
         self._bundles.mkdir(exist_ok=True)
@@ -129,7 +129,7 @@ class State:
             yield
             self._database.execute("COMMIT")
         except BaseException:
-            if self._database.in_transaction:  # SQLite itself rolls back where the disk is full.
+            if self._database.in_transaction:  # SQLite itself rolls back if the disk is full.
                 self._database.execute("ROLLBACK")
             raise
 
@@ -161,7 +161,7 @@ class State:
     # Content
 
     def contents(self, owner_guid: str | None = None, name: str | None = None) -> list[Content]:
-        """Newest deployment first."""
+        """Returns content, the newest deployment first."""
         return self._read(
             Content,
             "WHERE owner_guid = ifnull(?, owner_guid) AND name = ifnull(?, name)"
@@ -173,7 +173,7 @@ class State:
         return next(iter(self._read(Content, "WHERE guid = ?", guid)), None)
 
     def create_content(self, owner_guid: str, name: str, title: str | None = None) -> Content:
-        """Raises `ConflictError` where the owner has content of that name."""
+        """Raises `ConflictError` if the owner already has content of that name."""
         guid = str(uuid.uuid4())
         try:
             self._write(
@@ -189,14 +189,14 @@ class State:
     def update_content(
         self, guid: str, column: Literal["name", "title", "vanity"], value: str | None
     ) -> None:
-        """Raises `ConflictError` where the value must be unique and is taken."""
+        """Raises `ConflictError` if the value must be unique and already exists."""
         try:
             self._write(f"UPDATE content SET {column} = ? WHERE guid = ?", value, guid)
         except sqlite3.IntegrityError:
             raise ConflictError(f"Other content has that {column} already.") from None
 
     def activate(self, guid: str, bundle_id: int) -> None:
-        """Makes this the active bundle. Raises `LookupError` where either was deleted."""
+        """Makes this the active bundle. Raises `LookupError` if either was deleted."""
         changed = self._write(
             "UPDATE content SET bundle_id = ?1, last_deployed_time = ?2 WHERE guid = ?3"
             " AND EXISTS (SELECT 1 FROM bundles WHERE id = ?1 AND content_guid = ?3)",
@@ -206,7 +206,7 @@ class State:
             raise LookupError("There is no such bundle.")
 
     def delete_content(self, guid: str) -> None:
-        """Its bundles' files stay until `delete_unused_files`: a process may still use them."""
+        """Deletes the rows. A process may use the files until `delete_unused_files`."""
         self._write("DELETE FROM content WHERE guid = ?", guid)
 
     # Variables
@@ -219,7 +219,7 @@ class State:
         )
 
     def set_variables(self, guid: str, changes: Mapping[str, str | None]) -> None:
-        """`None` removes a variable; those that are not named stay."""
+        """Sets variables; `None` removes one. Variables that are not named stay."""
         with self._transaction():
             for name, value in changes.items():
                 if value is None:
@@ -234,16 +234,16 @@ class State:
     # Bundles
 
     def archive_of(self, bundle_id: int) -> Path:
-        """The uploaded file."""
+        """Returns the path of the uploaded archive."""
         return self._bundles / f"{bundle_id}.tar.gz"
 
     def directory_of(self, bundle_id: int) -> Path:
-        """The unpacked bundle."""
+        """Returns the directory of the unpacked bundle."""
         return self._bundles / str(bundle_id)
 
     @contextmanager
     def incoming(self) -> Iterator[tuple[Path, Path]]:
-        """Paths for an archive and its unpacked files. What is left there is deleted at the end."""
+        """Yields paths for an archive and its unpacked files. Deletes the rest at the end."""
         directory = self._bundles / f"incoming.{secrets.token_hex(8)}"
         archive = directory.with_name(directory.name + ".tar.gz")
         try:
@@ -253,7 +253,7 @@ class State:
             _delete(directory)
 
     def add_bundle(self, guid: str, archive: Path, directory: Path, manifest: Manifest) -> Bundle:
-        """Moves the files of an upload into place and names them in the database."""
+        """Moves the files of an upload into place and adds a row for them."""
         with self._transaction():
             cursor = self._database.execute(
                 "INSERT INTO bundles (content_guid, created_time, size, entrypoint, python_version,"
@@ -271,7 +271,7 @@ class State:
         return added
 
     def bundles(self, guid: str) -> list[Bundle]:
-        """Newest first."""
+        """Returns the bundles, the newest first."""
         return self._read(Bundle, "WHERE content_guid = ? ORDER BY id DESC", guid)
 
     def bundle(self, guid: str, bundle_id: int) -> Bundle | None:
@@ -279,7 +279,7 @@ class State:
         return next(iter(found), None)
 
     def delete_bundle(self, guid: str, bundle_id: int) -> None:
-        """Its files stay until `delete_unused_files`: a process may still use them."""
+        """Deletes the row. A process may use the files until `delete_unused_files`."""
         self._write("DELETE FROM bundles WHERE content_guid = ? AND id = ?", guid, bundle_id)
 
 
@@ -295,9 +295,7 @@ def _delete(path: Path) -> None:
 
 
 def _lock(file: Path) -> TextIO:
-    """The file, emptied and locked. Raises `UsageError` with the address of the process that has
-    it.
-    """
+    """Returns the file, emptied and locked. Raises `UsageError` with the address of its holder."""
     lock = file.open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -311,7 +309,7 @@ def _lock(file: Path) -> TextIO:
 
 
 def _holder(file: Path) -> str:
-    """What the process with the lock wrote into it. Soon after its start that is nothing yet."""
+    """Returns what the holder wrote into the file; waits, since a new holder needs a moment."""
     deadline = time.monotonic() + _ANNOUNCED_SECONDS
     while not (holder := file.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -13,18 +13,18 @@ _MAX_BYTES = 4 * 1024 * 1024
 
 
 class BundleRefusedError(ValueError):
-    """One sentence that says why a bundle is not accepted."""
+    """The bundle is not accepted. The message is one sentence with the reason."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the rehearsal needs of it."""
+    """The fields of the manifest that the rehearsal needs."""
 
     entrypoint: str
     python_version: str
-    """Of the interpreter that the publisher used."""
+    """The version of the interpreter that the publisher used."""
     python_requires: str | None
-    """The specifier of versions that the content accepts, where it states one."""
+    """The specifier of the versions that the content accepts; `None` if it has none."""
     requirements: str
     """The path of the requirements file in the bundle."""
 
@@ -63,9 +63,9 @@ class _Document(msgspec.Struct):
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """The manifest of an unpacked bundle. Each file that it lists must be there with its checksum.
+    """Returns the manifest of an unpacked bundle. Checks that listed files have their checksum.
 
-    Files that it does not list are accepted. Raises `BundleRefusedError`.
+    Files that the manifest does not list are accepted. Raises `BundleRefusedError`.
     """
     file = directory / "manifest.json"
     if not file.is_file():
@@ -107,7 +107,7 @@ def _is_file_in(directory: Path, name: str) -> bool:
         return False
     try:
         return (directory / path).is_file()
-    except (OSError, ValueError):  # Too long, or a name that no file can have.
+    except (OSError, ValueError):  # The name is too long or not valid.
         return False
 
 
@@ -121,19 +121,19 @@ def _verify(directory: Path, files: dict[str, _File], requirements: str) -> None
         if file.checksum != _md5(content) and not (
             name == requirements and file.checksum == _md5(_as_rsconnect_reads(content))
         ):
-            raise BundleRefusedError(f"The checksum of {name[:80]!r} is not the manifest's.")
+            raise BundleRefusedError(f"The checksum of {name[:80]!r} is not that of the manifest.")
 
 
 def _md5(content: bytes) -> str:
-    """The format's checksum: it detects a broken upload, not an attack."""
+    """Returns the manifest's kind of checksum, which detects a broken upload but not an attack."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _as_rsconnect_reads(requirements: bytes) -> bytes:
-    """Requirements as `rsconnect write-manifest` reads them. It does not write them back.
+    """Returns requirements as `rsconnect write-manifest` reads them. It does not write them back.
 
-    It drops lines that name rsconnect, what follows ` @ file:`, and the spaces around each line
-    (rsconnect-python 1.32, rsconnect/subprocesses/inspect_environment.py, output_file and
+    rsconnect drops lines that name rsconnect, text after ` @ file:`, and the spaces around each
+    line (rsconnect-python 1.32, rsconnect/subprocesses/inspect_environment.py, output_file and
     strip_ref).
     """
     return b"\n".join(

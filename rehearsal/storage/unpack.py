@@ -1,4 +1,4 @@
-"""Unpacks an uploaded bundle. Every name, kind and size in it is checked before it is used."""
+"""Unpacks an uploaded bundle. Checks every name, type and size before it is used."""
 
 import gzip
 import os
@@ -38,8 +38,9 @@ DEFAULT_LIMITS = Limits()
 
 
 class _Bounded:
-    """An archive that refuses reads over 1 MiB, since tar headers state sizes that `tarfile`
-    allocates, and more than the limit of bytes in all.
+    """An archive that refuses reads over 1 MiB, and reads beyond the limit of bytes.
+
+    `tarfile` allocates the sizes that tar headers state.
     """
 
     def __init__(self, file: gzip.GzipFile, limits: Limits) -> None:
@@ -66,7 +67,7 @@ def _too_many_bytes(limits: Limits) -> BundleRefusedError:
 def unpack(bundle: Path, target: Path, limits: Limits) -> Manifest:
     """Unpacks a gzipped tar archive into the new directory `target` and reads its manifest.
 
-    Raises `BundleRefusedError`, `OSError` (a full disk); nothing is left of `target` then.
+    Raises `BundleRefusedError`, `OSError` (a full disk), after deleting `target`.
     """
     target.mkdir(parents=True)
     try:
@@ -83,7 +84,7 @@ def _unpack(bundle: Path, target: Path, limits: Limits) -> None:
             bounded = _Bounded(packed, limits)
             with tarfile.open(fileobj=bounded, mode="r:") as archive:  # type: ignore[call-overload]
                 _extract(archive, target, limits)
-            while bounded.read(_CHUNK_BYTES):  # Up to the checksum at the end.
+            while bounded.read(_CHUNK_BYTES):  # Reads up to the checksum at the end.
                 pass
     except BundleRefusedError:
         raise
@@ -97,8 +98,10 @@ def _unpack(bundle: Path, target: Path, limits: Limits) -> None:
 
 
 def _extract(archive: tarfile.TarFile, target: Path, limits: Limits) -> None:
-    """Not with `tarfile.data_filter`: it takes the slash off absolute names, and Python 3.11.2
-    lacks it.
+    """Extracts the members after checking them.
+
+    `tarfile.data_filter` is not used: it removes the slash of absolute names, and Python 3.11.2
+    does not have it.
     """
     seen: set[PurePosixPath] = set()
     folders: set[PurePosixPath] = set()
@@ -108,7 +111,7 @@ def _extract(archive: tarfile.TarFile, target: Path, limits: Limits) -> None:
         if path in seen and not member.isdir():
             raise BundleRefusedError(f"The bundle has {path} twice.")
         seen.add(path)
-        # A path makes the folders above it, whether or not the archive names them.
+        # Extracting a path creates its parent folders, even if the archive does not list them.
         folders.update(path.parents)
         total += member.size
         if members + len(folders) > limits.files:
@@ -122,7 +125,9 @@ def _accepted_path(member: tarfile.TarInfo) -> PurePosixPath:
     name = ascii(member.name[:80])
     if not (member.isfile() or member.isdir()) or member.size < 0:
         kind = _KINDS.get(member.type, "something odd")
-        raise BundleRefusedError(f"The bundle has {kind}, {name}: only files.")
+        raise BundleRefusedError(
+            f"The bundle has {kind}, {name}: only files and folders are allowed."
+        )
     if _LEADS_OUT.match(member.name):
         raise BundleRefusedError(f"The bundle has a path that leads out of it, {name}.")
     if _UNFIT.match(member.name.rstrip("/")):
@@ -137,7 +142,7 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> Non
     path.parent.mkdir(parents=True, exist_ok=True)
     source = archive.extractfile(member)
     assert source is not None
-    # Modes of our own: not setuid, not writable by others, not unreadable for us.
+    # Fixed modes: not setuid, not writable by others, readable for the owner.
     mode = 0o755 if member.mode & 0o100 else 0o644
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as output:
         shutil.copyfileobj(source, output, _CHUNK_BYTES)

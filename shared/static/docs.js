@@ -1,11 +1,11 @@
-// A file of its own, since the pages' Content-Security-Policy allows no inline script.
+// A separate file, because the pages' Content-Security-Policy forbids inline scripts.
 const element = document.getElementById("swagger-ui");
 const address = new URL(element.dataset.document, location.href);
 
 const answer = await fetch(address);
 const spec = await answer.json();
-// The document names the mount as this app knows it; the page's own address is where the browser finds it,
-// even behind a proxy that takes off a further prefix.
+// The document contains the mount that this app knows. The page's own address contains the mount that the
+// browser uses, also behind a proxy that removes a further prefix.
 spec.servers = [{ url: new URL(".", address).href.replace(/\/$/, "") }];
 
 SwaggerUIBundle({
@@ -13,6 +13,6 @@ SwaggerUIBundle({
   spec,
   layout: "BaseLayout",
   deepLinking: true,
-  // Without this Swagger UI asks validator.swagger.io for a badge.
+  // Without this, Swagger UI requests a badge from validator.swagger.io.
   validatorUrl: null,
 });

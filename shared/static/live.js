@@ -1,9 +1,9 @@
-// The live greeting: asks over a websocket. Whatever fails is tried again, at longer and longer intervals.
+// The live greeting, requested over a websocket. After a failure it retries, at increasing intervals.
 const live = document.getElementById("live");
 const select = live.querySelector("select");
 const output = live.querySelector("output");
 
-// The page's own address tells the host, and whether the connection has to be encrypted.
+// The page's own address contains the host, and whether the connection must be encrypted.
 const address = new URL(live.dataset.address, location.href);
 address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
 
@@ -47,7 +47,7 @@ function connect() {
     }
   };
   socket.onclose = (event) => {
-    // 1008: the server refuses who we are, and would again.
+    // 1008: the server rejects the credentials. It would reject them again.
     if (event.code === 1008) return;
     show("The connection was lost; trying again ...");
     later(connect);

@@ -60,7 +60,7 @@ def test_an_apps_own_tests_stay_out(tiny: Framework, tree: Path) -> None:
 def test_a_file_that_git_does_not_track_is_named(tiny: Framework, tree: Path, path: str) -> None:
     track(tree)
     write(tree / path, "{}")
-    assert refusal(tiny).startswith(f"{path} is not tracked by git, so that no bundle holds it: ")
+    assert refusal(tiny).startswith(f"{path} is not tracked by git, so no bundle contains it: ")
     write(tree / ".gitignore", f"/{path}\n")
     assert sorted(contents(tiny)) == BUNDLED
     git(tree, "add", "--force", path)
@@ -81,7 +81,7 @@ def test_without_the_git_program_the_files_are_found_by_their_names(
 def test_a_file_that_is_missing_is_named(tiny: Framework, tree: Path, path: str) -> None:
     track(tree)
     (tree / path).unlink()
-    assert refusal(tiny) == f"{path} is not there."
+    assert refusal(tiny) == f"{path} does not exist."
 
 
 @pytest.mark.parametrize("prepare", [track, leave_alone])

@@ -284,7 +284,10 @@ def test_a_wrong_key_is_said_so(connect: FakeConnect, capfd: pytest.CaptureFixtu
     assert run(connect, CONNECT_API_KEY="wr0ng-key") == 1
     said = capfd.readouterr()
     assert "The specified API key is not valid." in said.out
-    assert said.err == "deploy: rsconnect did not deploy it (exit code 1); why, it says above.\n"
+    assert (
+        said.err
+        == "deploy: rsconnect did not deploy the bundle (exit code 1); see its output above.\n"
+    )
     assert "wr0ng-key" not in said.out + said.err
     assert connect.content == {}
 
@@ -298,7 +301,7 @@ def test_content_that_was_deleted_on_the_server_can_be_made_anew(
     capfd.readouterr()
     assert run(connect) == 1
     assert capfd.readouterr().err == (
-        "deploy: The server has no such content any more, or not for you."
+        "deploy: The server does not have this content, or denies access."
         " To make new content instead: make deploy-tiny RSCONNECT_FLAGS=--new\n"
     )
     assert run(connect, "--new") == 0
@@ -326,7 +329,10 @@ def test_a_server_that_is_not_there_is_said_so(
     assert run(connect, CONNECT_SERVER="http://127.0.0.1:1") == 1
     said = capfd.readouterr()
     assert "Could not connect to" in said.out
-    assert said.err == "deploy: rsconnect did not deploy it (exit code 1); why, it says above.\n"
+    assert (
+        said.err
+        == "deploy: rsconnect did not deploy the bundle (exit code 1); see its output above.\n"
+    )
 
 
 def test_a_bundle_that_does_not_start_is_not_sent(
@@ -392,7 +398,7 @@ def test_a_saved_account_elsewhere_is_not_a_connect_server(
     store = ServerStore(config_dirname())
     store.set("cloud", "https://x.example", account_name="ada", token="t", secret="s")
     message = refusal(["deploy", "tiny", "--server", "cloud"], {}, capsys)
-    assert message == "deploy: What rsconnect has saved as cloud is not a Connect server.\n"
+    assert message == "deploy: The server that rsconnect saved as cloud is not a Connect server.\n"
 
 
 def test_an_unreadable_list_of_servers_is_said_so(
@@ -418,7 +424,7 @@ def test_a_key_among_the_flags_is_refused_and_not_repeated(
     tiny: Framework, capsys: pytest.CaptureFixture[str], flag: str
 ) -> None:
     message = refusal(["deploy", "tiny"], NAMED | {"RSCONNECT_FLAGS": flag}, capsys)
-    assert message.startswith("deploy: RSCONNECT_FLAGS must not hold an API key")
+    assert message.startswith("deploy: RSCONNECT_FLAGS must not contain an API key")
     assert KEY not in message
 
 

@@ -32,9 +32,7 @@ def test_the_command_stages_measures_and_tries_the_bundle(
     assert lines[0].endswith(" as uploaded (gzip); the largest:")
     assert len(lines[1:-2]) == 10
     assert lines[1].split() == [str(len(FILES["tiny_app/app.py"])), "B", "tiny_app/app.py"]
-    assert (
-        lines[-1] == "tiny_app.app:app starts, and answers GET / and GET /greetings as it should."
-    )
+    assert lines[-1] == "tiny_app.app:app starts, and answers GET / and GET /greetings correctly."
     assert said.err == ""
 
 
@@ -146,7 +144,7 @@ def test_a_bundle_that_is_too_large_names_its_largest_files(tiny: Framework, tre
 
 def test_a_requirement_that_rsconnect_would_leave_out_is_found(tiny: Framework, tree: Path) -> None:
     write(tree / "tiny_app/requirements.txt", f"{PINS}rsconnect-python==1.32.0\n")
-    assert refusal(stage(tiny)) == ("rsconnect would upload requirements.txt with another content.")
+    assert refusal(stage(tiny)) == ("rsconnect would upload requirements.txt with other content.")
 
 
 def test_a_folder_that_rsconnect_would_leave_out_is_found(tmp_path: Path, tiny: Framework) -> None:
@@ -183,7 +181,7 @@ def test_a_refusal_is_one_line_and_an_exit_code(
     assert main(["bundle", "tiny"]) == 1
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith("bundle: tiny_app/requirements.txt is not there.")
+    assert said.err.startswith("bundle: tiny_app/requirements.txt does not exist.")
     assert said.err.count("\n") == 1
 
 

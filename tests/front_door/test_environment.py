@@ -189,7 +189,7 @@ def test_a_python_that_is_gone_is_told_of_and_replaced(clone: Checkout) -> None:
     python.unlink()
     python.symlink_to("/nonexistent/python3.11")
     told = succeed(clone.start("make setup"))
-    assert "Rebuilding .venv: its Python is gone" in told
+    assert "Rebuilding .venv: its Python does not exist" in told
     succeed(clone.start(".venv/bin/python -c 'import uvicorn'"))
 
 

@@ -98,7 +98,7 @@ def test_new_content_without_the_address_of_its_database_is_refused(deploy: Depl
     done = deploy(NAMES[0], "--store", "postgres", RSCONNECT_FLAGS="--new")
     assert done.returncode == 1
     (line,) = done.stdout.splitlines()
-    assert line.startswith("deploy: STORE=postgres brings the driver, but")
+    assert line.startswith("deploy: STORE=postgres adds the driver, but")
     assert "-E GREETINGS_URL" in line
 
 

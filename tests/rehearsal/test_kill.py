@@ -124,7 +124,7 @@ MOMENTS = [
     pytest.param(kill_after_upload, {"one"}, id="after it"),
     pytest.param(kill_after_line(""), {"one", "two"}, id="at once"),
     pytest.param(kill_after_line("Building"), {"one"}, id="in the build"),
-    pytest.param(kill_after_line("It answers"), {"one", "two"}, id="at its end"),
+    pytest.param(kill_after_line("The app answers"), {"one", "two"}, id="at its end"),
     pytest.param(kill_after_line("Bundle"), {"two"}, id="after"),
 ]
 

@@ -199,7 +199,7 @@ def test_logs_of_content_that_never_ran_are_those_of_its_newest_bundle(
     with running("logs", "nothing_yet") as process:
         assert process.communicate(timeout=TIMEOUT_SECONDS) == (
             "",
-            "rehearsal: nothing_yet has no log: no process of it was started yet.\n",
+            "rehearsal: nothing_yet has no log: no process was started for it yet.\n",
         )
     assert process.returncode == 1
 

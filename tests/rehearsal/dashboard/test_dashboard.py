@@ -99,7 +99,7 @@ def test_who_is_not_signed_in_can_look_as_the_publisher(
 ) -> None:
     """rsconnect prints these addresses."""
     address = f"/dashboard/{guid}{path}"
-    button = f'value="{rehearsed.user("publisher").guid}">look as publisher</button>'
+    button = f'value="{rehearsed.user("publisher").guid}">switch to publisher</button>'
     assert button in page(rehearsed, address, None).text
     headers = {"Origin": rehearsed.url, "Referer": rehearsed.url + address}
     data = {"guid": rehearsed.user("publisher").guid}

@@ -201,7 +201,10 @@ FAILURES = [
         "The entry point is main:gone, but module main has no gone.",
     ),
     (bundle_of(FILES | {"main.py": b"import gone_too\n"}), "No module named 'gone_too'"),
-    (bundle_of(FILES | {"main.py": b"app = 1\n"}), "app in module main is no ASGI application."),
+    (
+        bundle_of(FILES | {"main.py": b"app = 1\n"}),
+        "app in module main is not an ASGI application.",
+    ),
     (bundle_of(FILES | {"main.py": b"1 +\n"}), "SyntaxError"),
 ]
 
@@ -254,9 +257,7 @@ def test_an_environment_is_made_once_for_the_same_requirements(
     rehearsed: Running, guid: str
 ) -> None:
     task = rehearsed.deploy(guid, rehearsed.upload(guid, mirror("one")))
-    assert any(
-        "environment that these requirements already have" in line for line in task["output"]
-    )
+    assert any("existing environment for these requirements" in line for line in task["output"])
 
 
 # Processes
