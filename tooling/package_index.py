@@ -21,9 +21,9 @@ _NAMED_FOR_UV = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX
 def index_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Returns variables to add to `environ` before uv is called without configuration files.
 
-    An index that uv is told of counts; where there is none, pip's counts. Passwords are found where
-    `NETRC` says, else in `~/.netrc`. Raises `UsageError` for a file that cannot be
-    parsed.
+    An index that is configured for uv is used; without one, the index that is configured for pip.
+    uv reads passwords from the file that `NETRC` names, else from `~/.netrc`. Raises `UsageError`
+    for a file that cannot be parsed.
     """
     home = Path(environ.get("HOME") or os.path.expanduser("~"))
     found = {} if environ.get("UV_CONFIG_FILE") else _of_uv(home, environ)
