@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from shared.greetings import FILE, LANGUAGE_TAG, GreetingsError, read_greetings
-from shared.postgresql import Settings, place, reason
+from shared.postgresql import PoolSettings, address, reason
 from tooling.commands import exit_code
 from tooling.errors import UsageError
 
@@ -25,13 +25,13 @@ CREATE TABLE IF NOT EXISTS greetings (
 ADD = "INSERT INTO greetings (lang, text) VALUES ($1, $2) ON CONFLICT (lang) DO NOTHING"
 
 
-async def prepare(url: str, greetings: Mapping[str, str], settings: Settings) -> str:
+async def prepare(url: str, greetings: Mapping[str, str], settings: PoolSettings) -> str:
     """Creates the table if it does not exist, and adds the greetings that it does not contain.
 
     Does everything in one transaction. Returns a sentence that describes the result. Raises
     `GreetingsError`.
     """
-    where = place(url)
+    where = address(url)
     try:
         connection = await asyncpg.connect(
             url, timeout=settings.connect_timeout, command_timeout=settings.query_timeout
@@ -83,7 +83,7 @@ def _prepare() -> None:
             "GREETINGS_URL is not set: export GREETINGS_URL=postgresql://user:password@host:5432/database"
         )
     try:
-        settings = Settings.from_environment()
+        settings = PoolSettings.from_environment()
         print(asyncio.run(prepare(url, read_greetings(FILE), settings)))
     except GreetingsError as error:
         raise UsageError(str(error)) from None

@@ -33,7 +33,7 @@ class Greeting:
 
 
 class GreetingsError(Exception):
-    """The greetings cannot be read. The message names the place of the error."""
+    """The greetings cannot be read. The message names the position of the error."""
 
 
 class UnavailableError(Exception):
@@ -110,7 +110,7 @@ def read_greetings(file: Path) -> dict[str, str]:
         members: dict[str, object] = {}
         for key, value in pairs:
             if key in members:
-                raise GreetingsError(f"{_place(file, text, key)}: the key is there twice.")
+                raise GreetingsError(f"{_position(file, text, key)}: the key is there twice.")
             members[key] = value
         return members
 
@@ -124,17 +124,17 @@ def read_greetings(file: Path) -> dict[str, str]:
         raise GreetingsError(f"{file}: not an object of language tags and texts.")
     for key, value in members.items():
         if not is_language_tag(key):
-            raise GreetingsError(f"{_place(file, text, key)}: the key is not a language tag.")
+            raise GreetingsError(f"{_position(file, text, key)}: the key is not a language tag.")
         # A JSON escape can be half of a surrogate pair, which cannot be encoded as UTF-8.
         if not isinstance(value, str) or not value or re.search("[\ud800-\udfff]", value):
-            raise GreetingsError(f"{_place(file, text, key)}: the value is not a text.")
+            raise GreetingsError(f"{_position(file, text, key)}: the value is not a text.")
     return members
 
 
-def _place(file: Path, text: str, key: str) -> str:
-    """Returns the last place of `key` in the file, for a message.
+def _position(file: Path, text: str, key: str) -> str:
+    """Returns the last position of `key` in the file, for a message.
 
-    The place has no line if the key is written with escapes.
+    The position has no line if the key is written with escapes.
     """
     offset = text.rfind(json.dumps(key, ensure_ascii=False))
     line = f", line {text.count(chr(10), 0, offset) + 1}" if offset >= 0 else ""

@@ -41,7 +41,7 @@ _NO_URL = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class PoolSettings:
     """The limits of one process; times in seconds."""
 
     pool_size: int = 5
@@ -77,7 +77,7 @@ def _number(name: str, default: float, least: float = 0.1, most: float = 3600) -
     raise GreetingsError(f"{name} must be {kind} from {least} to {most}.")
 
 
-def place(url: str) -> str:
+def address(url: str) -> str:
     """Returns `host:port/database` of a URL, for messages: without user and password.
 
     Raises `GreetingsError` if it is not the URL of a database.
@@ -103,15 +103,15 @@ class PostgreSQLStore:
 
     kind: Literal["postgresql"] = "postgresql"
 
-    def __init__(self, pool: asyncpg.Pool, place: str, settings: Settings) -> None:
+    def __init__(self, pool: asyncpg.Pool, address: str, settings: PoolSettings) -> None:
         self._pool = pool
-        self._place = place
+        self._address = address
         self._settings = settings
         self._available = True
         self._releases: set[asyncio.Future[None]] = set()
 
     @classmethod
-    async def open(cls, url: str, settings: Settings) -> Self:
+    async def open(cls, url: str, settings: PoolSettings) -> Self:
         """Opens the pool. If the database does not answer, this is logged and is not an error.
 
         Raises `GreetingsError` for an invalid URL.
@@ -123,7 +123,7 @@ class PostgreSQLStore:
             timeout=settings.connect_timeout,
             reset=_no_reset,
         )
-        store = cls(await pool, place(url), settings)
+        store = cls(await pool, address(url), settings)
         try:
             await store.check()
         except UnavailableError:
@@ -192,7 +192,7 @@ class PostgreSQLStore:
             raise
         except _LOST as error:
             self._log_availability_change(error)
-            raise UnavailableError(f"PostgreSQL at {self._place} cannot be used.") from error
+            raise UnavailableError(f"PostgreSQL at {self._address} cannot be used.") from error
         self._log_availability_change(None)
         return [Greeting(lang, text) for lang, text in rows]
 
@@ -214,12 +214,12 @@ class PostgreSQLStore:
             return
         self._available = error is None
         if error is None:
-            _log.warning("PostgreSQL at %s can be used again.", self._place)
+            _log.warning("PostgreSQL at %s can be used again.", self._address)
         else:
             _log.warning(
                 "PostgreSQL at %s cannot be used: %s. Until it can, requests for greetings are"
                 " answered 503.",
-                self._place,
+                self._address,
                 reason(error),
             )
 

@@ -21,10 +21,10 @@ async def open_store() -> Store:
         )
     # Imported here, because the driver is installed only if a database is used.
     try:
-        from shared.postgresql import PostgreSQLStore, Settings
+        from shared.postgresql import PoolSettings, PostgreSQLStore
     except ModuleNotFoundError as error:
         raise GreetingsError(
             f"GREETINGS_URL needs the package {error.name}: install requirements-postgres.txt,"
             " or stage the bundle with STORE=postgres."
         ) from None
-    return await PostgreSQLStore.open(url, Settings.from_environment())
+    return await PostgreSQLStore.open(url, PoolSettings.from_environment())

@@ -24,8 +24,8 @@ class AppDidNotStartError(RuntimeError):
     """The process exited or did not answer in time. The message ends with its last log lines."""
 
     def __init__(self, sentence: str, lines: Sequence[str] = (), log: Path | None = None) -> None:
-        shown = "".join(f"\n  | {line}" for line in lines)
-        super().__init__(f"{sentence} Its log is {log}:{shown}" if lines else sentence)
+        tail = "".join(f"\n  | {line}" for line in lines)
+        super().__init__(f"{sentence} Its log is {log}:{tail}" if lines else sentence)
         self.sentence = sentence
         self.lines = list(lines)
 

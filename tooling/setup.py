@@ -93,13 +93,13 @@ def set_up(venv: Path) -> None:
         return  # Another run created it meanwhile.
     (venv / ".ready").unlink(missing_ok=True)
     if reason or not exists:
-        begun = f"Rebuilding {shown(venv)}: {reason}" if reason else f"Creating {shown(venv)}"
+        begun = f"Rebuilding {relative(venv)}: {reason}" if reason else f"Creating {relative(venv)}"
         say(f"{begun}, with Python {platform.python_version()}")
         create(venv, environment)
     install(venv, environment)
     written = facts_of_its_python(venv)
     if not written:
-        raise UsageError(f"the Python in {shown(venv)} does not start.")
+        raise UsageError(f"the Python in {relative(venv)} does not start.")
     # Renamed, so that a full disk leaves no incomplete file.
     partial = venv / ".ready.partial"
     partial.write_text(json.dumps(written), encoding="utf-8")
@@ -151,7 +151,7 @@ def install(venv: Path, environment: Mapping[str, str]) -> None:
         pip = [python, "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check"]
         run([*pip, "uv"], {**environment, **pip_variables(environment)}, "Installing uv")
         uv = str(own)
-    say("Installing what is listed in " + " ".join(shown(lock) for lock in locks()))
+    say("Installing what is listed in " + " ".join(relative(lock) for lock in locks()))
     # uv replaces itself during the installation, and therefore runs from a copy.
     bootstrap = str(shutil.copy2(uv, venv / "uv-bootstrap"))
     try:
@@ -219,7 +219,7 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def shown(path: Path) -> str:
+def relative(path: Path) -> str:
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 

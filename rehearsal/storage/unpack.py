@@ -64,26 +64,26 @@ def _too_many_bytes(limits: Limits) -> BundleRefusedError:
     )
 
 
-def unpack(bundle: Path, target: Path, limits: Limits) -> Manifest:
-    """Unpacks a gzipped tar archive into the new directory `target` and reads its manifest.
+def unpack(bundle: Path, directory: Path, limits: Limits) -> Manifest:
+    """Unpacks a gzipped tar archive into the new directory `directory` and reads its manifest.
 
-    Raises `BundleRefusedError`, `OSError` (a full disk), after deleting `target`.
+    Raises `BundleRefusedError`, `OSError` (a full disk), after deleting `directory`.
     """
-    target.mkdir(parents=True)
+    directory.mkdir(parents=True)
     try:
-        _unpack(bundle, target, limits)
-        return read_manifest(target)
+        _unpack(bundle, directory, limits)
+        return read_manifest(directory)
     except BaseException:
-        shutil.rmtree(target, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
         raise
 
 
-def _unpack(bundle: Path, target: Path, limits: Limits) -> None:
+def _unpack(bundle: Path, directory: Path, limits: Limits) -> None:
     try:
         with gzip.open(bundle) as packed:
             bounded = _Bounded(packed, limits)
             with tarfile.open(fileobj=bounded, mode="r:") as archive:  # type: ignore[call-overload]
-                _extract(archive, target, limits)
+                _extract(archive, directory, limits)
             while bounded.read(_CHUNK_BYTES):  # Reads up to the checksum at the end.
                 pass
     except BundleRefusedError:
@@ -97,7 +97,7 @@ def _unpack(bundle: Path, target: Path, limits: Limits) -> None:
         raise BundleRefusedError("The bundle has a path that is both file and folder.") from None
 
 
-def _extract(archive: tarfile.TarFile, target: Path, limits: Limits) -> None:
+def _extract(archive: tarfile.TarFile, directory: Path, limits: Limits) -> None:
     """Extracts the members after checking them.
 
     `tarfile.data_filter` is not used: it removes the slash of absolute names, and Python 3.11.2
@@ -118,7 +118,7 @@ def _extract(archive: tarfile.TarFile, target: Path, limits: Limits) -> None:
             raise BundleRefusedError(f"The bundle has more than {limits.files} files and folders.")
         if total > limits.unpacked_bytes:
             raise _too_many_bytes(limits)
-        _write(archive, member, target / path)
+        _write(archive, member, directory / path)
 
 
 def _accepted_path(member: tarfile.TarInfo) -> PurePosixPath:

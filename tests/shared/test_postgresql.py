@@ -13,12 +13,12 @@ import pytest
 
 from deploy.prepare_database import prepare
 from shared.greetings import FILE, Greeting, GreetingsError, UnavailableError, read_greetings
-from shared.postgresql import MAX_PAGE, PostgreSQLStore, Settings
+from shared.postgresql import MAX_PAGE, PoolSettings, PostgreSQLStore
 from tests.postgresql import Cluster, Database
 from tooling.frameworks import ROOT
 
 GREETINGS = read_greetings(FILE)
-PATIENCE = Settings(pool_size=2, connect_timeout=0.5, query_timeout=1.0)
+PATIENCE = PoolSettings(pool_size=2, connect_timeout=0.5, query_timeout=1.0)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_an_empty_database_is_prepared_and_a_prepared_one_is_left_alone(
 
 def test_two_that_prepare_at_once_both_succeed(database: Database) -> None:
     async def both() -> list[str]:
-        preparing = (prepare(database.url, GREETINGS, Settings()) for _ in range(2))
+        preparing = (prepare(database.url, GREETINGS, PoolSettings()) for _ in range(2))
         return await asyncio.gather(*preparing)
 
     assert all("has 7 greetings" in said for said in asyncio.run(both()))
@@ -193,7 +193,7 @@ def test_a_database_that_was_not_prepared_is_told_with_the_remedy(
         async with opened(database.url) as store:
             with pytest.raises(UnavailableError):
                 await store.all()
-            await prepare(database.url, GREETINGS, Settings())
+            await prepare(database.url, GREETINGS, PoolSettings())
             assert len(await store.all()) == len(GREETINGS)
 
     asyncio.run(ask())

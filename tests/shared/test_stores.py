@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from shared.greetings import GreetingsError
-from shared.postgresql import Settings, place
+from shared.postgresql import PoolSettings, address
 from shared.stores import open_store
 from tooling.frameworks import ROOT, Framework, find_frameworks
 
@@ -67,19 +67,19 @@ def test_a_setting_out_of_its_range_is_named(
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(GreetingsError, match=f"{name} must be"):
-        Settings.from_environment()
+        PoolSettings.from_environment()
 
 
 def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Settings.from_environment() == Settings(5, 2.0, 5.0)
+    assert PoolSettings.from_environment() == PoolSettings(5, 2.0, 5.0)
     monkeypatch.setenv("GREETINGS_POOL_SIZE", "7")
     monkeypatch.setenv("GREETINGS_CONNECT_TIMEOUT", "1")
     monkeypatch.setenv("GREETINGS_QUERY_TIMEOUT", "2.5")
-    assert Settings.from_environment() == Settings(7, 1.0, 2.5)
+    assert PoolSettings.from_environment() == PoolSettings(7, 1.0, 2.5)
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "expected"),
     [
         ("postgresql://ada:secret@db.example:6432/greetings", "db.example:6432/greetings"),
         ("postgres://ada:sec%40ret@db.example/greetings", "db.example/greetings"),
@@ -87,8 +87,8 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         ("postgresql://ada:secret@/greetings?host=/run/postgresql", "/greetings"),
     ],
 )
-def test_a_database_is_named_without_its_user_and_password(url: str, shown: str) -> None:
-    assert place(url) == shown
+def test_a_database_is_named_without_its_user_and_password(url: str, expected: str) -> None:
+    assert address(url) == expected
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,6 @@ def test_a_database_is_named_without_its_user_and_password(url: str, shown: str)
 )
 def test_a_password_with_characters_that_end_it_is_refused_and_not_told(url: str) -> None:
     with pytest.raises(GreetingsError, match="percent-encoded") as refused:
-        place(url)
+        address(url)
     assert "secret" not in str(refused.value)
     assert "cret" not in str(refused.value)
