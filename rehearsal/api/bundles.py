@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -29,30 +30,31 @@ class Bundles(Endpoint):
     async def post(self, request: Request) -> Response:
         content, limits = self.owned_content(), self.services.limits
         with self.state.incoming() as (archive, directory):
-            await self._receive(request, archive)
+            metadata = await self._receive(request, archive)
             try:
                 manifest = await run_in_threadpool(unpack, archive, directory, limits)
             except BundleRefusedError as error:
                 raise ApiError(400, str(error)) from None
-            bundle = self.state.add_bundle(content.guid, archive, directory, manifest)
+            bundle = self.state.add_bundle(content.guid, archive, directory, manifest, metadata)
         return JSONResponse(_json_of(content, bundle))
 
-    async def _receive(self, request: Request, archive: Path) -> None:
+    async def _receive(self, request: Request, archive: Path) -> str | None:
+        """Returns the metadata, if the request is a form that contains it."""
         limit = self.services.limits.packed_bytes
         sentence = f"The bundle is larger than {limit // MIB} MiB."
         chunks = chunks_of(request, limit + _FORM_BYTES, sentence)
         with archive.open("wb") as file:
             if request.headers.get("content-type", "").startswith("multipart/form-data"):
-                await _receive_form(request, chunks, file)
-            else:
-                async for chunk in chunks:
-                    file.write(chunk)
+                return await _receive_form(request, chunks, file)
+            async for chunk in chunks:
+                file.write(chunk)
+        return None
 
 
 async def _receive_form(
     request: Request, chunks: AsyncGenerator[bytes, None], file: BinaryIO
-) -> None:
-    """Copies the form's file `archive`. Ignores its field `metadata`, about the git commit."""
+) -> str | None:
+    """Copies the form's file `archive`, and returns its field `metadata`, a JSON object."""
     try:
         form = await MultiPartParser(request.headers, chunks, max_files=1).parse()
     except (MultiPartException, KeyError):
@@ -62,6 +64,13 @@ async def _receive_form(
         if not isinstance(archive, UploadFile):
             raise ApiError(400, "The form must have a file named archive.")
         await run_in_threadpool(shutil.copyfileobj, archive.file, file)
+        metadata = form.get("metadata")
+        if not isinstance(metadata, str):
+            return None
+        msgspec.json.decode(metadata, type=dict[str, Any])
+        return metadata
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise ApiError(400, "The form must have metadata in JSON.") from None
     finally:
         await form.close()
 
@@ -80,5 +89,5 @@ def _json_of(content: Content, bundle: Bundle) -> dict[str, Any]:
         "py_version": bundle.python_version,
         "active": bundle.id == content.bundle_id,
         "size": bundle.size,
-        "metadata": {},
+        "metadata": msgspec.json.decode(bundle.metadata) if bundle.metadata else {},
     }

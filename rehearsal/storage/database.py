@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS content (
 CREATE TABLE IF NOT EXISTS bundles (
     id INTEGER PRIMARY KEY AUTOINCREMENT, content_guid TEXT NOT NULL REFERENCES content (guid)
     ON DELETE CASCADE, created_time TEXT NOT NULL, size INTEGER NOT NULL, entrypoint TEXT NOT NULL,
-    python_version TEXT NOT NULL, python_requires TEXT, requirements TEXT NOT NULL);
+    python_version TEXT NOT NULL, python_requires TEXT, requirements TEXT NOT NULL, metadata TEXT);
 CREATE TABLE IF NOT EXISTS environment (
     content_guid TEXT NOT NULL REFERENCES content (guid) ON DELETE CASCADE,
     name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (content_guid, name));
@@ -81,6 +81,8 @@ class Bundle:
     python_version: str
     python_requires: str | None
     requirements: str
+    metadata: str | None
+    """The JSON object about the git commit that rsconnect sends."""
 
 
 _Row = TypeVar("_Row", User, Content, Bundle)
@@ -252,15 +254,23 @@ class State:
             _delete(archive)
             _delete(directory)
 
-    def add_bundle(self, guid: str, archive: Path, directory: Path, manifest: Manifest) -> Bundle:
+    def add_bundle(
+        self,
+        guid: str,
+        archive: Path,
+        directory: Path,
+        manifest: Manifest,
+        metadata: str | None = None,
+    ) -> Bundle:
         """Moves the files of an upload into place and adds a row for them."""
         with self._transaction():
             cursor = self._database.execute(
                 "INSERT INTO bundles (content_guid, created_time, size, entrypoint, python_version,"
-                " python_requires, requirements) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                " python_requires, requirements, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(guid, _now(), archive.stat().st_size, manifest.entrypoint),
                     *(manifest.python_version, manifest.python_requires, manifest.requirements),
+                    metadata,
                 ),
             )
             bundle_id = cursor.lastrowid or 0

@@ -240,7 +240,7 @@ def test_a_clone_with_carriage_returns_has_the_same_bundle(
     clone.share_downloads()
     (clone.folder / ".venv").symlink_to(checkout.folder / ".venv")
     subprocess.run(
-        [checkout.folder / ".venv/bin/python", "-m", "deploy.staging", "falcon"],
+        [checkout.folder / ".venv/bin/python", "-m", "deploy", "bundle", "falcon"],
         cwd=clone.folder,
         check=True,
         stdout=subprocess.DEVNULL,
@@ -286,7 +286,7 @@ def test_a_checkout_belongs_to_another_user(checkout: Checkout, clone: Checkout)
     subprocess.run(["chown", "-hR", "65534", clone.folder], check=True)
     refused = clone.start("git status")
     assert refused.wait() != 0
-    succeed(clone.start(".venv/bin/python -m deploy.staging falcon"))
+    succeed(clone.start(".venv/bin/python -m deploy bundle falcon"))
     assert bundle(clone) == bundle(checkout)
 
 

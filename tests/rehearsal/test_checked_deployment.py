@@ -50,7 +50,7 @@ def deploy(rehearsed: Running, checkout: Path, tmp_path: Path) -> Deploy:
 
     def run(name: str, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "deploy.rsconnect", name, *options],
+            [sys.executable, "-m", "deploy", "deploy", name, *options],
             cwd=checkout,
             env={
                 "PATH": os.environ["PATH"],

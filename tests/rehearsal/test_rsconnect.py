@@ -199,7 +199,8 @@ def test_environment_variables_reach_the_app(cli: Cli) -> None:
 
 def test_a_bundle_with_git_metadata_goes_up_as_a_form(cli: Cli) -> None:
     cli.deploy("--metadata", "source=somewhere")
-    assert cli.version() == "one"
+    (bundle,) = cli.it.api().get(f"/v1/content/{cli.guid}/bundles").json()
+    assert bundle["metadata"]["source"] == "somewhere"
 
 
 def test_content_is_described_and_its_bundle_downloaded(cli: Cli, tmp_path: Path) -> None:

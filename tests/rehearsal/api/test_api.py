@@ -226,13 +226,22 @@ def test_a_bundle_is_uploaded_listed_and_downloaded_as_it_was(
     refused(api.get(f"{path}/..%2f1/download"), 404, "")
 
 
-def test_a_bundle_may_come_in_a_form(api: httpx.Client, guid: str) -> None:
-    """rsconnect sends what it knows of the git commit beside it."""
+def test_a_bundle_in_a_form_keeps_its_metadata(api: httpx.Client, guid: str) -> None:
+    metadata = {"source": "git", "source_commit": "abc"}
     form = {"archive": ("bundle.tar.gz", bundle_of(), "application/x-tar")}
-    data = {"metadata": json.dumps({"source": "git", "source_commit": "abc"})}
+    data = {"metadata": json.dumps(metadata)}
     path = f"/v1/content/{guid}/bundles"
     uploaded = answered(api.post(path, files=form, data=data))
+    assert uploaded["metadata"] == metadata
     assert api.get(f"{path}/{uploaded['id']}/download").content == bundle_of()
+
+
+def test_metadata_that_is_no_text_is_400(api: httpx.Client, guid: str) -> None:
+    form = {"archive": ("bundle.tar.gz", bundle_of(), "application/x-tar")}
+    response = api.post(
+        f"/v1/content/{guid}/bundles", files=form, data={"metadata": '{"source": "\\ud800"}'}
+    )
+    refused(response, 400, "metadata in JSON")
 
 
 @pytest.mark.parametrize(
