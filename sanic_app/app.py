@@ -63,7 +63,8 @@ async def stream_greetings(request: Request) -> None:
 
     tasks = [asyncio.create_task(send()), asyncio.create_task(disconnected(request))]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done.pop().result()  # Raises an unexpected error, which must not look like the end.
     finally:
         for task in tasks:
             task.cancel()

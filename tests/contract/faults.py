@@ -3,6 +3,8 @@
 import asyncio
 import os
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from shared.greetings import Greeting, JSONStore
@@ -23,7 +25,7 @@ def install() -> None:
 
 
 def _install(store: Any) -> None:
-    init, get, close = store.__init__, store.get, store.aclose
+    init, get, each, close = store.__init__, store.get, store.each, store.aclose
 
     def log(event: str) -> None:
         print(event, file=sys.stderr, flush=True)
@@ -46,7 +48,15 @@ def _install(store: Any) -> None:
         await close(self)
         log(CLOSED)
 
+    async def faulty_each(self: Any) -> AsyncGenerator[Greeting, None]:
+        async with aclosing(each(self)) as greetings:
+            async for greeting in greetings:
+                if greeting.lang == FAULTY:
+                    raise RuntimeError(FAULT)
+                yield greeting
+
     store.__init__, store.get, store.aclose = logging_init, faulty_get, logging_close
+    store.each = faulty_each
 
 
 async def _fail(self: Any) -> None:

@@ -250,6 +250,11 @@ def a_stream_that_fails_ends_as_if_it_was_complete() -> None:
     store().each = silent
 
 
+@breakage("STREAM-1: an unexpected error", "a stream ends quietly after an unexpected error")
+def a_stream_ends_quietly_after_an_unexpected_error() -> None:
+    a_stream_that_fails_ends_as_if_it_was_complete()
+
+
 @breakage("LIVE-1: at shutdown", "a websocket is dropped at shutdown")
 def a_websocket_is_dropped_at_shutdown() -> None:
     from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol

@@ -8,7 +8,13 @@ from tests.contract.cases.slow import slowed
 from tests.contract.client import Client
 from tests.contract.interfaces import InFlight
 from tests.contract.registry import must, part
-from tests.contract.vocabulary import NOT_ALLOWED, SEVEN, Capability
+from tests.contract.vocabulary import (
+    FAULTY,
+    NOT_ALLOWED,
+    SEVEN,
+    Capability,
+    IncompleteAnswerFailure,
+)
 from tests.contract.waiting import eventually
 
 EVENT_STREAM = "text/event-stream"
@@ -93,7 +99,29 @@ def the_stream_ends_with_a_problem_when_the_database_stops(client: Client) -> No
         finally:
             client.database.cluster.start()
         assert events_of(body)[-1] == ("problem", expect.problem_details(503, expect.UNAVAILABLE))
+    # The next case finds the database available again.
     eventually(lambda: client.request("GET", "/health").status == 200, 2.0)
+
+
+@part("STREAM-1", "an unexpected error", Capability.DATABASE, Capability.FAULT)
+def an_unexpected_error_does_not_look_like_the_end(client: Client) -> None:
+    client.database.execute(f"INSERT INTO greetings VALUES ('{FAULTY}', 'x')")
+    try:
+        with client.begin("GET", "/greetings/stream") as request:
+            first_event(request)
+            assert not is_complete(request)
+    finally:
+        client.database.execute(f"DELETE FROM greetings WHERE lang = '{FAULTY}'")
+
+
+def is_complete(request: InFlight) -> bool:
+    """Reads the rest of the body. Returns whether it ends like a complete one."""
+    try:
+        while request.read():
+            pass
+    except IncompleteAnswerFailure:
+        return False
+    return True
 
 
 def first_event(request: InFlight) -> bytes:
