@@ -13,10 +13,14 @@ export UV_SYSTEM_CERTS ?= 1
 export PLAYWRIGHT_BROWSERS_PATH ?= $(CURDIR)/build/browsers
 
 # The value of a variable on the command line of make, quoted for the shell. A variable that only the environment
-# has is ignored: conda exports HOST, and other programs NAME.
+# has is ignored: conda exports HOST, and other programs NAME. The programs themselves read PORT from the environment.
 given = $(if $(filter command override,$(origin $(1))),$(if $($(1)),'$(subst ','\'',$($(1)))'))
 # The same as an option of a command: $(call option,PORT,--port).
 option = $(if $(call given,$(1)),$(2) $(call given,$(1)))
+
+# The tests mostly wait, so that six processes pay off even on two cores. A group of tests that shares a server stays in
+# one process.
+PARALLEL := -n 6 --dist loadscope --no-loadscope-reorder
 
 # PYTHON=3.13 selects another interpreter, which has an environment of its own.
 CHOSEN := $(if $(call given,PYTHON),$(PYTHON))
@@ -25,7 +29,8 @@ BIN := $(VENV)/bin
 LOCK := $(BIN)/python -m tooling.uv pip compile --quiet --universal --python-version 3.11 \
 	--no-strip-extras --custom-compile-command "make lock" $(LOCK_FLAGS)
 
-# Candidates for the Python that creates the environment. They are tried in a loop, because some may not work.
+# Candidates for the Python that creates the environment. They are tried in a loop, because some may not work. 3.11 is
+# the first, because the locks are compiled for it.
 PYENV := "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions
 PYTHONS := $(if $(CHOSEN),"$(CHOSEN)" "python$(CHOSEN)" $(PYENV)/$(CHOSEN)/bin/python $(PYENV)/$(CHOSEN).*/bin/python,python3.11 python3 python3.14 python3.13 python3.12)
 # The program that creates the environment must not depend on compiled modules in build/.
@@ -70,16 +75,16 @@ test-all: setup ## every check: format, lint, types, contract, tools, browser (P
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/python -m tests.chromium || true # Without it, the browser tests are reported as not run.
-	@$(BIN)/python -m pytest -q -n 6 --dist loadscope --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q $(PARALLEL)
 
 test-%: %_app/app.py setup ## the contract for one framework, the in-process half first
 	@$(BIN)/python -m pytest -q tests/contract/test_contract.py --app $* --server "in process"
-	@$(BIN)/python -m pytest -q -n 6 --dist loadscope --no-loadscope-reorder tests/contract --app $* \
+	@$(BIN)/python -m pytest -q $(PARALLEL) tests/contract --app $* \
 		--server uvicorn --server hypercorn --server gateway --ignore tests/contract/test_browser.py
 
 .PHONY: soak
 soak: setup ## the long tests: many restarts, disconnects and kills; figures in build/soak.json
-	@$(BIN)/python -m pytest -q -n 6 --dist loadscope --no-loadscope-reorder --soak -k "LIFE-1 or STORE-6 or kill" \
+	@$(BIN)/python -m pytest -q $(PARALLEL) --soak -k "LIFE-1 or STORE-6 or kill" \
 		tests/contract/test_contract.py tests/rehearsal/test_kill.py
 
 .PHONY: test-front-door
@@ -91,8 +96,8 @@ test-in-process: setup ## the contract for all, without servers and browser
 	@$(BIN)/python -m pytest -q tests/contract/test_contract.py tests/contract/test_breakages.py --server "in process"
 
 .PHONY: test-url
-test-url: setup ## the contract for a deployed app: URL=https://... [API_KEY=...]
-	@$(if $(call given,URL),,echo "make: which app? make test-url URL=https://connect.example.org/content/.../ [API_KEY=...]" >&2; exit 1)
+test-url: setup ## the contract for a deployed app: URL=https://... (with API_KEY in the environment)
+	@$(if $(call given,URL),,echo "make: which app? make test-url URL=https://connect.example.org/content/.../ (and export API_KEY=...)" >&2; exit 1)
 	@$(BIN)/python -m pytest -q -rs tests/contract/test_contract.py $(call option,URL,--url)
 
 .PHONY: chromium

@@ -15,7 +15,7 @@ from deploy.contents import RECORD
 from tooling.errors import UsageError
 
 MAX_UPLOAD = 1_000_000
-"""The size limit of the archive that rsconnect uploads, in bytes."""
+"""The size limit of the archive in bytes. Ours have a tenth; more means a stray file."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def inspect(bundle: Path) -> Upload:
     files = {
         path.relative_to(bundle).as_posix(): path
         for path in sorted(bundle.rglob("*"))
-        if not path.is_dir() and RECORD not in path.parts
+        if not path.is_dir() and RECORD not in path.relative_to(bundle).parts
     }
     try:
         target = resolve_pyproject_deploy_target(bundle / "pyproject.toml")

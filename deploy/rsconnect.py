@@ -64,9 +64,9 @@ def without_credentials(folder: Path, environ: Mapping[str, str]) -> dict[str, s
     if credentials is None:
         return {}
     # git-config(1), GIT_CONFIG_COUNT: adds one setting after the existing ones.
-    number = environ.get("GIT_CONFIG_COUNT", "0")
+    number = int(environ.get("GIT_CONFIG_COUNT") or 0)
     return {
-        "GIT_CONFIG_COUNT": f"{int(number) + 1 if number.isdecimal() else 1}",
+        "GIT_CONFIG_COUNT": f"{number + 1}",
         f"GIT_CONFIG_KEY_{number}": f"url.{credentials[1]}.insteadOf",
         f"GIT_CONFIG_VALUE_{number}": credentials[0],
     }
@@ -170,7 +170,7 @@ def rsconnect_command(
 
 def run(
     command: Sequence[str],
-    environment: Mapping[str, str],
+    variables: Mapping[str, str],
     secret: str | None,
     cwd: Path | None = None,
 ) -> tuple[int, str]:
@@ -182,7 +182,7 @@ def run(
     with subprocess.Popen(
         command,
         cwd=cwd,
-        env=dict(environment),
+        env=dict(variables),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -77,7 +77,7 @@ def _put(new: Path, bundle: Path, replaced: Path) -> None:
 
 
 def _mtime(content: bytes) -> int:
-    """Returns a modification time derived from the content: seconds between 2000 and 2016.
+    """Returns a modification time derived from the content: seconds from 2000 on.
 
     A reproducible bundle needs times that do not depend on the clock. One time for all files would
     be wrong, because the frameworks compute a file's entity tag from its time and size. After a

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from deploy.inspection import Upload, inspect, relative_to_repository
+from deploy.inspection import inspect, relative_to_repository
 from deploy.staging import stage_locked
 from tooling.environments import EnvironmentFailedError, Environments
 from tooling.errors import UsageError
@@ -31,13 +31,6 @@ def stage_and_verify(framework: Framework, store: str | None = None) -> Path:
         flush=True,
     )
     return bundle
-
-
-def verify(bundle: Path) -> Upload:
-    """Inspects a bundle and starts it as a server would. Raises `UsageError`."""
-    upload = inspect(bundle)
-    try_out(bundle)
-    return upload
 
 
 def try_out(bundle: Path, store: str | None = None) -> None:

@@ -49,9 +49,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", default=port_of(os.environ, "3939"))
     parser.add_argument("--profile", default="included")
-    state = os.environ.get("REHEARSAL_STATE") or ROOT / "build" / "rehearsal"
-    parser.add_argument("--state", default=state, type=Path)
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.state = Path(os.environ.get("REHEARSAL_STATE") or ROOT / "build" / "rehearsal")
+    return options
 
 
 def _print(text: str) -> None:

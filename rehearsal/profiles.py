@@ -6,7 +6,7 @@ from typing import Literal
 from tooling.errors import UsageError
 from tooling.processes import ServerKind
 
-Shape = Literal["included", "stripped", "bare"]
+Shape = Literal["included", "stripped", "header-only"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ _PROFILES = (
         "header-only",
         "Connect before 2024.11: no root_path, only RStudio-Connect-App-Base-URL has the mount.",
         "Third party: according to a quoted release note, 2024.11 fixed the scopes.",
-        shape="bare",
+        shape="header-only",
     ),
     Profile(
         "hypercorn",

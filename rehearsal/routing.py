@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -53,18 +53,20 @@ class Routing:
             raise HTTPException(401, "Anonymous visitors may not see drafts.")
         if draft is not None and user and user.guid != content.owner_guid:
             raise HTTPException(403, "This user may not see this draft.")
-        try:
-            async with self.hosting.process(content.guid, draft) as process:
-                yield self._upstream(scope, prefix, process.port, user)
-        except LookupError as error:
-            raise HTTPException(404, str(error)) from None
-        except AppDidNotStartError as error:
-            LOG.warning("%s: %s", content.name, error)
-            raise HTTPException(
-                502, f"The app did not start: see its log ({error.sentence})"
-            ) from None
-        except EnvironmentFailedError as error:
-            raise HTTPException(502, str(error)) from None
+        async with AsyncExitStack() as stack:
+            process = self.hosting.process(content.guid, draft)
+            try:
+                port = (await stack.enter_async_context(process)).port
+            except LookupError as error:
+                raise HTTPException(404, str(error)) from None
+            except AppDidNotStartError as error:
+                LOG.warning("%s: %s", content.name, error)
+                raise HTTPException(
+                    502, f"The app did not start: see its log ({error.sentence})"
+                ) from None
+            except EnvironmentFailedError as error:
+                raise HTTPException(502, str(error)) from None
+            yield self._upstream(scope, prefix, port, user)
 
     def _find(self, raw_path: bytes) -> tuple[str, Content, int | None] | None:
         """Returns the prefix, content and draft for a path."""

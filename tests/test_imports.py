@@ -14,7 +14,6 @@ ALLOWED = {
     "shared": set[str](),
     "tooling": set[str](),
     "deploy": {"tooling", "shared"},
-    "comparison": {"deploy", "tooling"},
     "rehearsal": {"deploy", "tooling"},
     **APPS,
 }

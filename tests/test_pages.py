@@ -2,8 +2,6 @@
 long name.
 """
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -14,7 +12,7 @@ from tests.axe import violations
 from tests.contract.servers import LOGS, variables_of
 from tests.postgresql import Cluster
 from tests.servers import server_process
-from tooling.frameworks import ROOT, Framework, find_frameworks
+from tooling.frameworks import Framework, find_frameworks
 
 FRAMEWORKS = find_frameworks()
 LONG_NAME = "W" * 100
@@ -129,14 +127,8 @@ def test_languages_are_named(page: Page, serve: Serve) -> None:
 def test_the_live_greeting_comes_back_with_the_database(page: Page, framework: Framework) -> None:
     with Cluster() as cluster:
         database = cluster.create_database("live")
+        database.prepare()
         environment = variables_of(trust=False, database=database)
-        subprocess.run(
-            [sys.executable, "-m", "deploy.prepare_database"],
-            cwd=ROOT,
-            env=environment,
-            check=True,
-            capture_output=True,
-        )
         log = LOGS / f"{framework.name}-live.log"
         with server_process(framework.entrypoint, variables=environment, log=log) as process:
             page.goto(process.wait_until_ready().url)

@@ -3,8 +3,6 @@ PostgreSQL.
 """
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,7 +14,7 @@ import pytest
 from tests.contract.waiting import eventually
 from tests.postgresql import Cluster, Database
 from tests.servers import server_process
-from tooling.frameworks import ROOT, find_frameworks
+from tooling.frameworks import find_frameworks
 from tooling.processes import ServerKind
 
 SERVERS: tuple[ServerKind, ...] = ("uvicorn", "uvicorn", "hypercorn")
@@ -27,10 +25,7 @@ POOL_SIZE = 2
 def database() -> Iterator[Database]:
     with Cluster() as cluster:
         database = cluster.create_database("greetings")
-        environment = {"PATH": os.environ["PATH"], "GREETINGS_URL": database.url}
-        subprocess.run(
-            [sys.executable, "-m", "deploy.prepare_database"], cwd=ROOT, env=environment, check=True
-        )
+        database.prepare()
         yield database
 
 

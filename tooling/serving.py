@@ -62,7 +62,10 @@ def listen(host: str, port: int, command: str = "run") -> socket.socket:
         return _bind(host, port)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            raise UsageError(f"Cannot listen on {host}: {error.strerror}; set HOST.") from None
+            wrong = "PORT" if error.errno == errno.EACCES else "HOST"
+            raise UsageError(
+                f"Cannot listen on port {port} of {host}: {error.strerror}; set {wrong}."
+            ) from None
         raise UsageError(
             f"Port {port} on {host} is in use: stop the process there, or choose another port"
             f" (make {command} PORT={_free_port_after(port, host)})."

@@ -1,7 +1,7 @@
 """`python -m tooling.setup VENV`: creates or updates the environment of every other command.
 
 `make setup` calls it, with any Python from 3.11 on. It imports only the standard library. With
-`--check` it changes nothing; its exit code states whether the environment is up to date.
+`--check` it installs nothing; its exit code states whether the environment is up to date.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def unusable(venv: Path, recorded: Mapping[str, str]) -> str | None:
 def set_up(venv: Path) -> None:
     """Raises `UsageError`, `OSError`."""
     recorded = stamp(venv)
-    environment = {**os.environ, **index_variables(os.environ)}
+    variables = {**os.environ, **index_variables(os.environ)}
     exists = venv.is_dir() and any(venv.iterdir())
     reason = unusable(venv, recorded) if exists else None
     if exists and not reason and recorded == facts_of_its_python(venv):
@@ -95,8 +95,8 @@ def set_up(venv: Path) -> None:
     if reason or not exists:
         begun = f"Rebuilding {relative(venv)}: {reason}" if reason else f"Creating {relative(venv)}"
         say(f"{begun}, with Python {platform.python_version()}")
-        create(venv, environment)
-    install(venv, environment)
+        create(venv, variables)
+    install(venv, variables)
     written = facts_of_its_python(venv)
     if not written:
         raise UsageError(f"the Python in {relative(venv)} does not start.")
@@ -114,7 +114,7 @@ def facts_of_its_python(venv: Path) -> dict[str, str]:
     return found
 
 
-def create(venv: Path, environment: Mapping[str, str]) -> None:
+def create(venv: Path, variables: Mapping[str, str]) -> None:
     """Creates an empty environment with uv, or without uv by `venv`, which includes pip."""
     venv.mkdir(parents=True, exist_ok=True)
     # The folder itself is kept, because it may be a mount point.
@@ -125,11 +125,11 @@ def create(venv: Path, environment: Mapping[str, str]) -> None:
             entry.unlink()
     if uv := shutil.which("uv"):
         make = ["venv", "--quiet", "--no-config", "--allow-existing", "--python"]
-        run([uv, *make, sys.executable, str(venv)], environment, "Creating it")
+        run([uv, *make, sys.executable, str(venv)], variables, "Creating it")
         return
     try:
         # Ctrl-C leaves temporary files in the environment, where the next run deletes them.
-        temporary = {**environment, "TMPDIR": str(venv)}
+        temporary = {**variables, "TMPDIR": str(venv)}
         run([sys.executable, "-m", "venv", str(venv)], temporary, "Creating it")
     except UsageError as error:
         raise UsageError(
@@ -139,7 +139,7 @@ def create(venv: Path, environment: Mapping[str, str]) -> None:
         ) from None
 
 
-def install(venv: Path, environment: Mapping[str, str]) -> None:
+def install(venv: Path, variables: Mapping[str, str]) -> None:
     """Installs exactly the packages of the locks.
 
     Uses the environment's own uv, else the user's, else one that pip installs.
@@ -149,19 +149,19 @@ def install(venv: Path, environment: Mapping[str, str]) -> None:
     uv = str(own) if own.exists() else shutil.which("uv")
     if uv is None:
         pip = [python, "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check"]
-        run([*pip, "uv"], {**environment, **pip_variables(environment)}, "Installing uv")
+        run([*pip, "uv"], {**variables, **pip_variables(variables)}, "Installing uv")
         uv = str(own)
     say("Installing what is listed in " + " ".join(relative(lock) for lock in locks()))
     # uv replaces itself during the installation, and therefore runs from a copy.
     bootstrap = str(shutil.copy2(uv, venv / "uv-bootstrap"))
     try:
         sync = [bootstrap, "pip", "sync", "--no-config", "--python", python]
-        run([*sync, *map(str, locks())], environment, "Installing")
+        run([*sync, *map(str, locks())], variables, "Installing")
     finally:
         Path(bootstrap).unlink(missing_ok=True)
 
 
-def run(command: Sequence[str], environment: Mapping[str, str], doing: str) -> None:
+def run(command: Sequence[str], variables: Mapping[str, str], doing: str) -> None:
     """Runs a command. From the third second on, prints its output, or the elapsed time.
 
     Raises `UsageError` with the output if the command fails.
@@ -169,7 +169,7 @@ def run(command: Sequence[str], environment: Mapping[str, str], doing: str) -> N
     begun = time.monotonic()
     with subprocess.Popen(
         command,
-        env=dict(environment),
+        env=dict(variables),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""Calls uv without our environment variables and with no configuration except that of the index.
+"""Calls uv with no configuration except that of the package index.
 
 Building a distribution runs its author's code. A configuration file beside that distribution could
 change what other content receives from the same cache. `python -m tooling.uv ...` calls uv in this
@@ -14,7 +14,7 @@ from uv import find_uv_bin
 
 from tooling.package_index import index_variables
 
-# Not HOME, because it contains credentials. The variables of an index are passed one by one.
+# Not HOME, because the user's folder contains credentials.
 _HANDED_ON = re.compile(r"PATH|LANG|LC_.*|TMPDIR|(UV|PIP|SSL)_.*|NETRC|(?i:.*_proxy)")
 
 

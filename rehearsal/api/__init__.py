@@ -23,7 +23,7 @@ from rehearsal.api.content import (
     ServerSettings,
     Variables,
 )
-from rehearsal.api.endpoint import ApiError, Services
+from rehearsal.api.endpoint import ApiError, Services, missing
 from rehearsal.api.tasks import Build, Deploy, TaskStatus
 from rehearsal.hosting.tasks import NO_SPACE
 from rehearsal.storage.database import ConflictError
@@ -54,6 +54,11 @@ async def on_api_error(_: Request, error: Exception) -> Response:
 
 async def on_conflict(_: Request, error: Exception) -> Response:
     return ApiError(409, str(error)).response
+
+
+async def on_deleted(_: Request, __: Exception) -> Response:
+    """Answers a request whose content was deleted while the request was handled."""
+    return missing().response
 
 
 async def on_disconnect(_: Request, __: Exception) -> Response:
@@ -89,6 +94,7 @@ def create_api(services: Services) -> Starlette:
             ClientDisconnect: on_disconnect,
             HTTPException: on_http_error,
             OSError: on_failure,
+            sqlite3.IntegrityError: on_deleted,
             sqlite3.Error: on_failure,
         },
     )

@@ -131,13 +131,19 @@ class ContentItem(ContentEndpoint):
         return await self.get(request)
 
 
+# The old API numbers the modes; rsconnect reads 12 as python-fastapi (its models.AppModes).
+_API_MODE = 12
+
+
 class ContentOfV0(ContentEndpoint):
-    """The one endpoint of the old API that is used: returns content for its numeric id."""
+    """The one endpoint of the old API that is used: returns content for its numeric id or GUID."""
 
     async def get(self, request: Request) -> Response:
         for content in self.state.contents(self.user.guid):
             if request.path_params["id"] in (str(content.id), content.guid):
-                return JSONResponse(self.json_of(content) | {"id": content.id, "app_mode": 12})
+                return JSONResponse(
+                    self.json_of(content) | {"id": content.id, "app_mode": _API_MODE}
+                )
         raise missing()
 
 

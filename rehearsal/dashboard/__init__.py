@@ -102,9 +102,16 @@ class Dashboard:
         assert isinstance(error, HTTPException)
         if "text/html" not in request.headers.get("accept", ""):
             return problem_response(error)
+        user = user_by_cookie(self.state, request.scope)
         publisher = next(user for user in self.state.users() if user.role == "publisher")
+        # The page offers to become the publisher if that may help.
+        helps = request.url.path.startswith("/dashboard/") and user != publisher
         response = self._page(
-            request, "problem.html", error.status_code, error=error, publisher=publisher
+            request,
+            "problem.html",
+            error.status_code,
+            error=error,
+            publisher=publisher if helps else None,
         )
         response.headers.update(error.headers or {})
         return response

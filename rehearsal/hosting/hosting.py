@@ -17,7 +17,8 @@ from tooling.processes import AppDidNotStartError, AppProcess, connect_variables
 
 LOG = logging.getLogger("rehearsal.hosting")
 _RUNTIME = Path(__file__).with_name("runtime.py")
-# Connect's setting Applications.BundleRetentionLimit.
+# Connect has this as its setting Applications.BundleRetentionLimit. Here older bundles only use
+# disk space: nothing leads back to them.
 _KEPT_BUNDLES = 5
 
 

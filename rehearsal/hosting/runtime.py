@@ -66,7 +66,7 @@ class Mounted:
 
     - `included`: `root_path` is the prefix, and `path` begins with it (ASGI specification).
     - `stripped`: `root_path` is the prefix, and `path` does not contain it.
-    - `bare`: no `root_path`; only the base-URL header contains the prefix.
+    - `header-only`: no `root_path`; only the base-URL header contains the prefix.
     """
 
     def __init__(self, app: ASGIApp, shape: str) -> None:
@@ -82,7 +82,7 @@ class Mounted:
         ).decode()
         is_root = scope["path"] == "/" and scope.get("method") in ("GET", "HEAD")
         scope["headers"] = [pair for pair in scope["headers"] if pair[0] != MOUNT_HEADER]
-        if self._shape != "bare":
+        if self._shape != "header-only":
             scope["root_path"] = prefix
         if self._shape == "included":
             scope["path"] = prefix + scope["path"]
@@ -131,7 +131,7 @@ def serve_with_hypercorn(app: ASGIApp, fd: int) -> None:
 def main() -> None:
     """Serves the app. Raises `SystemExit` with one sentence if it cannot be loaded."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--shape", choices=("included", "stripped", "bare"), required=True)
+    parser.add_argument("--shape", choices=("included", "stripped", "header-only"), required=True)
     parser.add_argument("--server", choices=("uvicorn", "hypercorn"), required=True)
     parser.add_argument("--fd", required=True)
     parser.add_argument("entrypoint")

@@ -46,7 +46,7 @@ class Gateway:
             async with self._resolve(scope) as upstream:
                 if upstream is None:
                     await self._fallback(scope, receive, send)
-                elif scope.get("method") in ("GET", "HEAD") and _is_bare(upstream, scope):
+                elif scope.get("method") in ("GET", "HEAD") and _lacks_slash(upstream, scope):
                     await _with_slash(scope)(scope, receive, send)
                 else:
                     await self._proxy(upstream, scope, receive, send)
@@ -80,7 +80,7 @@ class Gateway:
         await (proxy_websocket if is_websocket else proxy_http)(forward, scope, receive, send)
 
 
-def _is_bare(upstream: Upstream, scope: Scope) -> bool:
+def _lacks_slash(upstream: Upstream, scope: Scope) -> bool:
     """Returns whether the path is the prefix alone, where relative links lead one level up."""
     raw_path: bytes = scope["raw_path"]
     return raw_path == upstream.prefix.encode()

@@ -1,18 +1,16 @@
 """Runs the apps of this repository."""
 
-import subprocess
-import sys
 from contextlib import ExitStack
 from dataclasses import replace
 
 from tests.contract.client import Client
 from tests.contract.in_process import InProcessApp, InProcessClient, load
-from tests.contract.servers import ServerProcesses, variables_of
+from tests.contract.servers import ServerProcesses
 from tests.contract.socket_client import SocketClient
 from tests.contract.subjects import Subject
 from tests.contract.vocabulary import Mount
 from tests.postgresql import Cluster, Database
-from tooling.frameworks import ROOT, Framework
+from tooling.frameworks import Framework
 
 
 class RunningApps:
@@ -55,13 +53,7 @@ class RunningApps:
         if self._cluster is None:
             self._cluster = self._stack.enter_context(Cluster())
         database = self._cluster.create_database(subject.group.replace("-", "_"))
-        subprocess.run(
-            [sys.executable, "-m", "deploy.prepare_database"],
-            cwd=ROOT,
-            env=variables_of(trust=False, database=database),
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
+        database.prepare()
         return database
 
     def stop_servers(self) -> None:

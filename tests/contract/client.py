@@ -100,7 +100,7 @@ class Client:
                 websocket.hang_up()
 
     def observe(self, what: str) -> None:
-        """Puts into the report what a SHOULD case has seen."""
+        """Puts into the report what the case has seen, for comparison."""
         self.observations.append(what)
 
     def _record(self, request: Request) -> Exchange:

@@ -59,8 +59,8 @@ def check_deployed(url: str, api_key: str | None) -> None:
     finally:
         connection.close()
     if status in (401, 403):
-        key = "another API_KEY" if api_key else "API_KEY=..."
-        raise ValueError(f"{url} is answered {status}, not by the app: give {key}.")
+        key = "another API_KEY" if api_key else "an API_KEY"
+        raise ValueError(f"{url} is answered {status}, not by the app: export {key}.")
 
 
 def _authorization(api_key: str | None) -> str:

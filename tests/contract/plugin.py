@@ -39,6 +39,7 @@ SERVERS: tuple[ServerName, ...] = ("in process", "uvicorn", "hypercorn", "gatewa
 
 RESULTS = pytest.StashKey[list[report.Result]]()
 SUBJECTS = pytest.StashKey[list[Subject]]()
+REPORT = pytest.StashKey[Path]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,14 +54,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("json", "postgresql"),
         help="the store of the deployed app",
     )
-    group.addoption("--report", type=Path, help="the path of the report")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[RESULTS] = []
     url = config.getoption("--url")
-    if not config.getoption("--report"):
-        config.option.report = record_of(url) if url else ROOT / "build" / "contract.json"
+    config.stash[REPORT] = record_of(url) if url else ROOT / "build" / "contract.json"
     try:
         config.stash[SUBJECTS] = [_deployed(config, url)] if url else _here(config)
     except (ValueError, UsageError) as error:
@@ -124,7 +123,7 @@ def pytest_runtest_makereport(
             arguments["subject"].id,
             call.excinfo.value,
             arguments["client"].exchanges,
-            item.config.getoption("--report"),
+            item.config.stash[REPORT],
         )
         found.sections.clear()
     return found
@@ -142,7 +141,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(config, "workeroutput"):
         config.workeroutput["contract"] = [asdict(found) for found in config.stash[RESULTS]]
     elif config.stash[RESULTS]:
-        report.write(config.getoption("--report"), config.stash[RESULTS], config.stash[SUBJECTS])
+        report.write(config.stash[REPORT], config.stash[RESULTS], config.stash[SUBJECTS])
 
 
 def pytest_terminal_summary(
@@ -164,4 +163,4 @@ def pytest_terminal_summary(
             f"{case.level} {id} fails for {', '.join(where)}: {case.sentence}"
         )
     if config.stash[RESULTS]:
-        terminalreporter.write_line(f"The report: {config.getoption('--report')}")
+        terminalreporter.write_line(f"The report: {config.stash[REPORT]}")

@@ -23,7 +23,7 @@ Outcome = Literal["fail", "waived", "pass", "skipped"]
 class Result:
     """One part of a case on one subject.
 
-    - `observed`: what a SHOULD case has seen, for comparison.
+    - `observed`: what the case has seen, for comparison.
     - `reason`: why it is waived or was skipped.
     - `failure`: the error, the last exchanges, and what every app answers to the last request.
     """

@@ -187,7 +187,7 @@ class Connection:
 def send_together(connection: Connection, requests: Sequence[Request]) -> list[Timed]:
     """Sends requests at the same moment, each on a connection of its own.
 
-    Raises the exception of the first request that fails.
+    Raises the exception of the first connection or request that fails.
     """
     if not requests:
         return []
@@ -209,6 +209,11 @@ def send_together(connection: Connection, requests: Sequence[Request]) -> list[T
     try:
         with ThreadPoolExecutor(len(requests)) as threads:
             asked = [threads.submit(ask, *each) for each in zip(connections, requests, strict=True)]
+        errors = [error for one in asked if (error := one.exception())]
+        for error in errors:
+            # The barrier breaks for all requests if one connection cannot be opened.
+            if not isinstance(error, threading.BrokenBarrierError):
+                raise error
         return [one.result() for one in asked]
     finally:
         for own in connections:

@@ -25,7 +25,7 @@ PREFIXES = {
 ServerName = Literal["in process", "uvicorn", "hypercorn", "gateway", "deployed"]
 """`gateway`: uvicorn behind the gateway of the rehearsal."""
 
-# The gateway strips the prefix and sends it in the header. The client knows neither.
+# The gateway strips the prefix, which the client sends, and sends it on in the header.
 GATEWAY = Mount("content, header, stripped", PREFIXES["content"], client_sends_prefix=True)
 
 # One mount for each server: the mount has no effect on the store.
@@ -51,7 +51,7 @@ def mounts(server: ServerName) -> Iterator[Mount]:
         yield Mount(f"{name}, header, included", prefix, base_url=True, client_sends_prefix=True)
         yield Mount(f"{name}, header, stripped", prefix, base_url=True)
         if server == "in process":
-            # Observed on Connect servers: see the profiles of the rehearsal.
+            # What Connect seems to send: see the evidence in the rehearsal's profiles.
             yield Mount(
                 f"{name}, both", prefix, root_path=True, base_url=True, client_sends_prefix=True
             )

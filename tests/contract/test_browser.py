@@ -164,8 +164,8 @@ def test_every_address_leads_to_the_app_under_its_prefix(
     visit: Visit, framework: Framework, way: Way, passes: Pass
 ) -> None:
     # Without the final slash of the mount only a path that includes the prefix can arrive.
-    bare_mount = ("",) if way.mount.client_sends_prefix else ()
-    for path in (*PAGES, *bare_mount):
+    without_slash = ("",) if way.mount.client_sends_prefix else ()
+    for path in (*PAGES, *without_slash):
         visit.open(path)
         for address in set(visit.page.evaluate(ADDRESSES)):
             assert address.startswith(f"{visit.base}/")

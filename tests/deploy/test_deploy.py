@@ -266,7 +266,7 @@ def test_an_app_that_answers_404_everywhere_fails_though_rsconnect_is_content(
     assert "test_PAGES_1" in said.out
     assert "as ***" in said.out
     assert KEY not in said.out
-    assert said.err.startswith("deploy: What is deployed at http://127.0.0.1:")
+    assert said.err.startswith("deploy: The app at http://127.0.0.1:")
     assert "does not keep the contract" in said.err
 
 

@@ -7,11 +7,18 @@ from pathlib import Path
 import pytest
 
 from deploy.__main__ import main
+from deploy.inspection import Upload, inspect
 from deploy.staging import stage
-from deploy.trial import verify
+from deploy.trial import try_out
 from tests.deploy.tiny import BUNDLED, FILES, PINS, replace, snapshot, write
 from tooling.errors import UsageError
 from tooling.frameworks import Framework, find_frameworks
+
+
+def verify(bundle: Path) -> Upload:
+    upload = inspect(bundle)
+    try_out(bundle)
+    return upload
 
 
 def refusal(bundle: Path) -> str:

@@ -65,16 +65,16 @@ class Run:
         """The time since its start."""
         return time.monotonic() - self._begun
 
-    def wait_for(self, text: str) -> str:
-        """The first line that contains `text`; fails where the output ends before."""
+    def wait_for(self, *texts: str) -> str:
+        """Returns the first line that contains one of the texts; fails if the output ends."""
 
         def found() -> str | None:
-            return next((line for line in self._lines if text in line), None)
+            return next((line for line in self._lines if any(t in line for t in texts)), None)
 
         with self._changed:
             self._changed.wait_for(lambda: found() or self._ended, START_SECONDS)
             line = found()
-        assert line is not None, f"No line with {text!r}:\n{self}"
+        assert line is not None, f"No line with {texts}:\n{self}"
         return line
 
     def send(self, number: signal.Signals) -> None:

@@ -89,12 +89,6 @@ class Terminal:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterator[Terminal]:
     if is_taken(PORT):
         pytest.fail(f"Something listens on port {PORT}: stop it, `make rehearse` needs that port.")

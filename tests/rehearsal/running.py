@@ -1,7 +1,7 @@
 """A rehearsal for the tests, in a thread, and a client of its deploy API."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -149,13 +149,3 @@ def running(directory: Path, **changes: Any) -> Iterator[Running]:
                 yield Running(url, rehearsal, clients)
         finally:
             rehearsal.state.close()
-
-
-def eventually(condition: Callable[[], object]) -> bool:
-    """Whether it becomes true."""
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False

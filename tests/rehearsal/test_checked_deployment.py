@@ -72,13 +72,7 @@ def deploy(rehearsed: Running, checkout: Path, tmp_path: Path) -> Deploy:
 def edited(cluster: Cluster) -> Iterator[Database]:
     """A database whose owner has changed, added and removed greetings."""
     database = cluster.create_database("edited")
-    subprocess.run(
-        [sys.executable, "-m", "deploy.prepare_database"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "GREETINGS_URL": database.url},
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    database.prepare()
     database.execute("UPDATE greetings SET text = 'Say \"hi\"' WHERE lang = 'en'")
     database.execute("INSERT INTO greetings VALUES ('fr', 'Salut')")
     database.execute("DELETE FROM greetings WHERE lang IN ('ar', 'es', 'zh')")

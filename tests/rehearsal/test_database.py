@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -20,7 +19,7 @@ from tests.contract.vocabulary import Capability, Mount, Request
 from tests.postgresql import Cluster, Database
 from tests.rehearsal.running import Running
 from tests.rehearsal.test_rsconnect import RSCONNECT
-from tooling.frameworks import ROOT, Framework, find_frameworks
+from tooling.frameworks import Framework, find_frameworks
 
 # Those for which nobody has to stop the app, and STORE-1, which is the rest of the contract once
 # more.
@@ -35,9 +34,7 @@ each_framework = pytest.mark.parametrize(
 def prepared(cluster: Cluster) -> Iterator[Database]:
     """A database with the greetings in it."""
     database = cluster.create_database("greetings")
-    environment = {"PATH": os.environ["PATH"], "GREETINGS_URL": database.url}
-    command = [sys.executable, "-m", "deploy.prepare_database"]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    database.prepare()
     yield database
     database.drop()
 

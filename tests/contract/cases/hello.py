@@ -41,7 +41,7 @@ def a_user_name_may_hold_any_character(client: Client) -> None:
             value = json.dumps({"user": user}, ensure_ascii=ensure_ascii).encode()
             answer = client.request("GET", "/hello", signed_in(value))
             assert expect.json_of(answer) == expect.welcome(user)
-            assert ascii(user)[1:-1] == user or user.encode() in answer.body or '"' in user
+            assert user.encode() in answer.body or '"' in user
 
 
 @must("HELLO-4", "Malformed credentials are answered 400.", Capability.FORGE)

@@ -64,8 +64,8 @@ def refused(websocket: WebSocket, status: int, detail: str) -> None:
 @must(
     "LIVE-1",
     "Over the websocket /live every message that names a language is answered with its greeting,"
-    " every other one with a problem, and the connection stays; what is no message closes it with"
-    " the code that says why.",
+    " every other one with a problem, and the connection stays; a binary message, or one above"
+    " 4 KiB, closes it with the code that says why.",
     version=2,
 )
 def every_message_is_answered(client: Client) -> None:

@@ -127,8 +127,8 @@ def posit_is_welcomed_without_a_name(client: Client) -> None:
 def every_link_stays_under_the_prefix(client: Client) -> None:
     prefix = client.mount.prefix
     # A request for the mount without its final slash is possible only with the prefix.
-    bare_mount = ("",) if prefix and client.mount.client_sends_prefix else ()
-    for page in (*PAGES, *bare_mount):
+    without_slash = ("",) if prefix and client.mount.client_sends_prefix else ()
+    for page in (*PAGES, *without_slash):
         answer = client.request("GET", page)
         if not page and answer.status in (301, 302, 307, 308):
             # A server in front of the app may add the slash.

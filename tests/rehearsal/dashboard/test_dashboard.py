@@ -8,7 +8,8 @@ from playwright.sync_api import sync_playwright
 
 from tests import chromium
 from tests.axe import violations
-from tests.rehearsal.running import Running, answered, eventually, mirror
+from tests.contract.waiting import eventually
+from tests.rehearsal.running import Running, answered, mirror
 from tests.rehearsal.wire import TIMEOUT_SECONDS
 
 PAGES = {"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff"}

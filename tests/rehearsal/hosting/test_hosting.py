@@ -18,8 +18,9 @@ from websockets.sync.client import connect
 
 from rehearsal.hosting.process import START_SECONDS
 from rehearsal.profiles import PROFILES, Profile
+from tests.contract.waiting import eventually
 from tests.rehearsal.bundles import FILES, bundle_of
-from tests.rehearsal.running import MIRROR, Running, answered, eventually, mirror, running
+from tests.rehearsal.running import MIRROR, Running, answered, mirror, running
 from tests.rehearsal.wire import TIMEOUT_SECONDS
 from tooling.errors import UsageError
 
@@ -141,7 +142,7 @@ def test_each_profile_gives_the_scope_that_it_stands_for(profile: Profile, tmp_p
         expected = {
             "included": (mount, f"{mount}/told"),
             "stripped": (mount, "/told"),
-            "bare": ("", "/told"),
+            "header-only": ("", "/told"),
         }
         assert (given["root_path"], given["path"]) == expected[profile.shape]
         assert given["raw_path"] == given["path"]
