@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import h11
 
 from tests.contract.client import Client
-from tests.contract.servers import LOGS, OtherServer
+from tests.contract.servers import RECORDS, OtherServer
 from tests.contract.socket_client import SocketClient
 from tests.contract.sockets import Connection
 from tests.contract.subjects import Subject
@@ -46,7 +46,7 @@ def record_of(url: str) -> Path:
     """The path of the report about a deployed app: one file for each URL."""
     parts = urlsplit(url)
     name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{parts.netloc.rpartition('@')[2]}{parts.path}")
-    return LOGS / f"{name.strip('-.')}.json"
+    return RECORDS / f"{name.strip('-.')}.json"
 
 
 def check_deployed(url: str, api_key: str | None) -> None:

@@ -19,7 +19,9 @@ from tests.serving import serving
 from tooling.frameworks import ROOT
 from tooling.processes import ServerKind
 
-LOGS = ROOT / "build" / "contract"
+RECORDS = ROOT / "build" / "contract"
+# Each worker of pytest-xdist has logs of its own, because two may start the same app.
+LOGS = RECORDS / os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 def variables_of(*, trust: bool, database: Database | None = None) -> dict[str, str]:
