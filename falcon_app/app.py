@@ -12,13 +12,13 @@ import msgspec
 from falcon.asgi import Request, Response, SSEvent, WebSocket
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from shared import connect, events, live, pages, problems
+from shared import connect, events, hello, live, pages, problems
 from shared.greetings import Store, UnavailableError, is_language_tag
 from shared.health import check_health
-from shared.hello import say_hello
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi
 from shared.problems import Problem
+from shared.security import Security
 from shared.stores import open_store
 
 # --- Start-up and shutdown
@@ -118,7 +118,8 @@ def get_user(req: Request) -> connect.Credentials | None:
 
 class Hello:
     async def on_get(self, req: Request, resp: Response) -> None:
-        resp.media = say_hello(get_user(req))
+        resp.set_headers(hello.HEADERS)
+        resp.media = hello.say_hello(get_user(req))
 
 
 api.add_route("/hello", Hello())
@@ -205,6 +206,10 @@ class Static:
 
     async def on_get(self, req: Request, resp: Response, path: str) -> None:
         refuse_malformed_headers(req)
+        if (
+            pages.static_file(path) is None
+        ):  # Falcon opens any path: a pipe would block all requests.
+            raise Problem(404)
         await self.files(req, resp)
         resp.cache_control = ["no-cache"]
 
@@ -269,4 +274,4 @@ api.set_error_serializer(on_http_error)
 
 # --- The application
 
-app = connect.Mount(Lifespan(api), path="stripped")
+app = connect.Mount(Lifespan(Security(api)), path="stripped")

@@ -15,14 +15,14 @@ from fastapi.templating import Jinja2Templates
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 
-from shared import connect, live, pages, problems
+from shared import connect, hello, live, pages, problems
 from shared.asgi import ASGIApp, Receive, Scope, Send
 from shared.events import Event, open_events
 from shared.greetings import LANGUAGE_TAG, Greeting, Store, UnavailableError
 from shared.health import Health, check_health
-from shared.hello import Hello, say_hello
 from shared.lifespan import Lifespan
 from shared.problems import Problem, ProblemDetails
+from shared.security import Security
 from shared.stores import open_store
 
 # --- Start-up and shutdown
@@ -123,8 +123,9 @@ UserDep = Annotated[connect.Credentials | None, Depends(get_user)]
     summary="A greeting for the user that Connect names",
     responses={400: documented_problem("The credentials are malformed.")},
 )
-async def get_hello(user: UserDep) -> Hello:
-    return say_hello(user)
+async def get_hello(user: UserDep, response: Response) -> hello.Hello:
+    response.headers.update(hello.HEADERS)
+    return hello.say_hello(user)
 
 
 # --- Live
@@ -273,4 +274,4 @@ class HeadAsGet:
 
 api.add_middleware(HeadAsGet)
 
-app = connect.Mount(Lifespan(api), path="included")
+app = connect.Mount(Lifespan(Security(api)), path="included")

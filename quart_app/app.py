@@ -11,20 +11,20 @@ from quart import (
     jsonify,
     render_template,
     request,
-    send_from_directory,
+    send_file,
     websocket,
 )
 from quart.json.provider import JSONProvider
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
-from shared import connect, events, live, pages, problems
+from shared import connect, events, hello, live, pages, problems
 from shared.greetings import Greeting, Store, UnavailableError, is_language_tag
 from shared.health import check_health
-from shared.hello import say_hello
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi
 from shared.problems import Problem
+from shared.security import Security
 from shared.stores import open_store
 
 # --- Start-up and shutdown
@@ -99,8 +99,8 @@ def get_user(headers: Headers) -> connect.Credentials | None:
 
 
 @api.get("/hello")
-async def get_hello() -> Response:
-    return jsonify(say_hello(get_user(request.headers)))
+async def get_hello() -> tuple[Response, dict[str, str]]:
+    return jsonify(hello.say_hello(get_user(request.headers))), hello.HEADERS
 
 
 # --- Live
@@ -153,11 +153,11 @@ async def get_about() -> tuple[str, dict[str, str]]:
 
 @api.get("/static/<path:path>")
 async def get_static(path: str) -> Response:
-    """Replaces `static_folder`, which answers 500 if a name is too long for the file system."""
-    try:
-        response = await send_from_directory(pages.STATIC, path)
-    except OSError:
-        raise Problem(404) from None
+    """Replaces `static_folder`, which follows links to other folders."""
+    found = pages.static_file(path)
+    if found is None:
+        raise Problem(404)
+    response = await send_file(found, conditional=True)
     if response.status_code == 412:  # Quart would send the file as the body.
         raise Problem(412)
     response.headers["Cache-Control"] = "no-cache"
@@ -206,4 +206,4 @@ async def on_http_error(error: HTTPException) -> Response:
 
 # --- The application
 
-app = connect.Mount(Lifespan(api), path="included")
+app = connect.Mount(Lifespan(Security(api)), path="included")

@@ -1,13 +1,48 @@
-"""Authentication by API key or session cookie."""
+"""Who may ask: the host under which the rehearsal is addressed, the API key, the session cookie."""
 
+import ipaddress
+import re
 import secrets
 
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from rehearsal.storage.database import State, User
 
 SESSION_COOKIE = "rehearsal-session"
+
+
+_HOST = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+
+def check_request(scope: Scope, own_host: str) -> None:
+    """Raises `HTTPException` for a request that no component may answer.
+
+    - The host must be `localhost`, an IP address or `own_host`: the owner of any other name can
+      make it resolve to this machine, and a page of that name may read what it answers.
+    - A body has one framing. The connection ends after a request with two (RFC 9112 section 6.1).
+    """
+    names = {name for name, _ in scope["headers"]}
+    if {b"content-length", b"transfer-encoding"} <= names:
+        raise HTTPException(400, "The request has two lengths.", {"Connection": "close"})
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    if match is None:
+        raise HTTPException(400, "The request must name one host.")
+    if not _is_local(match[1].lower(), own_host):
+        raise HTTPException(
+            421, "Open the rehearsal at localhost or an IP address, or start it with HOST=<name>."
+        )
+
+
+def _is_local(host: str, own_host: str) -> bool:
+    if host in ("localhost", own_host.lower()) or host.endswith(".localhost"):
+        return True
+    try:
+        return bool(ipaddress.ip_address(host.strip("[]")))
+    except ValueError:
+        return False
 
 
 class WrongKeyError(Exception):

@@ -17,6 +17,7 @@ from tooling.errors import UsageError, os_error_message
 from tooling.files import locked
 from tooling.frameworks import Framework
 from tooling.processes import run_lines
+from tooling.terminal import printable
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # The beginning of an output line of rsconnect or of the task, and the step that it announces.
@@ -87,7 +88,7 @@ async def publish(
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         if any(NO_SPACE in line for line in lines):
             raise UsageError(f"{framework.name} was not deployed: the disk of {log} is full.")
-        tail = "".join(f"\n  | {line}" for line in lines[-8:])
+        tail = "".join(f"\n  | {printable(line)}" for line in lines[-8:])
         raise UsageError(
             f"{framework.name} was not deployed. rsconnect's output is in {log}:{tail}"
         )

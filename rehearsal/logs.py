@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tooling.errors import UsageError
+from tooling.terminal import printable
 
 _LAST_BUNDLES = """
     SELECT guid, ifnull(bundle_id, (SELECT max(id) FROM bundles WHERE content_guid = guid)),
@@ -24,7 +25,9 @@ def show_log(state: Path, name: str | None) -> None:
     log = state / "logs" / guid / f"{bundle_id}.log"
     if not log.is_file():
         raise UsageError(f"{own_name} has no log: no process was started for it yet.")
-    sys.stdout.write(log.read_text("utf-8", "replace"))
+    with log.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        for line in lines:
+            sys.stdout.write(printable(line))
 
 
 def _read(state: Path) -> list[_Row]:

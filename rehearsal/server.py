@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
+from rehearsal.access import check_request
 from rehearsal.api import create_api
 from rehearsal.api.endpoint import Services
 from rehearsal.dashboard import Dashboard
@@ -18,6 +20,7 @@ from rehearsal.hosting.hosting import Hosting
 from rehearsal.hosting.tasks import Tasks
 from rehearsal.profiles import DEFAULT_PROFILE, Profile
 from rehearsal.proxy.gateway import Gateway
+from rehearsal.proxy.problems import refuse
 from rehearsal.routing import Routing
 from rehearsal.storage.database import State, User
 from rehearsal.storage.unpack import DEFAULT_LIMITS, Limits
@@ -73,7 +76,13 @@ class Rehearsal:
         return next(user for user in self.state.users() if user.role == "publisher")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._gateway(scope, receive, send)
+        try:
+            if scope["type"] != "lifespan":
+                check_request(scope, urlsplit(self.settings.url).hostname or "")
+        except HTTPException as error:
+            await refuse(error, scope, receive, send)
+        else:
+            await self._gateway(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

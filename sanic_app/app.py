@@ -9,14 +9,14 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sanic import HTTPResponse, Request, Sanic, Websocket, empty, file, html, json
 from sanic.exceptions import SanicException
 
-from shared import connect, events, live, pages, problems
+from shared import connect, events, hello, live, pages, problems
 from shared.asgi import Receive, Scope, Send
 from shared.greetings import UnavailableError, is_language_tag
 from shared.health import check_health
-from shared.hello import say_hello
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi
 from shared.problems import Problem
+from shared.security import Security
 from shared.stores import open_store
 
 # --- Start-up and shutdown
@@ -91,7 +91,7 @@ def get_user(request: Request) -> connect.Credentials | None:
 
 @api.route("/hello", methods=READ)
 async def get_hello(request: Request) -> HTTPResponse:
-    return json(say_hello(get_user(request)))
+    return json(hello.say_hello(get_user(request)), headers=hello.HEADERS)
 
 
 # --- Live
@@ -148,17 +148,11 @@ async def get_about(request: Request) -> HTTPResponse:
     return page(request, "about.html", name=name or pages.DEFAULT_NAME, base_url=base_url)
 
 
-STATIC = pages.STATIC.resolve()
-
-
 @api.route("/static/<path:path>", methods=READ, unquote=True)
 async def get_static(request: Request, path: str) -> HTTPResponse:
     """Replaces `api.static`, which sends no entity tags and answers 500 to a NUL in a path."""
-    try:
-        found = (STATIC / path).resolve(strict=True)
-    except (OSError, ValueError):
-        raise Problem(404) from None
-    if not found.is_relative_to(STATIC) or not found.is_file():
+    found = pages.static_file(path)
+    if found is None:
         raise Problem(404)
     stat = found.stat()
     etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
@@ -225,4 +219,4 @@ async def with_messages(scope: Scope, receive: Receive, send: Send) -> None:
     await api({**scope, "receive": receive, "send": send}, receive, send)
 
 
-app = connect.Mount(Lifespan(with_messages), path="stripped")
+app = connect.Mount(Lifespan(Security(with_messages)), path="stripped")

@@ -33,20 +33,21 @@ _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
 _MAX_LENGTH = 2048
 
-_MAX_CREDENTIALS = 8 * 1024
-
 
 def headers_trusted() -> bool:
     """Returns whether Connect's headers are trusted. Only Connect removes headers sent by a client.
 
-    `CONNECT_HEADERS` (`trust` or `ignore`) decides. If it is unset, the headers are trusted if the
-    environment states that Connect runs this process.
+    `CONNECT_HEADERS` (`trust` or `ignore`) decides. If it is unset or empty, the headers are
+    trusted if the environment states that Connect runs this process. Raises `ValueError` for
+    another value.
     """
-    match os.environ.get("CONNECT_HEADERS"):
+    match os.environ.get("CONNECT_HEADERS", ""):
         case "trust":
             return True
         case "ignore":
             return False
+        case value if value:
+            raise ValueError(f"CONNECT_HEADERS must be trust or ignore, not {value!r}.")
     return "CONNECT" in (os.environ.get("POSIT_PRODUCT"), os.environ.get("RSTUDIO_PRODUCT"))
 
 
@@ -100,6 +101,8 @@ class Mount:
     `path` begins with `root_path`, or "stripped". A path that fits both forms is treated as
     included.
 
+    The constructor raises `ValueError` if `CONNECT_HEADERS` has an unknown value.
+
     The application receives only trusted headers of Connect. Untrusted ones are removed, and so is
     a base URL that is invalid or repeated.
     """
@@ -107,6 +110,7 @@ class Mount:
     def __init__(self, app: ASGIApp, *, path: Literal["included", "stripped"]) -> None:
         self.app = app
         self.included = path == "included"
+        headers_trusted()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
@@ -187,7 +191,7 @@ class Credentials(msgspec.Struct, frozen=True):
     """The signed-in user, as Connect sends it; unknown members are ignored."""
 
     user: Annotated[str, msgspec.Meta(min_length=1)]
-    groups: list[str] = []
+    groups: list[str] | None = None
 
 
 _credentials = msgspec.json.Decoder(Credentials)
@@ -197,15 +201,14 @@ def parse_credentials(values: Sequence[bytes]) -> Credentials | None:
     """Parses all values of a request's `RStudio-Connect-Credentials` header, in UTF-8.
 
     Returns None without the header (an anonymous visitor). Raises `Problem`, status 400, for a
-    header that is repeated, is longer than 8 KiB, or is not the JSON object that Connect sends.
+    header that is repeated, or is not the JSON object that Connect sends. Its length is limited by
+    the server: the names of hundreds of groups have more than 8 KiB.
     Source: https://docs.posit.co/connect/user/fastapi/, "User meta-data".
     """
     if not values:
         return None
     if len(values) > 1:
         raise Problem(400, f"{CREDENTIALS} must be there once.")
-    if len(values[0]) > _MAX_CREDENTIALS:
-        raise Problem(400, f"{CREDENTIALS} must have at most {_MAX_CREDENTIALS} bytes.")
     try:
         return _credentials.decode(values[0])
     except (msgspec.DecodeError, ValueError, RecursionError):

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from shared.connect import Credentials
 
+# The answer names a person: no cache may store it, RFC 9111 sections 5.2.2.5 and 5.2.2.7.
+HEADERS = {"Cache-Control": "private, no-store"}
+
 
 @dataclass(frozen=True, slots=True)
 class Hello:

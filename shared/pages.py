@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 TEMPLATES = Path(__file__).parent / "templates"
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).resolve().parent / "static"
 
 # Allows resources from this origin only, and nothing inline. `data:` is for the icons in Swagger
 # UI's stylesheet. frame-ancestors and X-Frame-Options are omitted, because Connect shows content in
@@ -15,7 +15,6 @@ HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'"
     ),
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
 
@@ -25,6 +24,18 @@ MAX_NAME = 100
 
 LACKS_SLASH = "shared.lacks_slash"
 """The key in the scope of a request for the mount without its final slash."""
+
+
+def static_file(path: str) -> Path | None:
+    """Returns the file at this path below `STATIC`; None if there is none.
+
+    A link that leads outside is no file, and neither is a pipe or device, which would block.
+    """
+    try:
+        found = (STATIC / path).resolve(strict=True)
+    except (OSError, ValueError):  # The name is missing, too long, or has a NUL.
+        return None
+    return found if found.is_relative_to(STATIC) and found.is_file() else None
 
 
 def links(scope: Any) -> dict[str, str | None]:

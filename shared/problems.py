@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
+import msgspec
+
+from shared.asgi import Scope, Send
 from shared.pages import MAX_NAME
 
 MEDIA_TYPE = "application/problem+json"
@@ -19,7 +22,9 @@ _TITLES = {
 _DETAILS = {
     400: "The request is malformed.",
     404: "There is nothing at this address.",
+    403: "A page of another site may not do this.",
     405: "This address does not take that method.",
+    411: "The request must have a Content-Length.",
     500: "The server met an unexpected error; its log says more.",
     503: "The greetings cannot be had just now; try again in a moment.",
 }
@@ -75,3 +80,22 @@ class Problem(Exception):
     def unavailable(cls) -> "Problem":
         """Returns the 503 of an unavailable store, with `Retry-After` (RFC 9110 section 10.2.3)."""
         return cls(503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:
+    """Answers an HTTP request or a websocket handshake outside of a framework.
+
+    A server without the ASGI extension "websocket.http.response" answers a refused handshake with
+    403 and no body.
+    """
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close"})
+            return
+        kind = "websocket.http.response"
+    body = msgspec.json.encode(problem.details)
+    headers = {"Content-Type": MEDIA_TYPE, "Content-Length": f"{len(body)}", **problem.headers}
+    pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": f"{kind}.start", "status": problem.status, "headers": pairs})
+    await send({"type": f"{kind}.body", "body": body})

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tooling.frameworks import ROOT
 from tooling.processes import AppProcess, ServerKind
 
 
@@ -15,6 +16,7 @@ def server_process(
     server: ServerKind = "uvicorn",
     root_path: str = "",
     program: Sequence[str] | None = None,
+    directory: Path = ROOT,
 ) -> AppProcess:
     """A process of that server with `--root-path`; `program` replaces `python -m <server>`."""
     arguments: tuple[str, ...] = ("--fd", "{fd}", "--no-access-log")
@@ -22,4 +24,4 @@ def server_process(
         # 0 workers: hypercorn serves in this process, and not in a child that would outlive it.
         arguments = ("--bind", "fd://{fd}", "--workers", "0")
     command = (*(program or (sys.executable, "-m", server)), *arguments, "--root-path", root_path)
-    return AppProcess(application, command, log=log, variables=variables)
+    return AppProcess(application, command, log=log, variables=variables, directory=directory)

@@ -124,7 +124,8 @@ class Environments:
         try:
             await uv("venv", "--relocatable", "--python", sys.executable, made)
             install = ("pip", "install", "--python", python)
-            await uv(*install, *(() if server else ("--no-deps",)), "-r", requirements)
+            file = _absolute(bundle, requirements)
+            await uv(*install, *(() if server else ("--no-deps",)), "-r", file)
             if server is None:
                 await uv("pip", "check", "--python", python)
             # Isolated (-I): a folder of that name in the bundle must not be imported.
@@ -146,6 +147,11 @@ def _key(bundle: Path, requirements: str, server: ServerKind | None) -> str:
     shared = all(map(_is_from_index, content.decode(errors="replace").splitlines()))
     own = b"" if shared else _identity(bundle)
     return hashlib.sha256(b"\0".join((content, ours.encode(), own))).hexdigest()[:16]
+
+
+def _absolute(bundle: Path, requirements: str) -> Path:
+    """Returns a path that uv cannot take for a URL."""
+    return bundle.absolute() / requirements
 
 
 def _move(made: Path, environment: Path) -> None:
@@ -176,7 +182,7 @@ def _is_from_index(line: str) -> bool:
         return True
     try:
         requirement = Requirement(text)
-    except InvalidRequirement:
+    except (InvalidRequirement, RecursionError):  # RecursionError: a deeply nested marker.
         return False
     return requirement.url is None and bool(requirement.specifier)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from tooling.frameworks import ROOT
+from tooling.terminal import printable
 
 ServerKind = Literal["uvicorn", "hypercorn"]
 
@@ -186,10 +187,11 @@ class AppProcess:
         return AppDidNotStartError(f"{self.application} {what}.", self.last_lines(8), self.log)
 
     def last_lines(self, count: int) -> list[str]:
-        """Returns the last lines of the log, at most those in its last 64 KiB."""
+        """Returns the last lines of the log; reads at most its last 64 KiB."""
         with self.log.open("rb") as file:
             file.seek(max(self.log.stat().st_size - 64 * 1024, 0))
-            return file.read().decode("utf-8", "replace").splitlines()[-count:]
+            text = file.read().decode("utf-8", "replace")
+        return [printable(line) for line in text.split("\n") if line][-count:]
 
     def terminate(self) -> None:
         """Sends SIGTERM to the process group. Servers complete the requests that they have."""

@@ -8,10 +8,13 @@ import logging
 import sqlite3
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rehearsal.api.bundles import BundleDownload, Bundles
 from rehearsal.api.content import (
@@ -84,10 +87,26 @@ async def on_failure(request: Request, error: Exception) -> Response:
     return ApiError(500, "The rehearsal itself failed: see its output.").response
 
 
+class NoStore:
+    """ASGI middleware: no cache stores an answer of the API, which depends on the user."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_unstored(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Cache-Control"] = "no-store"
+            await send(message)
+
+        await self._app(scope, receive, send_unstored)
+
+
 def create_api(services: Services) -> Starlette:
     """Returns the application to mount at `/__api__`."""
     api = Starlette(
         routes=_ROUTES,
+        middleware=[Middleware(NoStore)],
         exception_handlers={
             ApiError: on_api_error,
             ConflictError: on_conflict,

@@ -1,6 +1,5 @@
 """Common code of the endpoints: services, authentication, request bodies and errors."""
 
-import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from rehearsal.access import WrongKeyError, user_by_key
 from rehearsal.hosting.hosting import Hosting
 from rehearsal.hosting.tasks import Tasks
-from rehearsal.storage.database import Bundle, Content, State, User
+from rehearsal.storage.database import Bundle, Content, State, User, bundle_id_of
 from rehearsal.storage.unpack import MIB, Limits
 
 # Codes by HTTP status. Clients read only code 30; the other numbers are the rehearsal's own.
@@ -88,8 +87,7 @@ class Endpoint(HTTPEndpoint):
         return content
 
     def bundle_of(self, content: Content, bundle_id: str) -> Bundle:
-        number = int(bundle_id) if re.fullmatch(r"[0-9]{1,15}", bundle_id) else 0
-        bundle = self.state.bundle(content.guid, number)
+        bundle = self.state.bundle(content.guid, bundle_id_of(bundle_id))
         if bundle is None:
             raise missing()
         return bundle

@@ -4,11 +4,10 @@ Every link and redirect is relative, so that it also works behind a proxy that r
 prefix.
 """
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
@@ -27,7 +26,7 @@ from rehearsal.hosting.hosting import Hosting
 from rehearsal.profiles import PROFILES, Profile
 from rehearsal.proxy.headers import origin_of
 from rehearsal.proxy.problems import problem_response
-from rehearsal.storage.database import Content, State
+from rehearsal.storage.database import Content, State, bundle_id_of
 from tooling.frameworks import ROOT, Framework, find_frameworks
 
 _PAGES = Path(__file__).with_name("pages")
@@ -37,8 +36,10 @@ _HEADERS = {
     " frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-cache",
 }
+# What a page shows depends on the user. The other files are the same for everybody.
+_PAGE_HEADERS = _HEADERS | {"Cache-Control": "private, no-store"}
+_FILE_HEADERS = _HEADERS | {"Cache-Control": "no-cache"}
 _TEMPLATES = Environment(
     loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
@@ -82,7 +83,7 @@ class Dashboard:
             Route("/dashboard/{guid}", self.content),
             Route("/dashboard/{guid}/logs", self.logs),
             Route("/dashboard/{guid}/delete", self.delete, methods=["POST"]),
-            Route("/dashboard/{guid}/draft/{bundle_id:int}", self.draft),
+            Route("/dashboard/{guid}/draft/{bundle_id}", self.draft),
         ]
 
     def _page(
@@ -95,7 +96,7 @@ class Dashboard:
             root=_root(request),
             **context,
         )
-        return HTMLResponse(html, status, headers=_HEADERS)
+        return HTMLResponse(html, status, headers=_PAGE_HEADERS)
 
     async def on_http_error(self, request: Request, error: Exception) -> Response:
         """Answers with a page if the client accepts HTML, else with problem details (RFC 9457)."""
@@ -133,7 +134,7 @@ class Dashboard:
         return self._page(request, "index.html", cards=cards)
 
     async def asset(self, request: Request) -> Response:
-        return FileResponse(_PAGES / request.url.path[1:], headers=_HEADERS)
+        return FileResponse(_PAGES / request.url.path[1:], headers=_FILE_HEADERS)
 
     async def no_icon(self, _: Request) -> Response:
         """Answers 204, because browsers request this path for JSON, which cannot name an icon."""
@@ -143,7 +144,7 @@ class Dashboard:
         files = {framework.name: framework.folder / "app.py" for framework in find_frameworks()}
         file = {**files, "readme": ROOT / "README.md"}.get(request.path_params["name"])
         if file is not None and file.is_file():
-            return PlainTextResponse(file.read_text(encoding="utf-8"), headers=_HEADERS)
+            return PlainTextResponse(file.read_text(encoding="utf-8"), headers=_FILE_HEADERS)
         raise HTTPException(404, "There is no such source here.")
 
     async def switch_user(self, request: Request) -> Response:
@@ -180,13 +181,13 @@ class Dashboard:
         content = self._managed(request)
         newest = next((bundle.id for bundle in self.state.bundles(content.guid)), None)
         wanted = request.query_params.get("bundle", str(content.bundle_id or newest or 0))
-        log = self.hosting.log_of(content.guid, int(wanted) if wanted.isdecimal() else 0)
+        log = self.hosting.log_of(content.guid, bundle_id_of(wanted))
         text = _tail(log) if log.is_file() else ""
         return self._page(request, "logs.html", content=content, bundle=wanted, text=text)
 
     async def draft(self, request: Request) -> Response:
         content = self._managed(request)
-        bundle_id = request.path_params["bundle_id"]
+        bundle_id = bundle_id_of(request.path_params["bundle_id"])
         return RedirectResponse(f"../../../content/{content.guid}/_bundle{bundle_id}/", 307)
 
     async def delete(self, request: Request) -> Response:
@@ -214,25 +215,11 @@ def _check_form(request: Request) -> None:
     same = request.headers.get("sec-fetch-site") == "same-origin"
     if not same and origin.encode() != origin_of(request.scope):
         raise HTTPException(403, "Only the dashboard's own pages may send this form.")
-    if not _is_plain_address(origin_of(request.scope).decode("latin-1")):
-        raise HTTPException(403, "Open the dashboard at localhost or an IP address.")
-
-
-def _is_plain_address(origin: str) -> bool:
-    """Returns whether the origin's host is `localhost` or an IP address.
-
-    The owner of any other name can make it resolve to this machine.
-    """
-    try:
-        host = urlsplit(origin).hostname or ""
-        return host == "localhost" or bool(ipaddress.ip_address(host))
-    except ValueError:
-        return False
 
 
 def _back(request: Request) -> str:
     """Returns the path of the page with the form, or of the index if that is not an own page."""
-    path = urlsplit(request.headers.get("referer", "")).path
+    path = request.headers.get("referer", "").partition("?")[0]
     return path[found.start() + 1 :] if (found := _OWN_PAGE.search(path)) else "./"
 
 

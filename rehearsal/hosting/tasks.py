@@ -9,6 +9,7 @@ from typing import Any
 
 from tooling.environments import Log
 from tooling.errors import is_full_disk
+from tooling.terminal import printable
 
 LOG = logging.getLogger("rehearsal.tasks")
 NO_SPACE = "No space left on the rehearsal's disk."
@@ -31,7 +32,7 @@ class Task:
         self._changed = asyncio.Event()
 
     def log(self, line: str) -> None:
-        self.output.append(line)
+        self.output.append(printable(line))
         self._notify()
 
     def finish(self, error: str = "") -> None:

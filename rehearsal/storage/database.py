@@ -6,6 +6,7 @@ killed, the state is that before a step or that after it.
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -291,6 +292,11 @@ class State:
     def delete_bundle(self, guid: str, bundle_id: int) -> None:
         """Deletes the row. A process may use the files until `delete_unused_files`."""
         self._write("DELETE FROM bundles WHERE content_guid = ? AND id = ?", guid, bundle_id)
+
+
+def bundle_id_of(text: str) -> int:
+    """Parses the id of a bundle. Returns 0, which no bundle has, for any other text."""
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else 0
 
 
 def _now() -> str:

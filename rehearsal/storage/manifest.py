@@ -9,6 +9,8 @@ import msgspec
 
 APP_MODE = "python-fastapi"
 _ENTRYPOINT = re.compile(r"[\w.]{1,200}(:[\w.]{1,200})?")
+# uv takes `-` for the standard input, and a name with a colon for a URL.
+_REQUIREMENTS = re.compile(r"(?!-)[\w.+@ -]+(/[\w.+@ -]+)*")
 _MAX_BYTES = 4 * 1024 * 1024
 
 
@@ -89,6 +91,10 @@ def read_manifest(directory: Path) -> Manifest:
             f"The entry point {metadata.entrypoint[:40]!r} is not of the form 'module:app'."
         )
     requirements = python.package_manager.package_file
+    if not _REQUIREMENTS.fullmatch(requirements):
+        raise BundleRefusedError(
+            f"The requirements file {requirements[:80]!r} must be a path in the bundle."
+        )
     _verify(directory, document.files, requirements)
     if not _is_file_in(directory, requirements):
         raise BundleRefusedError(f"The bundle has no requirements file {requirements[:80]!r}.")

@@ -95,15 +95,27 @@ def when_method(method: str, change: Callable[[Answer], Answer]) -> Layer:
 
 
 def without_header(name: str) -> Layer:
-    return changing_answers(
-        lambda scope, answer: replace(answer, headers=[h for h in answer.headers if h[0] != name])
-    )
+    return changing_answers(lambda scope, answer: removed(answer, name))
 
 
 def with_header(name: str, value: str) -> Layer:
     return changing_answers(
         lambda scope, answer: replace(answer, headers=[*answer.headers, (name, value)])
     )
+
+
+def replacing(name: str, value: str) -> Layer:
+    """A layer that gives a header another value."""
+
+    def change(_: Scope, answer: Answer) -> Answer:
+        headers = [(n, value if n == name else v) for n, v in answer.headers]
+        return replace(answer, headers=headers)
+
+    return changing_answers(change)
+
+
+def removed(answer: Answer, name: str) -> Answer:
+    return replace(answer, headers=[header for header in answer.headers if header[0] != name])
 
 
 def request_headers(change: Callable[[bytes], bytes | None], name: bytes) -> Layer:
@@ -303,15 +315,26 @@ BREAKAGES = [
         changing_requests(only_last_credentials),
     ),
     Breakage(
-        "HELLO-4: more than 8192 bytes",
-        "credentials that are too long are dropped",
-        request_headers(lambda value: value if len(value) <= 8192 else None, CREDENTIALS),
-    ),
-    Breakage(
         "HELLO-5",
         "Connect's headers are always trusted",
         under(lambda: environment("CONNECT_HEADERS", "trust")),
     ),
+    Breakage(
+        "HELLO-7",
+        "credentials of more than 8 KiB are dropped",
+        request_headers(lambda value: value if len(value) <= 8192 else None, CREDENTIALS),
+    ),
+    Breakage("CACHE-1", "a greeting by name may be stored", replacing("cache-control", "private")),
+    Breakage(
+        "CACHE-1: with credentials",
+        "a greeting by name may be shared",
+        replacing("cache-control", "no-cache"),
+    ),
+    Breakage("CACHE-2", "Vary is missing", without_header("vary")),
+    Breakage(
+        "CACHE-2", "a page may be used for a minute", replacing("cache-control", "max-age=60")
+    ),
+    Breakage("CACHE-3", "a greeting may be used for ever", without_header("cache-control")),
     Breakage("PAGES-1", "the index has two headlines", body("</main>", "<h1>Again</h1></main>")),
     Breakage(
         "PAGES-1: the about page",
@@ -434,6 +457,11 @@ BREAKAGES = [
     ),
     Breakage("HTTP-3", "the error is swallowed", under(silenced)),
     Breakage(
+        "HTTP-9",
+        "nosniff is on pages alone",
+        when_path("/greetings", lambda a: removed(a, "x-content-type-options")),
+    ),
+    Breakage(
         "MOUNT-1",
         "the prefix in front of the path is not understood",
         changing_requests(lambda s: {**s, "root_path": ""}),
@@ -469,6 +497,7 @@ BREAKAGES = [
         request_headers(lambda _: None, CREDENTIALS),
     ),
     Breakage("LIVE-2", "a stranger is greeted by another name", changing_messages(renamed)),
+    Breakage("LIVE-5", "the origin is not checked", request_headers(lambda _: None, b"origin")),
     Breakage("STREAM-1", "the stream has no end", when_path("/stream", without_last_event)),
     Breakage(
         "STREAM-1",

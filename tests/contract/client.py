@@ -47,9 +47,11 @@ class Client:
 
     # What every client can do
 
-    def request(self, method: str, target: str, headers: Headers = ()) -> Answer:
+    def request(
+        self, method: str, target: str, headers: Headers = (), trailers: Headers = ()
+    ) -> Answer:
         """Sends a request and returns its answer."""
-        exchange = self._record(Request(method, target, headers))
+        exchange = self._record(Request(method, target, headers, trailers))
         with self._context():
             exchange.answer = self._send(exchange.request)
         assert_no_traceback(exchange.answer)
@@ -125,6 +127,11 @@ class Client:
 
     def _open_websocket(self, request: Request) -> WebSocket:
         """Raises `HandshakeFailure` if the handshake is not answered 101."""
+        raise NotImplementedError
+
+    @property
+    def origin(self) -> str:
+        """The origin of the app's pages in a browser."""
         raise NotImplementedError
 
     # What needs a capability

@@ -20,6 +20,7 @@ from tests.contract.client import Client
 from tests.contract.interfaces import InFlight, WebSocket
 from tests.contract.vocabulary import (
     BARE,
+    EXTERNAL_ORIGIN,
     Answer,
     Capability,
     Closed,
@@ -266,11 +267,14 @@ def decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers]
 
 
+HOST = "host.example"
+
+
 def scope_of(request: Request, mount: Mount) -> Scope:
     """The scope of a request that reaches a server through the mount."""
     target, _, query = request.target.partition("?")
     raw_path = (quote(mount.prefix) if mount.client_sends_prefix else "") + target
-    headers = [("Host", "connect.example.org"), *request.headers]
+    headers = [("Host", HOST), *request.headers]
     if mount.base_url:
         headers.append(("RStudio-Connect-App-Base-URL", mount.external_url))
     return {
@@ -322,7 +326,11 @@ def environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-IN_PROCESS = frozenset(Capability) - {Capability.DATABASE, Capability.PROCESS}
+IN_PROCESS = frozenset(Capability) - {
+    Capability.DATABASE,
+    Capability.PROCESS,
+    Capability.TRAILERS,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,6 +341,10 @@ class InProcessClient(Client):
     app: InProcessApp = field(repr=False)
     capabilities: frozenset[Capability] = IN_PROCESS
     store: StoreName | None = "json"
+
+    @property
+    def origin(self) -> str:
+        return EXTERNAL_ORIGIN if self.mount.base_url else f"http://{HOST}"
 
     def _context(self) -> AbstractContextManager[None]:
         return environment("CONNECT_HEADERS", "trust" if self.trust else "ignore")

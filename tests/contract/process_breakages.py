@@ -250,6 +250,20 @@ def a_stream_that_fails_ends_as_if_it_was_complete() -> None:
     store().each = silent
 
 
+@breakage("LIFE-2", "an unknown setting is taken for none")
+def an_unknown_setting_is_taken_for_none() -> None:
+    from shared import connect
+
+    connect.headers_trusted = lambda: True
+
+
+@breakage("HELLO-6", "credentials in a trailer are believed")
+def credentials_in_a_trailer_are_believed() -> None:
+    from shared import security
+
+    security._has_chunked_credentials = lambda scope: False
+
+
 @breakage("STREAM-1: an unexpected error", "a stream ends quietly after an unexpected error")
 def a_stream_ends_quietly_after_an_unexpected_error() -> None:
     a_stream_that_fails_ends_as_if_it_was_complete()

@@ -7,7 +7,7 @@ from enum import StrEnum
 from tests.contract.client import Client
 from tests.contract.vocabulary import Capability
 
-VERSION = 2
+VERSION = 3
 """The version of the contract: `x-contract-version` in `shared/openapi.yaml`."""
 
 Check = Callable[[Client], None]

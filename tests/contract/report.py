@@ -86,7 +86,9 @@ def exchange_json(exchange: Exchange) -> dict[str, Any]:
 
 def request_json(request: Request) -> dict[str, Any]:
     headers = [[name, text_of(value)] for name, value in request.headers]
-    return {"method": request.method, "target": request.target, "headers": headers}
+    document = {"method": request.method, "target": request.target, "headers": headers}
+    trailers = [[name, text_of(value)] for name, value in request.trailers]
+    return document | ({"trailers": trailers} if trailers else {})
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:

@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from tests.contract.client import Client
 from tests.contract.servers import Server, ServerProcess
 from tests.contract.sockets import Connection, SocketInFlight, send_together
-from tests.contract.vocabulary import BARE, BASE_URL, Answer, Capability, Mount, Request, Timed
+from tests.contract.vocabulary import (
+    BARE,
+    BASE_URL,
+    EXTERNAL_ORIGIN,
+    Answer,
+    Capability,
+    Mount,
+    Request,
+    Timed,
+)
 from tests.contract.websockets import SocketWebSocket
 from tests.postgresql import Database
 
@@ -43,7 +52,11 @@ class SocketClient(Client):
         headers = request.headers
         if self.mount.base_url:
             headers = [*headers, (BASE_URL, self.mount.external_url)]
-        return Request(request.method, prefix + request.target, headers)
+        return replace(request, target=prefix + request.target, headers=headers)
+
+    @property
+    def origin(self) -> str:
+        return EXTERNAL_ORIGIN if self.mount.base_url else self._connection().origin
 
     def _require(self, capability: Capability) -> None:
         if capability not in self.capabilities:

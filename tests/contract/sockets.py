@@ -107,6 +107,7 @@ class Connection:
         parts = urlsplit(url)
         assert parts.hostname is not None
         self.host = parts.netloc.rpartition("@")[2]
+        self.origin = f"{parts.scheme}://{self.host}"
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._address = (parts.hostname, parts.port or (443 if self._tls else 80))
         self._authorization = [("Authorization", authorization)] if authorization else []
@@ -163,7 +164,11 @@ class Connection:
     def _write(self, sock: socket.socket, request: Request) -> Reader:
         headers = [("Host", self.host), *request.headers, *self._authorization]
         lines = [f"{request.method} {request.target} HTTP/1.1".encode("ascii")]
-        lines += [name.encode("ascii") + b": " + encoded(value) for name, value in headers]
+        if request.trailers:
+            headers.append(("Transfer-Encoding", "chunked"))
+        lines += [_line(*header) for header in headers]
+        if request.trailers:
+            lines += [b"", b"0", *(_line(*trailer) for trailer in request.trailers)]
         sock.settimeout(_SECONDS)
         sock.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
         return Reader(sock, self._parser, request)
@@ -182,6 +187,10 @@ class Connection:
         """Opens a websocket on a new socket. Raises `OSError` and what `SocketWebSocket` raises."""
         pairs = [(n.encode("ascii"), encoded(v)) for n, v in (*headers, *self._authorization)]
         return SocketWebSocket(self._open(), self.host, target, pairs)
+
+
+def _line(name: str, value: str | bytes) -> bytes:
+    return name.encode("ascii") + b": " + encoded(value)
 
 
 def send_together(connection: Connection, requests: Sequence[Request]) -> list[Timed]:

@@ -90,7 +90,7 @@ def test_the_report_says_what_was_run_and_found(tmp_path: Path) -> None:
     found = report.result(PARTS["HTTP-4"], subject, "waived", observed=["405"], reason="so it is")
     report.write(file, [found], [subject])
     document = json.loads(file.read_text(encoding="utf-8"))
-    assert document["contract_version"] == 2
+    assert document["contract_version"] == 3
     assert document["apps"][FRAMEWORK.name]["versions"][FRAMEWORK.name] == FRAMEWORK.version
     assert [case["id"] for case in document["cases"]] == list(CASES)
     assert document["results"] == [

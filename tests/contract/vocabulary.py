@@ -23,6 +23,7 @@ class Capability(StrEnum):
     ANONYMOUS = "send requests without signing in"
     DATABASE = "access the database"
     PROCESS = "start and stop the app"
+    TRAILERS = "send trailers"
 
 
 StoreName = Literal["json", "postgresql"]
@@ -38,6 +39,8 @@ class Request:
     method: str
     target: str
     headers: Headers = ()
+    trailers: Headers = ()
+    """Sent after an empty chunked body, if there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,9 @@ class Closed:
     reason: str = ""
 
 
+EXTERNAL_ORIGIN = "https://connect.example.org"
+
+
 @dataclass(frozen=True, slots=True)
 class Mount:
     """One way in which a prefix can reach an app.
@@ -122,7 +128,7 @@ class Mount:
     @property
     def external_url(self) -> str:
         """The address of the content, as Connect sends it in the header."""
-        return f"https://connect.example.org{self.prefix}"
+        return EXTERNAL_ORIGIN + self.prefix
 
 
 @dataclass(slots=True)

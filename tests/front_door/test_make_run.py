@@ -3,11 +3,8 @@ set.
 """
 
 import json
-import os
 import shutil
 import signal
-import socket
-import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from rehearsal.proxy.upstream import Upstream
 from tests.front_door.checkout import PORT, STOP_SECONDS, Checkout, Run, is_taken
 from tests.gateway import gateway
+from tests.nginx import nginx
 from tests.serving import serving
 from tooling.frameworks import ROOT, Framework, find_frameworks
 
@@ -75,44 +73,20 @@ def through_gateway(_: Path) -> Iterator[str]:
         yield f"{url}{PREFIX}/"
 
 
-NGINX = """
-daemon off; worker_processes 1; pid nginx.pid; error_log stderr; master_process off;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location {prefix}/ {{
-            proxy_pass http://127.0.0.1:{rehearsal}/;
-            proxy_http_version 1.1;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection $http_connection;
-        }}
-    }}
+NGINX = f"""
+location {PREFIX}/ {{
+    proxy_pass http://127.0.0.1:{PORT}/;
+    proxy_http_version 1.1;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $http_connection;
 }}
 """
 
 
 @contextmanager
 def through_nginx(folder: Path) -> Iterator[str]:
-    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if nginx is None:
-        pytest.skip("no nginx here (Debian: apt install nginx-light); the gateway stands in for it")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    configuration = NGINX.format(port=port, prefix=PREFIX, rehearsal=PORT)
-    (folder / "nginx.conf").write_text(configuration)
-    command = [nginx, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            while not is_taken(port):
-                assert process.poll() is None, process.communicate()[1]
-            yield f"http://127.0.0.1:{port}{PREFIX}/"
-        finally:
-            process.terminate()
+    with nginx(folder, NGINX) as url:
+        yield f"{url}{PREFIX}/"
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ async def app(scope, receive, send):
     told = {
         "path": scope["path"], "raw_path": scope["raw_path"].decode(),
         "root_path": scope["root_path"], "pid": os.getpid(), "environment": dict(os.environ),
-        "headers": [[k.decode(), v.decode()] for k, v in scope["headers"]],
+        "headers": [[k.decode(), v.decode(errors="replace")] for k, v in scope["headers"]],
         "directory": os.getcwd(), "version": VERSION,
     }
     status = 200 if route in ("/told", "/docs") else 404

@@ -49,8 +49,7 @@ def _no_product(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"POSIT_PRODUCT": "CONNECT_CLOUD"}, False),
         ({"CONNECT_HEADERS": "trust"}, True),
         ({"CONNECT_HEADERS": "ignore", "POSIT_PRODUCT": "CONNECT"}, False),
-        ({"CONNECT_HEADERS": "yes"}, False),
-        ({"CONNECT_HEADERS": "yes", "POSIT_PRODUCT": "CONNECT"}, True),
+        ({"CONNECT_HEADERS": "", "POSIT_PRODUCT": "CONNECT"}, True),
     ],
 )
 def test_trust_follows_the_product_unless_connect_headers_decides(
@@ -59,6 +58,16 @@ def test_trust_follows_the_product_unless_connect_headers_decides(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert headers_trusted() is trusted
+
+
+@pytest.mark.parametrize("value", ["yes", "Ignore", "TRUST", "off", " trust"])
+def test_an_unknown_value_of_connect_headers_is_an_error(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONNECT_HEADERS", value)
+    monkeypatch.setenv("POSIT_PRODUCT", "CONNECT")
+    with pytest.raises(ValueError, match=f"must be trust or ignore, not {value!r}"):
+        Mount(nothing, path="included")
 
 
 @pytest.mark.parametrize("path", ["included", "stripped"])

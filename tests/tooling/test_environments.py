@@ -148,6 +148,14 @@ def test_the_configuration_of_a_bundle_does_not_reach_what_others_share(
     assert list((tmp_path / "environments").iterdir()) == []
 
 
+def test_a_requirement_that_is_nested_too_deeply_is_refused(
+    tmp_path: Path, provide: Provide
+) -> None:
+    nested = "(" * 5000 + "os_name == 'posix'" + ")" * 5000
+    with pytest.raises(EnvironmentFailedError, match="could not be installed"):
+        provide(bundle(tmp_path / "nested", f"greeter==1; {nested}\n"))
+
+
 def test_a_module_of_the_bundle_is_not_taken_for_the_server(
     tmp_path: Path, provide: Provide, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,31 @@ def an_unexpected_error_is_logged_and_not_disclosed(client: Client) -> None:
     assert client.request("GET", "/greetings/en").status == 200
 
 
+@must(
+    "HTTP-9",
+    "No answer may be taken for another media type: X-Content-Type-Options is nosniff.",
+    version=3,
+)
+def no_answer_is_sniffed(client: Client) -> None:
+    for method, target in (
+        ("GET", "/greetings"),
+        ("HEAD", "/greetings/en"),
+        ("GET", "/greetings/stream"),
+        ("GET", "/greetings/e"),
+        ("GET", "/hello"),
+        ("GET", "/health"),
+        ("GET", "/"),
+        ("GET", "/docs"),
+        ("GET", "/openapi.json"),
+        ("GET", "/static/styles.css"),
+        ("GET", "/static/nope"),
+        ("GET", "/nope"),
+        ("POST", "/hello"),
+    ):
+        answer = client.request(method, target)
+        assert answer.header("x-content-type-options") == "nosniff", target
+
+
 @should("HTTP-4", "OPTIONS is answered with the methods in Allow, RFC 9110 section 9.3.7.")
 def options_lists_the_methods(client: Client) -> None:
     answer = client.request("OPTIONS", "/greetings")

@@ -53,3 +53,17 @@ def restart(client: Client) -> None:
         assert process.wait(10) in STOPPED
         assert (process.log().count(OPENED), process.log().count(CLOSED)) == (1, 1)
         assert "Traceback" not in process.log()
+
+
+@must(
+    "LIFE-2",
+    "An unknown value of CONNECT_HEADERS stops the start-up with a sentence that names it.",
+    Capability.PROCESS,
+    version=3,
+)
+def an_unknown_setting_stops_the_start_up(client: Client) -> None:
+    for value in ("Ignore", "TRUST", "off"):
+        with client.process(CONNECT_HEADERS=value) as (_, process):
+            assert process.wait(10) not in STOPPED
+            sentence = f"CONNECT_HEADERS must be trust or ignore, not {value!r}."
+            assert sentence in process.log()

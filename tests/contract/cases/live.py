@@ -23,6 +23,8 @@ SHUTDOWN = (1001, 1012)
 
 LIMIT = 4 * 1024
 
+NO_OBJECT = 'A message must be a JSON object such as {"lang": "en"}.'
+
 MALFORMED = (
     "",
     "es",
@@ -83,7 +85,7 @@ def every_message_is_answered(client: Client) -> None:
             refused(websocket, 422, "lang must be a language tag, such as en or zh-Hant.")
         for message in MALFORMED:
             websocket.send(message)
-            refused(websocket, 400, 'A message must be a JSON object such as {"lang": "en"}.')
+            refused(websocket, 400, NO_OBJECT)
         # Messages that are sent together are answered in order. Fragments are one message.
         for greeting in greetings:
             websocket.send(json.dumps({"lang": greeting["lang"]}))
@@ -227,3 +229,35 @@ def an_empty_binary_message_is_refused(client: Client) -> None:
         code = closing(websocket)
     client.observe(f"{code}")
     assert code == UNSUPPORTED_DATA
+
+
+@must(
+    "LIVE-5",
+    "A page of another origin opens no websocket: its handshake is answered 403, RFC 6455 section"
+    " 10.2. A client without an origin, which is no browser, may.",
+    version=3,
+)
+def a_page_of_another_origin_opens_no_websocket(client: Client) -> None:
+    scheme, _, host = client.origin.partition("://")
+    for origin in (
+        "null",
+        "http://evil.example",
+        f"{scheme}://evil.{host}",
+        f"{client.origin}.evil.example",
+        f"{client.origin}1",
+        f"ftp://{host}",
+    ):
+        assert handshake(client, origin) == 403, origin
+    for headers in ([("Origin", client.origin)], []):
+        with client.websocket("/live", headers) as websocket:
+            websocket.send("{}")
+            refused(websocket, 400, NO_OBJECT)
+
+
+def handshake(client: Client, origin: str) -> int:
+    """Returns the status with which the handshake from that origin is answered."""
+    try:
+        with client.websocket("/live", [("Origin", origin)]):
+            return 101
+    except HandshakeFailure as refusal:
+        return refusal.status

@@ -218,6 +218,13 @@ def test_a_bundle_without_a_manifest_is_refused(tmp_path: Path) -> None:
             lambda m: m["python"]["package_manager"].update(package_file="../requirements.txt"),
             "no requirements file",
         ),
+        *(
+            (
+                lambda m, name=name: m["python"]["package_manager"].update(package_file=name),
+                "must be a path in the bundle",
+            )
+            for name in ("http://127.0.0.1:8123/r.txt", "file:r.txt", "-", "-r", "", "/etc/passwd")
+        ),
     ],
 )
 def test_a_manifest_that_is_not_right_is_refused_with_the_reason(

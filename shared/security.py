@@ -1,0 +1,86 @@
+"""What every application does so that one visitor's data do not reach another's browser."""
+
+from shared.asgi import ASGIApp, Message, Receive, Scope, Send
+from shared.connect import BASE_URL, CREDENTIALS
+from shared.problems import Problem, send_problem
+
+_BASE_URL = BASE_URL.lower().encode()
+_CREDENTIALS = CREDENTIALS.lower().encode()
+
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+# RFC 9111 section 5.2.2.4: a cache asks again before each use. A page depends on the base URL, and
+# a greeting may change at any time.
+_REVALIDATE = ((b"cache-control", b"no-cache"), (b"vary", _BASE_URL))
+_DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
+
+
+class Security:
+    """ASGI middleware: headers of every response, and the origin of every websocket.
+
+    - A response has `X-Content-Type-Options: nosniff` (Fetch standard, section 3.6). If the
+      application sets no `Cache-Control`, it is `no-cache`.
+    - A websocket handshake from a page of another origin is refused with 403 (RFC 6455 section
+      10.2), because browsers send it with the visitor's cookies.
+    - Credentials in a chunked request are refused with 411: uvicorn with httptools adds the
+      trailers of the request, which a proxy does not check, to its headers.
+
+    It belongs inside `connect.Mount`, which removes the headers of Connect that are not trusted.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+
+            async def send_secured(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    headers = [*message.get("headers", ()), _NOSNIFF]
+                    # Sanic does not send names in lower case, as ASGI demands.
+                    if not any(name.lower() == b"cache-control" for name, _ in headers):
+                        headers += _REVALIDATE
+                    message["headers"] = headers
+                await send(message)
+
+            if _has_chunked_credentials(scope):
+                await send_problem(Problem(411), scope, send_secured)
+            else:
+                await self.app(scope, receive, send_secured)
+        elif scope["type"] == "websocket" and not is_same_origin(scope):
+            await receive()
+            await send_problem(Problem(403), scope, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+def is_same_origin(scope: Scope) -> bool:
+    """Returns whether the request has no `Origin`, or the origin of the application's pages.
+
+    That origin is known from the base URL that Connect sends. Without it, the host is compared with
+    `Host`, and the scheme is not: a proxy that ends TLS does not change `Host`. A client that is
+    not a browser sends no `Origin`.
+    """
+    origins = _values(scope, b"origin")
+    if not origins:
+        return True
+    scheme, host = _origin(origins[0])
+    if len(origins) > 1 or scheme not in _DEFAULT_PORTS:
+        return False
+    if base_urls := _values(scope, _BASE_URL):
+        return (scheme, host) == _origin(base_urls[0])
+    return [(scheme, host)] == [_origin(scheme + b"://" + name) for name in _values(scope, b"host")]
+
+
+def _values(scope: Scope, name: bytes) -> list[bytes]:
+    return [value.lower() for key, value in scope["headers"] if key == name]
+
+
+def _origin(url: bytes) -> tuple[bytes, bytes]:
+    """Returns the scheme, and the host with a port that is not the scheme's default."""
+    scheme, _, rest = url.partition(b"://")
+    return scheme, rest.partition(b"/")[0].removesuffix(_DEFAULT_PORTS.get(scheme, b""))
+
+
+def _has_chunked_credentials(scope: Scope) -> bool:
+    names = {name for name, _ in scope["headers"]}
+    return b"transfer-encoding" in names and _CREDENTIALS in names
