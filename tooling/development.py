@@ -17,6 +17,9 @@ from tooling.commands import exit_code, port, port_of
 from tooling.frameworks import ROOT, Framework, find_framework
 from tooling.serving import listen
 
+MAX_MESSAGE_BYTES = 4 * 1024
+"""`MAX_MESSAGE` in shared/live.py."""
+
 
 def logging_config() -> dict[str, Any]:
     """Returns uvicorn's configuration without its start-up messages; `serve` prints the address."""
@@ -35,6 +38,8 @@ def serve(framework: Framework, port: int) -> None:
             reload_includes=["*.json", "*.html", "*.yaml"],
             # Posit Workbench sets this to the prefix under which its proxy serves the port.
             root_path=os.environ.get("UVICORN_ROOT_PATH", ""),
+            # The apps close a websocket after a larger message; the server reads no more of it.
+            ws_max_size=MAX_MESSAGE_BYTES,
             log_config=logging_config(),
         )
         address = f"http://127.0.0.1:{sock.getsockname()[1]}/"

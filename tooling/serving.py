@@ -10,6 +10,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from tooling.errors import UsageError
+from tooling.protocols import HTTPProtocol, WebSocketProtocol
+
+MAX_MESSAGE_BYTES = 1024 * 1024
+"""The size limit of a websocket message from a client."""
 
 
 class Server(uvicorn.Server):
@@ -20,12 +24,14 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 # h11 passes the request target unchanged; httptools parses it first.
-                http="h11",
+                http=HTTPProtocol,
                 h11_max_incomplete_event_size=256 * 1024,
                 # websockets-sansio reports each refused handshake as an error of the application:
                 # https://github.com/Kludex/uvicorn/pull/3138. Headers above 8 KiB make it hang.
-                ws="wsproto",
-                ws_max_size=2**31,
+                ws=WebSocketProtocol,
+                ws_max_size=MAX_MESSAGE_BYTES,
+                # wsproto unpacks a frame before it looks at its size.
+                ws_per_message_deflate=False,
                 lifespan="auto",
                 log_level="warning",
                 access_log=False,

@@ -22,6 +22,7 @@ from rehearsal.proxy.upstream import Credentials, Upstream
 from tests.gateway import gateway
 from tests.rehearsal.wire import TIMEOUT_SECONDS, read_until, recording
 from tests.serving import serving
+from tooling.serving import MAX_MESSAGE_BYTES
 
 closed_with: list[tuple[int, str]] = []
 closed = threading.Event()
@@ -109,7 +110,7 @@ def test_text_and_bytes_pass_both_ways(echoing: ClientConnection) -> None:
 
 
 def test_large_and_fragmented_messages_pass_whole(echoing: ClientConnection) -> None:
-    large = b"x" * 8 * 1024 * 1024
+    large = b"x" * MAX_MESSAGE_BYTES
     echoing.send(large)
     assert echoing.recv(TIMEOUT_SECONDS) == large
     echoing.send(iter(["frag", "ment", "ed"]))
