@@ -10,6 +10,7 @@ TITLES = {
     400: "Bad Request",
     404: "Not Found",
     405: "Method Not Allowed",
+    411: "Length Required",
     412: "Precondition Failed",
     416: "Range Not Satisfiable",
     422: "Unprocessable Content",
