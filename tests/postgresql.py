@@ -1,6 +1,5 @@
 """A real PostgreSQL that the tests start themselves, on a socket and a port of its own."""
 
-import asyncio
 import os
 import pwd
 import secrets
@@ -12,14 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
-import asyncpg
+import psycopg
 
 from tests.postgresql_binaries import PROGRAMS, find_binaries
 from tooling.frameworks import ROOT
@@ -80,9 +78,7 @@ class Database:
         )
 
     def execute(self, sql: str) -> None:
-        """Runs statements as the administrator, from whatever thread. Raises
-        `asyncpg.PostgresError`.
-        """
+        """Runs statements as the administrator, from whatever thread. Raises `psycopg.Error`."""
         self.cluster.run(sql, self.name)
 
     def fetch(self, sql: str) -> list[tuple[Any, ...]]:
@@ -229,7 +225,7 @@ class Cluster:
         )
         deadline = time.monotonic() + _SECONDS
         while process.poll() is None:
-            with suppress(OSError, asyncpg.PostgresError):
+            with suppress(psycopg.OperationalError):
                 self.run("SELECT", port=port)
                 return True
             if time.monotonic() > deadline:
@@ -287,29 +283,19 @@ class Cluster:
     def run(
         self, sql: str, database: str = "postgres", *, fetch: bool = False, port: int | None = None
     ) -> list[tuple[Any, ...]]:
-        """As the administrator, on a connection of its own. Raises `OSError`,
-        `asyncpg.PostgresError`.
-        """
-
-        async def run() -> list[tuple[Any, ...]]:
-            connection = await asyncpg.connect(
+        """As the administrator, on a connection of its own. Raises `psycopg.Error`."""
+        with closing(
+            psycopg.connect(
                 host=str(self.directory),
                 port=port or self.port,
                 user="postgres",
-                database=database,
-                timeout=_SECONDS,
+                dbname=database,
+                connect_timeout=int(_SECONDS),
+                autocommit=True,
             )
-            try:
-                if fetch:
-                    return [tuple(row) for row in await connection.fetch(sql)]
-                await connection.execute(sql)
-                return []
-            finally:
-                await connection.close()
-
-        # In a thread, since the caller may run a loop already.
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(lambda: asyncio.run(run())).result()
+        ) as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if fetch else []
 
 
 def _unprivileged() -> pwd.struct_passwd:
