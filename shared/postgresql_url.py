@@ -7,7 +7,6 @@ https://www.postgresql.org/docs/current/libpq-connect.html.
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -72,6 +71,9 @@ def parameters(url: str) -> dict[str, str]:
         except UnicodeError:
             raise GreetingsError("GREETINGS_URL: host is not a host name.") from None
     _check_root_certificate(options)
+    if "sslcert" not in options and not _readable_home():
+        # libpq looks for a client's certificate there, and does not connect if it may not.
+        given.setdefault("sslcertmode", "disable")
     return given
 
 
@@ -124,7 +126,7 @@ def _check_root_certificate(options: Mapping[str, str]) -> None:
     libpq notices this after the server has agreed to TLS, and then it looks like a server that
     cannot be reached.
     """
-    file = options.get("sslrootcert") or str(Path.home() / ".postgresql" / "root.crt")
+    file = options.get("sslrootcert") or os.path.expanduser("~/.postgresql/root.crt")
     local = options["host"].startswith(("/", "@"))  # TLS is not used on a Unix socket.
     verified = options.get("sslmode", "").startswith("verify-")
     if verified and not local and file != "system" and not os.access(file, os.R_OK):
@@ -132,3 +134,13 @@ def _check_root_certificate(options: Mapping[str, str]) -> None:
             f"GREETINGS_URL: sslmode={options['sslmode']} needs the file that sslrootcert names,"
             f" and {file} cannot be read."
         )
+
+
+def _readable_home() -> bool:
+    try:
+        os.stat(os.path.expanduser("~/.postgresql/postgresql.crt"))
+    except PermissionError:
+        return False
+    except OSError:
+        pass  # It is not there, which is no error.
+    return True

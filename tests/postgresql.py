@@ -37,8 +37,12 @@ SETTINGS = {
     "timezone": "UTC",
 }
 
-# The administrator comes over the private socket, the apps over TCP with their password.
-ACCESS = f"local all postgres trust\nhost all {ROLE} 127.0.0.1/32 scram-sha-256\n"
+# The administrator comes over the private socket, the apps with their password, mostly over TCP.
+ACCESS = f"""\
+local all postgres trust
+local all {ROLE} scram-sha-256
+host all {ROLE} 127.0.0.1/32 scram-sha-256
+"""
 
 _SECONDS = 30.0
 
@@ -263,7 +267,7 @@ class Cluster:
         # The server first, so that it cannot start another process meanwhile.
         os.kill(pid, signal.SIGSTOP)
         try:
-            for child in _children(pid):
+            for child in children(pid):
                 stopped.append(child)
                 with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGSTOP)
@@ -312,7 +316,7 @@ def _free_port() -> int:
         return port
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True)
     pairs = (line.split() for line in listed.stdout.splitlines())
     return [int(child) for child, parent in pairs if int(parent) == pid]

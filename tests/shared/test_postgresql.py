@@ -2,11 +2,7 @@
 
 import asyncio
 import logging
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from urllib.parse import quote
 
 import pytest
@@ -15,37 +11,9 @@ from deploy.prepare_database import prepare
 from shared.greetings import FILE, Greeting, GreetingsError, UnavailableError, read_greetings
 from shared.postgresql import MAX_PAGE, PoolSettings, PostgreSQLStore
 from tests.postgresql import Cluster, Database
-from tooling.frameworks import ROOT
+from tests.shared.databases import PATIENCE, make_db, opened
 
 GREETINGS = read_greetings(FILE)
-PATIENCE = PoolSettings(pool_size=2, connect_timeout=0.5, query_timeout=1.0)
-
-
-@pytest.fixture
-def database(cluster: Cluster) -> Iterator[Database]:
-    database = cluster.create_database("greetings")
-    yield database
-    database.drop()
-
-
-def make_db(url: str) -> subprocess.CompletedProcess[str]:
-    """What `make db` runs."""
-    return subprocess.run(
-        [sys.executable, "-m", "deploy.prepare_database"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "GREETINGS_URL": url},
-        capture_output=True,
-        text=True,
-    )
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[PostgreSQLStore]:
-    store = await PostgreSQLStore.open(url, PATIENCE)
-    try:
-        yield store
-    finally:
-        await store.aclose()
 
 
 def test_an_empty_database_is_prepared_and_a_prepared_one_is_left_alone(
