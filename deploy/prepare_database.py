@@ -64,8 +64,10 @@ async def _make_once_more(
         return await _make(connection, greetings)
     except UniqueViolation:
         # IF NOT EXISTS does not prevent this error.
+        await connection.rollback()
         return await _make(connection, greetings)
     except InsufficientPrivilege:
+        await connection.rollback()
         raise GreetingsError(
             f"PostgreSQL at {where} cannot be prepared: {await _missing(connection)}."
         ) from None
@@ -73,13 +75,14 @@ async def _make_once_more(
 
 async def _make(connection: Connection, greetings: Mapping[str, str]) -> dict[str, str]:
     """Creates the table, adds the greetings, and returns those that existed before."""
-    async with connection.transaction(), connection.cursor() as cursor:
-        # A role without CREATE may use a table that exists, but IF NOT EXISTS refuses it.
-        if not await _exists(connection):
-            await cursor.execute(TABLE)
-        await cursor.execute("SELECT lang, text FROM greetings")
-        before = dict(await cursor.fetchall())
-        await cursor.executemany(ADD, list(greetings.items()))
+    await connection.set_autocommit(False)  # All in one transaction.
+    # A role without CREATE may use a table that exists, but IF NOT EXISTS refuses it.
+    if not await _exists(connection):
+        await connection.execute(TABLE)
+    cursor = await connection.execute("SELECT lang, text FROM greetings")
+    before = dict(await cursor.fetchall())
+    await cursor.executemany(ADD, list(greetings.items()))
+    await connection.commit()
     return before
 
 

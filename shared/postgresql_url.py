@@ -99,10 +99,15 @@ def _effective(given: Mapping[str, str]) -> dict[str, str]:
     """
     # libpq checks most values when it begins to connect, before it resolves or contacts a host.
     # There is no server at this address, so that it always stops there.
-    hosts = (given.get("hostaddr") or given.get("host") or "").split(",")
-    nowhere = {"host": ",".join([os.devnull] * len(hosts)), "hostaddr": ""}
+    names, addresses = (given.get(name, "").split(",") for name in ("host", "hostaddr"))
+    if given.get("host") and given.get("hostaddr") and len(names) != len(addresses):
+        raise GreetingsError("GREETINGS_URL: host and hostaddr must have as many entries.")
+    hosts = max(len(names), len(addresses))
+    probe = {**given, "host": ",".join([os.devnull] * hosts), "hostaddr": ""}
+    if probe.get("gssencmode") == "require":
+        del probe["gssencmode"]  # It is refused for a Unix socket.
     try:
-        connection = pq.PGconn.connect_start(make_conninfo(**{**given, **nowhere}).encode())
+        connection = pq.PGconn.connect_start(make_conninfo(**probe).encode())
     except (psycopg.Error, ValueError):
         raise GreetingsError(_NO_URL) from None
     try:

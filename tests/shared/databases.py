@@ -12,12 +12,12 @@ from tooling.frameworks import ROOT
 PATIENCE = PoolSettings(pool_size=2, connect_timeout=0.5, query_timeout=1.0)
 
 
-def make_db(url: str) -> subprocess.CompletedProcess[str]:
+def make_db(url: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """What `make db` runs."""
     return subprocess.run(
         [sys.executable, "-m", "deploy.prepare_database"],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "GREETINGS_URL": url},
+        env={"PATH": os.environ["PATH"], "GREETINGS_URL": url, **variables},
         capture_output=True,
         text=True,
     )

@@ -5,6 +5,7 @@ import logging
 from contextlib import aclosing
 from urllib.parse import quote
 
+import psycopg
 import pytest
 
 from deploy.prepare_database import prepare
@@ -41,6 +42,20 @@ def test_two_that_prepare_at_once_both_succeed(database: Database) -> None:
         return await asyncio.gather(*preparing)
 
     assert all("has 7 greetings" in said for said in asyncio.run(both()))
+
+
+def test_a_table_that_is_locked_is_not_waited_for_without_end(
+    database: Database,
+) -> None:
+    make_db(database.url)
+    cluster = database.cluster
+    with psycopg.connect(
+        host=str(cluster.directory), port=cluster.port, user="postgres", dbname=database.name
+    ) as other:
+        other.execute("LOCK TABLE greetings")
+        said = make_db(database.url, GREETINGS_QUERY_TIMEOUT="0.5")
+    assert said.stderr.endswith("cannot be prepared: it did not answer in time.\n")
+    assert said.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ PLACE = f"postgresql://ada:{SECRET}@127.0.0.1:1/greetings"
         ("service=nowhere", "nowhere"),
         ("port=99999", "port"),
         ("port=1,2,3", "port"),
+        ("host=a,b&hostaddr=127.0.0.1", "hostaddr"),
         (f"host={'a' * 70}.example", "host"),
     ],
 )
@@ -53,6 +54,8 @@ def test_a_parameter_that_cannot_work_stops_the_start_up(
         "keepalives_idle=60&keepalives_interval=10&keepalives_count=3",
         "tcp_user_timeout=10000",
         "gssencmode=disable",
+        "gssencmode=require",
+        "host=127.0.0.1,127.0.0.1&port=1,2",
         "options=-csearch_path%3Dapp",
         "application_name=greetings",
         "target_session_attrs=read-write&load_balance_hosts=random",
