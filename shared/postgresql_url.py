@@ -61,6 +61,7 @@ def parameters(url: str) -> dict[str, str]:
         raise GreetingsError(_unknown(url) or _NO_URL) from None
     except ValueError:
         raise GreetingsError(_NO_URL) from None  # An invalid byte, or NUL.
+    given = {**_hosts(given), **given}
     options = _effective(given)
     for name in _NUMBERS:
         if re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", options.get(name, "0")) is None:
@@ -97,11 +98,11 @@ def _effective(given: Mapping[str, str]) -> dict[str, str]:
 
     Raises `GreetingsError` for a value that libpq refuses.
     """
-    # libpq checks most values when it begins to connect, before it resolves or contacts a host.
-    # There is no server at this address, so that it always stops there.
     names, addresses = (given.get(name, "").split(",") for name in ("host", "hostaddr"))
     if given.get("host") and given.get("hostaddr") and len(names) != len(addresses):
         raise GreetingsError("GREETINGS_URL: host and hostaddr must have as many entries.")
+    # libpq checks most values when it begins to connect, before it resolves or contacts a host.
+    # There is no server at this address, so that it always stops there.
     hosts = max(len(names), len(addresses))
     probe = {**given, "host": ",".join([os.devnull] * hosts), "hostaddr": ""}
     if probe.get("gssencmode") == "require":
@@ -121,6 +122,25 @@ def _effective(given: Mapping[str, str]) -> dict[str, str]:
             if option.val is not None
         }
         return {**effective, "host": given.get("host", "")}
+    finally:
+        connection.finish()
+
+
+def _hosts(given: Mapping[str, str]) -> dict[str, str]:
+    """Returns the hosts with those from the environment and from a service file.
+
+    psycopg resolves host names and waits for each host itself, but does not read service files.
+    """
+    # This value is refused after the file has been read, and before a host is contacted.
+    stopped = {**given, "target_session_attrs": "none"}
+    connection = pq.PGconn.connect_start(make_conninfo(**stopped).encode())
+    try:
+        return {
+            name: option.val.decode(errors="replace")
+            for option in connection.info
+            if (name := option.keyword.decode()) in ("host", "hostaddr", "port", "connect_timeout")
+            and option.val
+        }
     finally:
         connection.finish()
 

@@ -9,11 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
 from shared.postgresql import UNUSED, PoolSettings
-from tests.postgresql import Cluster, Database, children
+from tests.postgresql import ROLE, Cluster, Database, children
 from tests.shared.databases import count, opened
 
 SETTINGS = PoolSettings(pool_size=2, connect_timeout=2.0, query_timeout=5.0)
@@ -61,6 +62,20 @@ def test_the_next_host_is_asked_where_one_accepts_nothing(
         begun = time.monotonic()
         assert asyncio.run(count(through(prepared, silent, cluster.port), SETTINGS)) == 7
         assert time.monotonic() - begun < SETTINGS.query_timeout
+
+
+def test_the_next_host_of_a_service_file_is_asked_too(
+    cluster: Cluster, prepared: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        ports = f"{listener.getsockname()[1]},{cluster.port}"
+        services = tmp_path / "services"
+        services.write_text(
+            f"[app]\nhost=127.0.0.1,127.0.0.1\nport={ports}\ndbname=prepared\n"
+            f"user={ROLE}\npassword={prepared.password}\n"
+        )
+        monkeypatch.setenv("PGSERVICEFILE", str(services))
+        assert asyncio.run(count("postgresql:///?service=app", SETTINGS)) == 7
 
 
 @contextmanager
