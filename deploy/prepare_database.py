@@ -7,12 +7,14 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
 
-import asyncpg
+import psycopg
+from psycopg import sql
+from psycopg.errors import InsufficientPrivilege, UniqueViolation
 
 from shared.greetings import FILE, LANGUAGE_TAG, GreetingsError, read_greetings
-from shared.postgresql import PoolSettings, address, reason
+from shared.postgresql import Connection, PoolSettings, connector, reason
+from shared.postgresql_url import address
 from tooling.commands import exit_code
 from tooling.errors import UsageError
 
@@ -31,33 +33,15 @@ async def prepare(url: str, greetings: Mapping[str, str], settings: PoolSettings
     Does everything in one transaction. Returns a sentence that describes the result. Raises
     `GreetingsError`.
     """
-    where = address(url)
+    connect, where = connector(url, settings), address(url)
     try:
-        connection = await asyncpg.connect(
-            url, timeout=settings.connect_timeout, command_timeout=settings.query_timeout
-        )
+        connection = await connect()
         try:
-            encoding = await connection.fetchval("SHOW server_encoding")
-            if encoding != "UTF8":
-                raise GreetingsError(
-                    f"PostgreSQL at {where} stores text as {encoding}, which cannot hold every"
-                    " script: create the database with ENCODING 'UTF8' TEMPLATE template0."
-                )
-            try:
-                before = await _make(connection, greetings)
-            except asyncpg.UniqueViolationError:
-                # IF NOT EXISTS does not prevent this error if another run creates the table at the
-                # same moment.
-                before = await _make(connection, greetings)
+            async with asyncio.timeout(settings.query_timeout):
+                before = await _make_once_more(connection, greetings, where)
         finally:
-            await connection.close(timeout=settings.connect_timeout)
-    except (
-        OSError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        ValueError,
-        OverflowError,
-    ) as error:
+            await connection.close()
+    except (OSError, TimeoutError, psycopg.Error) as error:
         raise GreetingsError(
             f"PostgreSQL at {where} cannot be prepared: {reason(error)}."
         ) from None
@@ -67,13 +51,60 @@ async def prepare(url: str, greetings: Mapping[str, str], settings: PoolSettings
     return f"PostgreSQL at {where} has {len(before) + added} greetings, {added} of them new.{kept}"
 
 
-async def _make(connection: Any, greetings: Mapping[str, str]) -> dict[str, str]:
+async def _make_once_more(
+    connection: Connection, greetings: Mapping[str, str], where: str
+) -> dict[str, str]:
+    """Returns what `_make` returns, also if another run creates the table at the same moment."""
+    if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
+        raise GreetingsError(
+            f"PostgreSQL at {where} stores text as {encoding}, which cannot hold every"
+            " script: create the database with ENCODING 'UTF8' TEMPLATE template0."
+        )
+    try:
+        return await _make(connection, greetings)
+    except UniqueViolation:
+        # IF NOT EXISTS does not prevent this error.
+        await connection.rollback()
+        return await _make(connection, greetings)
+    except InsufficientPrivilege:
+        await connection.rollback()
+        raise GreetingsError(
+            f"PostgreSQL at {where} cannot be prepared: {await _missing(connection)}."
+        ) from None
+
+
+async def _make(connection: Connection, greetings: Mapping[str, str]) -> dict[str, str]:
     """Creates the table, adds the greetings, and returns those that existed before."""
-    async with connection.transaction():
+    await connection.set_autocommit(False)  # All in one transaction.
+    # A role without CREATE may use a table that exists, but IF NOT EXISTS refuses it.
+    if not await _exists(connection):
         await connection.execute(TABLE)
-        before = dict(await connection.fetch("SELECT lang, text FROM greetings"))
-        await connection.executemany(ADD, greetings.items())
+    cursor = await connection.execute("SELECT lang, text FROM greetings")
+    before = dict(await cursor.fetchall())
+    await cursor.executemany(ADD, list(greetings.items()))
+    await connection.commit()
     return before
+
+
+async def _exists(connection: Connection) -> bool:
+    cursor = await connection.execute("SELECT to_regclass('greetings')::text, ''")
+    row = await cursor.fetchone()
+    return row is not None and row[0] is not None
+
+
+async def _missing(connection: Connection) -> str:
+    """Returns which privilege the role lacks, and the statement that gives it.
+
+    Since PostgreSQL 15 only its owner may create tables in the schema public.
+    """
+    cursor = await connection.execute("SELECT current_user, coalesce(current_schema, 'public')")
+    row = await cursor.fetchone()
+    assert row is not None
+    role, schema = (sql.Identifier(name).as_string(connection) for name in row)
+    privilege = (
+        "SELECT, INSERT ON greetings" if await _exists(connection) else f"CREATE ON SCHEMA {schema}"
+    )
+    return f"an administrator has to run GRANT {privilege} TO {role}"
 
 
 def _prepare() -> None:

@@ -2,15 +2,19 @@
 
 import asyncio
 import logging
+import math
 import os
-from collections.abc import AsyncGenerator
+import select
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
-import asyncpg
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.waiting import wait_async
 
 from shared.greetings import Greeting, GreetingsError, UnavailableError
+from shared.postgresql_url import address, parameters
 
 # Collation C sorts by code point, as Python does; the database's default may sort by a language's
 # rules.
@@ -23,21 +27,15 @@ PAGE = (
 MAX_PAGE = 256
 """The largest number of rows that `each` reads at once."""
 
+UNUSED = 1.0
+"""The seconds after which an unused connection has to answer before it is used again."""
+ANSWER = 0.4
+"""The seconds within which it has to. `GET /health` may take one second in all."""
+
 _log = logging.getLogger(__name__)
 
-# What the driver raises if the server is unreachable, disconnects, or refuses the connection.
-_LOST = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
-
-_NO_URL = (
-    "GREETINGS_URL is not an address such as postgresql://user:password@host:5432/database;"
-    " characters like @ / ? # % in a password have to be percent-encoded."
-)
+# What is raised if the server is unreachable, disconnects, or refuses the connection.
+_LOST = (OSError, TimeoutError, psycopg.Error)
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,7 @@ class PoolSettings:
     pool_size: int = 5
     """The largest number of connections; each is opened when it is needed."""
     connect_timeout: float = 2.0
+    """For each address of each host. libpq takes whole seconds, and at least 2."""
     query_timeout: float = 5.0
     """The time from requesting a connection to receiving the last row."""
 
@@ -77,20 +76,53 @@ def _number(name: str, default: float, least: float = 0.1, most: float = 3600) -
     raise GreetingsError(f"{name} must be {kind} from {least} to {most}.")
 
 
-def address(url: str) -> str:
-    """Returns `host:port/database` of a URL, for messages: without user and password.
+class Connection(psycopg.AsyncConnection[tuple[str, str]]):
+    """A connection on which a cancelled query ends at once.
 
-    Raises `GreetingsError` if it is not the URL of a database.
+    The inherited `wait` first cancels the query on the server, for up to ten seconds. The request
+    would have to wait for that.
     """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise GreetingsError(_NO_URL) from None
-    # Only the text after the @ is shown. With a second @, it could contain part of the password.
-    _, at, server = parts.netloc.rpartition("@")
-    if parts.scheme not in ("postgresql", "postgres") or url.count("@") != len(at):
-        raise GreetingsError(_NO_URL)
-    return server + parts.path
+
+    async def wait(
+        self,
+        gen: Any,
+        interval: float = 0.1,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> Any:
+        return await wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)
+
+    def quiet(self) -> bool:
+        """Whether nothing has arrived since the last query: an end of the connection would have."""
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        return not poll.poll(0)
+
+
+Connect = Callable[[], Awaitable[Connection]]
+
+
+def connector(url: str, settings: PoolSettings) -> Connect:
+    """Returns a function that opens a connection to the database.
+
+    Raises `GreetingsError` for an invalid URL.
+    """
+    given: dict[str, Any] = {
+        "connect_timeout": max(2, math.ceil(settings.connect_timeout)),
+        **parameters(url),
+        "client_encoding": "UTF8",
+    }
+
+    async def connect() -> Connection:
+        # Without prepared statements, which a connection pooler may not keep (PgBouncer with
+        # max_prepared_statements=0), and with parameters as PostgreSQL writes them: $1.
+        return await Connection.connect(
+            autocommit=True,
+            prepare_threshold=None,
+            cursor_factory=psycopg.AsyncRawCursor,
+            **given,
+        )
+
+    return connect
 
 
 class PostgreSQLStore:
@@ -103,38 +135,28 @@ class PostgreSQLStore:
 
     kind: Literal["postgresql"] = "postgresql"
 
-    def __init__(self, pool: asyncpg.Pool, address: str, settings: PoolSettings) -> None:
-        self._pool = pool
+    def __init__(self, connect: Connect, address: str, settings: PoolSettings) -> None:
+        # A function, because the parameters of the connection contain the password.
+        self._connect = connect
         self._address = address
         self._settings = settings
         self._available = True
-        self._releases: set[asyncio.Future[None]] = set()
+        self._slots = asyncio.Semaphore(settings.pool_size)
+        self._unused: list[tuple[Connection, float]] = []
+        self._ends: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     @classmethod
     async def open(cls, url: str, settings: PoolSettings) -> Self:
-        """Opens the pool. If the database does not answer, this is logged and is not an error.
+        """Opens the store. If the database does not answer, this is logged and is not an error.
 
         Raises `GreetingsError` for an invalid URL.
         """
-        pool = asyncpg.create_pool(
-            url,
-            min_size=0,
-            max_size=settings.pool_size,
-            timeout=settings.connect_timeout,
-            reset=_no_reset,
-        )
-        store = cls(await pool, address(url), settings)
+        store = cls(connector(url, settings), address(url), settings)
         try:
             await store.check()
         except UnavailableError:
             pass  # It is logged, and every request tries again.
-        except asyncpg.ClientConfigurationError as error:
-            await store.aclose()
-            raise GreetingsError(f"GREETINGS_URL: {error}") from None
-        except (ValueError, OverflowError):
-            # The driver could not parse it; its message may quote parts of the password.
-            await store.aclose()
-            raise GreetingsError(_NO_URL) from None
         except BaseException:
             await store.aclose()
             raise
@@ -165,48 +187,86 @@ class PostgreSQLStore:
 
     async def aclose(self) -> None:
         """Waits for running queries, no longer than the query timeout."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             async with asyncio.timeout(self._settings.query_timeout):
-                await self._pool.close()
+                for _ in range(self._settings.pool_size):
+                    await self._slots.acquire()
         except TimeoutError:
-            pass  # The pool terminates its connections when it is cancelled.
+            for end in self._ends:
+                end.cancel()
+            await asyncio.gather(*self._ends, return_exceptions=True)
+        await self._close_unused()
 
     async def _fetch(self, query: str, *arguments: object) -> list[Greeting]:
         """Returns the rows of a query. Raises `UnavailableError`, also after the query timeout."""
         try:
             async with asyncio.timeout(self._settings.query_timeout):
-                connection = await self._pool.acquire()
+                await self._slots.acquire()
+                connection = None
                 try:
-                    rows = await connection.fetch(query, *arguments)
-                except asyncpg.InternalClientError:
-                    # The driver raises this if the server closes the connection at this moment.
-                    connection.terminate()
-                    raise
-                except BaseException:
-                    # Cancelled, timed out or lost: the pool cancels the query on the server before
-                    # it takes the connection back, in the background.
-                    self._release_later(connection)
-                    raise
-                await self._pool.release(connection)
-        except asyncpg.ClientConfigurationError:
-            raise
+                    connection = await self._take_unused() or await self._connect()
+                    cursor = await connection.execute(query, arguments)
+                    rows = await cursor.fetchall()
+                finally:
+                    self._give_back(connection)
         except _LOST as error:
             self._log_availability_change(error)
             raise UnavailableError(f"PostgreSQL at {self._address} cannot be used.") from error
         self._log_availability_change(None)
         return [Greeting(lang, text) for lang, text in rows]
 
-    def _release_later(self, connection: Any) -> None:
-        release = asyncio.ensure_future(
-            self._pool.release(connection, timeout=self._settings.connect_timeout)
-        )
-        self._releases.add(release)
-        release.add_done_callback(self._released)
+    async def _take_unused(self) -> Connection | None:
+        """Returns the connection that was used last, if there is one and it is not lost.
 
-    def _released(self, release: asyncio.Future[None]) -> None:
-        self._releases.discard(release)
-        if not release.cancelled():
-            release.exception()  # Retrieved; the pool has terminated the connection.
+        A firewall or a server that disappears ends a connection without a word. A connection that
+        was not used for a while is therefore asked first.
+        """
+        if not self._unused:
+            return None
+        connection, since = self._unused.pop()
+        if asyncio.get_running_loop().time() - since < UNUSED and connection.quiet():
+            return connection
+        try:
+            async with asyncio.timeout(ANSWER):
+                await connection.execute("")
+            return connection
+        except (psycopg.Error, TimeoutError):
+            await connection.close()
+            # The others were used even earlier: whatever ended this one has ended them too.
+            await self._close_unused()
+            return None
+        except BaseException:
+            await connection.close()
+            raise
+
+    def _give_back(self, connection: Connection | None) -> None:
+        if connection is None:
+            self._slots.release()
+        elif connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            self._unused.append((connection, asyncio.get_running_loop().time()))
+            self._slots.release()
+        else:
+            # Cancelled, timed out or lost.
+            end = asyncio.ensure_future(self._end(connection))
+            self._ends.add(end)
+            end.add_done_callback(self._ends.discard)
+
+    async def _end(self, connection: Connection) -> None:
+        """Ends a query on the server, then its connection, and only then allows for another."""
+        try:
+            await connection.cancel_safe(timeout=self._settings.connect_timeout)
+        except psycopg.Error:
+            pass  # The server does not answer; it will notice that the connection is closed.
+        finally:
+            await connection.close()
+            self._slots.release()
+
+    async def _close_unused(self) -> None:
+        while self._unused:
+            await self._unused.pop()[0].close()
 
     def _log_availability_change(self, error: Exception | None) -> None:
         """Logs once when the database becomes unavailable, and once when it is available again."""
@@ -225,18 +285,10 @@ class PostgreSQLStore:
 
 
 def reason(error: Exception) -> str:
-    """Returns why the database does not answer, without any secret part of the URL."""
+    """Returns why the database does not answer, in one line and without a password."""
     match error:
         case TimeoutError():
             return "it did not answer in time"
-        case asyncpg.UndefinedTableError():
+        case psycopg.errors.UndefinedTable():
             return "it has no table greetings (make db prepares one)"
-        case asyncpg.ClientConfigurationError():
-            pass
-        case ValueError() | OverflowError():
-            return "the address is not valid"
-    return f"{type(error).__name__}, {error}"
-
-
-async def _no_reset(connection: Any) -> None:
-    """Replaces the pool's reset, a round trip that is not needed after single SELECTs."""
+    return " ".join(str(error).split()).rstrip(".")

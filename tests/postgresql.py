@@ -1,6 +1,5 @@
 """A real PostgreSQL that the tests start themselves, on a socket and a port of its own."""
 
-import asyncio
 import os
 import pwd
 import secrets
@@ -12,14 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
-import asyncpg
+import psycopg
 
 from tests.postgresql_binaries import PROGRAMS, find_binaries
 from tooling.frameworks import ROOT
@@ -39,8 +37,12 @@ SETTINGS = {
     "timezone": "UTC",
 }
 
-# The administrator comes over the private socket, the apps over TCP with their password.
-ACCESS = f"local all postgres trust\nhost all {ROLE} 127.0.0.1/32 scram-sha-256\n"
+# The administrator comes over the private socket, the apps with their password, mostly over TCP.
+ACCESS = f"""\
+local all postgres trust
+local all {ROLE} scram-sha-256
+host all {ROLE} 127.0.0.1/32 scram-sha-256
+"""
 
 _SECONDS = 30.0
 
@@ -80,9 +82,7 @@ class Database:
         )
 
     def execute(self, sql: str) -> None:
-        """Runs statements as the administrator, from whatever thread. Raises
-        `asyncpg.PostgresError`.
-        """
+        """Runs statements as the administrator, from whatever thread. Raises `psycopg.Error`."""
         self.cluster.run(sql, self.name)
 
     def fetch(self, sql: str) -> list[tuple[Any, ...]]:
@@ -229,7 +229,7 @@ class Cluster:
         )
         deadline = time.monotonic() + _SECONDS
         while process.poll() is None:
-            with suppress(OSError, asyncpg.PostgresError):
+            with suppress(psycopg.OperationalError):
                 self.run("SELECT", port=port)
                 return True
             if time.monotonic() > deadline:
@@ -267,7 +267,7 @@ class Cluster:
         # The server first, so that it cannot start another process meanwhile.
         os.kill(pid, signal.SIGSTOP)
         try:
-            for child in _children(pid):
+            for child in children(pid):
                 stopped.append(child)
                 with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGSTOP)
@@ -287,29 +287,19 @@ class Cluster:
     def run(
         self, sql: str, database: str = "postgres", *, fetch: bool = False, port: int | None = None
     ) -> list[tuple[Any, ...]]:
-        """As the administrator, on a connection of its own. Raises `OSError`,
-        `asyncpg.PostgresError`.
-        """
-
-        async def run() -> list[tuple[Any, ...]]:
-            connection = await asyncpg.connect(
+        """As the administrator, on a connection of its own. Raises `psycopg.Error`."""
+        with closing(
+            psycopg.connect(
                 host=str(self.directory),
                 port=port or self.port,
                 user="postgres",
-                database=database,
-                timeout=_SECONDS,
+                dbname=database,
+                connect_timeout=int(_SECONDS),
+                autocommit=True,
             )
-            try:
-                if fetch:
-                    return [tuple(row) for row in await connection.fetch(sql)]
-                await connection.execute(sql)
-                return []
-            finally:
-                await connection.close()
-
-        # In a thread, since the caller may run a loop already.
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(lambda: asyncio.run(run())).result()
+        ) as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if fetch else []
 
 
 def _unprivileged() -> pwd.struct_passwd:
@@ -326,7 +316,7 @@ def _free_port() -> int:
         return port
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True)
     pairs = (line.split() for line in listed.stdout.splitlines())
     return [int(child) for child, parent in pairs if int(parent) == pid]

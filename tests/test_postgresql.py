@@ -1,6 +1,5 @@
 """The PostgreSQL of the tests: where its programs come from, and that nothing of it stays."""
 
-import asyncio
 import os
 import signal
 import socket
@@ -8,9 +7,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-import asyncpg
+import psycopg
 import pytest
 
 from tests.contract.waiting import eventually
@@ -36,7 +34,7 @@ def test_a_cluster_comes_back_at_its_place_with_its_data() -> None:
         port = cluster.port
         for mode in ("fast", "immediate"):
             cluster.stop(mode)
-            with pytest.raises(OSError, match=r"."):
+            with pytest.raises(psycopg.OperationalError):
                 database.fetch("SELECT")
             cluster.start()
             assert cluster.port == port
@@ -47,16 +45,12 @@ def test_over_tcp_the_password_is_asked_for() -> None:
     with Cluster() as cluster:
         database = cluster.create_database("here")
         assert cluster.password not in repr(database)
-        where: dict[str, Any] = {"host": "127.0.0.1", "port": cluster.port, "database": "here"}
-
-        async def connect(url: str | None = None, **options: Any) -> None:
-            await (await asyncpg.connect(url, **options)).close()
-
-        asyncio.run(connect(database.url))
-        with pytest.raises(asyncpg.InvalidPasswordError):
-            asyncio.run(connect(**where, user="greeter", password="guessed"))
-        with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
-            asyncio.run(connect(**where, user="postgres"))
+        psycopg.connect(database.url).close()
+        where = f"host=127.0.0.1 port={cluster.port} dbname=here"
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(f"{where} user=greeter password=guessed")
+        with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry"):
+            psycopg.connect(f"{where} user=postgres")
 
 
 def test_a_killed_test_leaves_no_server_behind() -> None:

@@ -133,7 +133,10 @@ def a_lost_connection_is_an_unexpected_error() -> None:
 
 @breakage("STORE-5", "a query that is late keeps its connection")
 def a_query_that_is_late_keeps_its_connection() -> None:
-    store()._release_later = lambda self, connection: None
+    async def kept(self: Any, connection: Any) -> None:
+        pass
+
+    store()._end = kept
 
 
 @breakage("STORE-5", "a query is waited for without end")
@@ -149,16 +152,14 @@ def a_query_is_waited_for_without_end() -> None:
 
 @breakage("STORE-6", "now and then a connection is not given back")
 def now_and_then_a_connection_is_not_given_back() -> None:
-    import asyncpg
-
-    release = asyncpg.Pool.release
+    give_back = store()._give_back
     asked = iter(range(sys.maxsize))
 
-    async def forgetful(self: Any, *arguments: Any, **keywords: Any) -> None:
+    def forgetful(self: Any, connection: Any) -> None:
         if next(asked) % 3 != 2:
-            await release(self, *arguments, **keywords)
+            give_back(self, connection)
 
-    asyncpg.Pool.release = forgetful
+    store()._give_back = forgetful
 
 
 @breakage("HEALTH-1: without the database", "the database is not asked")

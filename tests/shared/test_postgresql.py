@@ -2,50 +2,19 @@
 
 import asyncio
 import logging
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from urllib.parse import quote
 
+import psycopg
 import pytest
 
 from deploy.prepare_database import prepare
 from shared.greetings import FILE, Greeting, GreetingsError, UnavailableError, read_greetings
 from shared.postgresql import MAX_PAGE, PoolSettings, PostgreSQLStore
 from tests.postgresql import Cluster, Database
-from tooling.frameworks import ROOT
+from tests.shared.databases import PATIENCE, make_db, opened
 
 GREETINGS = read_greetings(FILE)
-PATIENCE = PoolSettings(pool_size=2, connect_timeout=0.5, query_timeout=1.0)
-
-
-@pytest.fixture
-def database(cluster: Cluster) -> Iterator[Database]:
-    database = cluster.create_database("greetings")
-    yield database
-    database.drop()
-
-
-def make_db(url: str) -> subprocess.CompletedProcess[str]:
-    """What `make db` runs."""
-    return subprocess.run(
-        [sys.executable, "-m", "deploy.prepare_database"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "GREETINGS_URL": url},
-        capture_output=True,
-        text=True,
-    )
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[PostgreSQLStore]:
-    store = await PostgreSQLStore.open(url, PATIENCE)
-    try:
-        yield store
-    finally:
-        await store.aclose()
 
 
 def test_an_empty_database_is_prepared_and_a_prepared_one_is_left_alone(
@@ -73,6 +42,20 @@ def test_two_that_prepare_at_once_both_succeed(database: Database) -> None:
         return await asyncio.gather(*preparing)
 
     assert all("has 7 greetings" in said for said in asyncio.run(both()))
+
+
+def test_a_table_that_is_locked_is_not_waited_for_without_end(
+    database: Database,
+) -> None:
+    make_db(database.url)
+    cluster = database.cluster
+    with psycopg.connect(
+        host=str(cluster.directory), port=cluster.port, user="postgres", dbname=database.name
+    ) as other:
+        other.execute("LOCK TABLE greetings")
+        said = make_db(database.url, GREETINGS_QUERY_TIMEOUT="0.5")
+    assert said.stderr.endswith("cannot be prepared: it did not answer in time.\n")
+    assert said.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from shared.greetings import GreetingsError
-from shared.postgresql import PoolSettings, address
+from shared.postgresql import PoolSettings
+from shared.postgresql_url import address
 from shared.stores import open_store
 from tooling.frameworks import ROOT, Framework, find_frameworks
 
@@ -30,7 +31,7 @@ async def main():
     assert answers == ["lifespan.startup.complete", "lifespan.shutdown.complete"], answers
 
 asyncio.run(main())
-sys.exit("asyncpg" in sys.modules)
+sys.exit("psycopg" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"PATH": ""}, check=True)
 
@@ -48,9 +49,9 @@ def test_without_the_driver_the_start_up_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("GREETINGS_URL", "postgresql://db.example/greetings")
-    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.delitem(sys.modules, "shared.postgresql")
-    with pytest.raises(GreetingsError, match=r"needs the package asyncpg.*STORE=postgres"):
+    with pytest.raises(GreetingsError, match=r"needs the package psycopg.*STORE=postgres"):
         asyncio.run(open_store())
 
 
