@@ -6,6 +6,7 @@ import pytest
 
 from shared.asgi import Scope
 from shared.connect import (
+    ROUTE,
     Credentials,
     Mount,
     headers_trusted,
@@ -73,9 +74,9 @@ def test_an_unknown_value_of_connect_headers_is_an_error(
 @pytest.mark.parametrize("path", ["included", "stripped"])
 def test_a_scope_in_the_wanted_form_is_handed_on_as_it_is(path: Any) -> None:
     given = scope("/content/x/greetings" if path == "included" else "/greetings", "/content/x")
-    assert Mount(nothing, path=path).mounted(given) is given
+    assert Mount(nothing, path=path).mounted(given) == {**given, ROUTE: "/greetings"}
     bare = scope("/greetings")
-    assert Mount(nothing, path=path).mounted(bare) is bare
+    assert Mount(nothing, path=path).mounted(bare) == {**bare, ROUTE: "/greetings"}
 
 
 @pytest.mark.parametrize("given", ["/content/x/greetings", "/greetings"])
