@@ -119,8 +119,8 @@ def get_user(req: Request) -> connect.Credentials | None:
 
 class Hello:
     async def on_get(self, req: Request, resp: Response) -> None:
-        resp.set_headers(hello.HEADERS)
         resp.media = hello.say_hello(get_user(req))
+        resp.set_headers(hello.HEADERS)  # Not before, because a 400 would have them too.
 
 
 api.add_route("/hello", Hello())

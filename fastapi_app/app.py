@@ -11,12 +11,12 @@ from fastapi import Depends, FastAPI, Path, Query, Request, WebSocket, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.requests import HTTPConnection
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from shared import connect, hello, live, pages, problems
 from shared.asgi import ASGIApp, Receive, Scope, Send
@@ -47,17 +47,6 @@ api = FastAPI(
     redoc_url=None,
     redirect_slashes=False,
 )
-
-
-class ExactRoute(APIRoute):
-    """Ends its pattern with the path: Starlette's `$` also matches before a final newline."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + r"\Z")
-
-
-api.router.route_class = ExactRoute
 
 # --- Greetings
 
@@ -292,5 +281,9 @@ class HeadAsGet:
 
 
 api.add_middleware(HeadAsGet)
+
+for route in api.routes:
+    if isinstance(route, Route):  # `$` also matches before a final newline: `/about%0A`.
+        route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + r"\Z")
 
 app = connect.Mount(Lifespan(Security(Files(api))), path="included")

@@ -15,7 +15,8 @@ from tests.contract.in_process import (
 )
 from tests.contract.vocabulary import BARE, Answer, Closed, HandshakeFailure, Request
 from tests.differential.compared import Compared, compared
-from tests.differential.generated import FILES, OWN_DATE, OWN_ETAG, Asked, Talk, spelled_prefix
+from tests.differential.generated import Asked, Talk, spelled_prefix
+from tests.differential.values import FILES, OWN_DATE, OWN_ETAG
 from tooling.frameworks import Framework
 
 

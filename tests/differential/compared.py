@@ -44,8 +44,3 @@ def compared(answer: Answer, framework: Framework) -> Compared:
             body = {"servers": body.get("servers", [{"url": "/"}])[:1]}
     wrong = length is not None and answer.body and int(length) != len(answer.body)
     return {"status": answer.status, "body": body, "wrong length": bool(wrong), **headers}
-
-
-def differing(one: Compared, other: Compared) -> set[str]:
-    """The names of the parts that differ."""
-    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}

@@ -8,12 +8,7 @@ from hypothesis import strategies as st
 from tests.contract.cases.mount import HOSTILE_BASE_URLS
 from tests.contract.subjects import mounts
 from tests.contract.vocabulary import BASE_URL, CREDENTIALS, Mount, Request
-
-OWN_ETAG = "OWN-ETAG"
-"""In the value of a header: the app's own entity tag of the file at the address."""
-
-OWN_DATE = "OWN-DATE"
-"""In the value of a header: the app's Last-Modified of the file at the address."""
+from tests.differential import values
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,160 +47,16 @@ class Talk:
     messages: tuple[str | bytes, ...] = ()
 
 
-ADDRESSES = (
-    "/",
-    "/about",
-    "/greetings",
-    "/greetings/en",
-    "/greetings/zh",
-    "/greetings/fr",
-    "/greetings/e",
-    "/greetings/stream",
-    "/hello",
-    "/health",
-    "/live",
-    "/docs",
-    "/openapi.json",
-    "/nope",
-)
-
-FILES = (
-    "/static/styles.css",
-    "/static/icon.svg",
-    "/static/docs.js",
-    "/static/swagger-ui/LICENSE",
-)
-
-FOLDERS = ("/static", "/static/", "/static/nope.css", "/static/swagger-ui")
-
-PIECES = (
-    *("/", "//", "/./", "/../", ".", "..", "%2e%2e", "%2F", "%2f..%2f", "%5C", "\\"),
-    *(
-        "%00",
-        "%0A",
-        "%0D%0A",
-        "%09",
-        "%1B",
-        "%20",
-        "%7F",
-        "%80",
-        "%FF",
-        "%C3",
-        "%C0%AF",
-        "%ED%A0%80",
-    ),
-    *("%C3%A9", "%E2%80%A8", "%F0%9F%98%80", "%25", "%252e", "%3F", "%23", "%", "%2", "%zz"),
-    *(";", ";a=b", ":", "@", "~", "+", "*", "&", "=", "$", "'", '"', "<", "|", "x", "EN", "-US"),
-)
-
-METHODS = (
-    *("GET",) * 12,
-    *("HEAD",) * 4,
-    *("PUT", "OPTIONS", "TRACE", "POST", "DELETE", "PATCH", "PROPFIND", "BREW", "get"),
-)
-
-NAMES = (
-    "name",
-    "%6eame",
-    "n%61me",
-    "%6E%61%6D%65",
-    "Name",
-    "name%00",
-    "name[]",
-    "other",
-    "",
-    "na+me",
-)
-
-VALUES = (
-    *("", "Ada", "Grace+Hopper", "%41da", "a%20b", "%3Cb%3E", "%26amp;", "a=b", "a;b", "=", "%00"),
-    *("%0A", "%FF", "%C3", "%ED%A0%80", "%C3%A9", "%F0%9F%98%80", "%", "%zz", "%2", "+", "/", "?"),
-    *("x" * 100, "x" * 101, "%F0%9F%98%80" * 100, "%F0%9F%98%80" * 101, "%41" * 101, "%FF" * 101),
-)
-
-TAGS = (
-    *(OWN_ETAG, f"W/{OWN_ETAG}", '"other"', 'W/"other"', "*", '""', "other", f'"a", {OWN_ETAG}'),
-    *(f'W/"a" , {OWN_ETAG}', f'"a,b", {OWN_ETAG}', f"{OWN_ETAG},", f'"x" "y", {OWN_ETAG}', ","),
-    *("", '"', '"unended', f"*, {OWN_ETAG}", f"w/{OWN_ETAG}", '"a", "b"'),
-)
-
-DATES = (
-    *(OWN_DATE, "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 2100 23:59:59 GMT", "yesterday", ""),
-    *("Thursday, 01-Jan-70 00:00:00 GMT", "Thu Jan  1 00:00:00 1970", "0", "2026-01-01T00:00:00Z"),
-    *("Thu, 01 Jan 1970 00:00:00 +0100", "Thu, 99 Jan 1970 00:00:00 GMT", "Thu, 01 Jan 1970"),
-)
-
-RANGES = (
-    *(
-        "bytes=0-",
-        "bytes=0-0",
-        "bytes=0-9",
-        "bytes=9-",
-        "bytes=-5",
-        "bytes=5-2",
-        "bytes=0-99999999",
-    ),
-    *(
-        "bytes=99999999-",
-        "bytes=-0",
-        "bytes=-99999999",
-        "bytes=0-1,4-5",
-        "bytes=0-0,-1",
-        "bytes=x-",
-    ),
-    *(
-        "bytes=",
-        "bytes",
-        "lines=1-2",
-        "",
-        "Bytes=0-9",
-        "bytes = 0-9",
-        "bytes=-",
-        "bytes=0-9,",
-        "none",
-    ),
-    *("bytes=1-1-1", "bytes=+1-2", "bytes=0-9;q=1", "items=0-", "bytes=00-09"),
-)
-
-CREDENTIAL_VALUES = (
-    *('{"user":"ada"}', '{"user":"ada","groups":["x"]}', '{"user":"José 你好"}', '{"user":""}', ""),
-    *("{", "null", "[]", '{"user":1}', b'{"user":"\xff"}', '{"user":"a","groups":"x"}', "ada"),
-    *('{"user":"\\ud800"}', '{"user":"\\u0000"}', " "),
-)
-
-COOKIES = (
-    "a=b",
-    "a=b; c=d",
-    "a",
-    "=",
-    'a="',
-    "a=\xff".encode("latin-1"),
-    ";",
-    "session=x; session=y",
-)
-
-ACCEPTS = (
-    "*/*",
-    "text/html",
-    "application/json",
-    "application/xml",
-    "image/*;q=0",
-    "",
-    "nonsense",
-    "text/x;q=9",
-)
-
-
 def header(
-    name: str, values: tuple[str | bytes, ...]
+    name: str, choices: tuple[str | bytes, ...]
 ) -> st.SearchStrategy[tuple[str, str | bytes]]:
-    return st.tuples(st.just(name), st.sampled_from(values))
+    return st.tuples(st.just(name), st.sampled_from(choices))
 
 
 PLAIN_HEADERS = st.one_of(
-    header(CREDENTIALS, CREDENTIAL_VALUES),
-    header("Cookie", COOKIES),
-    header("Accept", ACCEPTS),
+    header(CREDENTIALS, values.CREDENTIAL_VALUES),
+    header("Cookie", values.COOKIES),
+    header("Accept", values.ACCEPTS),
     header(
         "Content-Type", ("application/json", "text/plain", "multipart/form-data", "nonsense", "")
     ),
@@ -222,20 +73,20 @@ PLAIN_HEADERS = st.one_of(
 )
 
 FILE_HEADERS = st.one_of(
-    header("If-None-Match", TAGS),
-    header("If-Match", TAGS),
-    header("If-Modified-Since", DATES),
-    header("If-Unmodified-Since", DATES),
-    header("Range", RANGES),
-    header("Range", RANGES),
-    header("If-Range", (*TAGS[:4], *DATES[:4])),
+    header("If-None-Match", values.TAGS),
+    header("If-Match", values.TAGS),
+    header("If-Modified-Since", values.DATES),
+    header("If-Unmodified-Since", values.DATES),
+    header("Range", values.RANGES),
+    header("Range", values.RANGES),
+    header("If-Range", (*values.TAGS[:4], *values.DATES[:4])),
 )
 
 
 @st.composite
 def paths(draw: st.DrawFn) -> str:
     """An address of the app, most often changed in one or two places."""
-    path = draw(st.sampled_from((*ADDRESSES, *FILES, *FOLDERS)))
+    path = draw(st.sampled_from((*values.ADDRESSES, *values.FILES, *values.FOLDERS)))
     for _ in range(draw(st.sampled_from((0, 1, 1, 2)))):
         position = draw(st.integers(1, len(path)))
         before, after = path[:position], path[position:]
@@ -243,9 +94,9 @@ def paths(draw: st.DrawFn) -> str:
             case "encode" if after and after[0] not in "%/":
                 path = f"{before}%{ord(after[0]):02x}{after[1:]}"
             case "insert":
-                path = before + draw(st.sampled_from(PIECES)) + after
+                path = before + draw(st.sampled_from(values.PIECES)) + after
             case "append":
-                path += draw(st.sampled_from(PIECES))
+                path += draw(st.sampled_from(values.PIECES))
             case "delete" if position > 0:
                 path = before + after[1:]
             case "case":
@@ -259,9 +110,9 @@ def queries(draw: st.DrawFn) -> str:
     parameters = draw(
         st.lists(
             st.tuples(
-                st.sampled_from(NAMES),
+                st.sampled_from(values.NAMES),
                 st.sampled_from(("=", "=", "=", "")),
-                st.sampled_from(VALUES),
+                st.sampled_from(values.VALUES),
             ),
             max_size=3,
         )
@@ -317,18 +168,18 @@ def requests(draw: st.DrawFn) -> Asked:
     """A request to any address."""
     target = draw(targets())
     headers = [*draw(st.lists(PLAIN_HEADERS, max_size=2))]
-    return draw(placed(Request(draw(st.sampled_from(METHODS)), target, headers)))
+    return draw(placed(Request(draw(st.sampled_from(values.METHODS)), target, headers)))
 
 
 @st.composite
 def file_requests(draw: st.DrawFn) -> Asked:
     """A request for a file, with conditions and ranges."""
-    target = draw(st.sampled_from(FILES))
+    target = draw(st.sampled_from(values.FILES))
     headers = draw(st.lists(FILE_HEADERS, max_size=3))
-    return draw(placed(Request(draw(st.sampled_from(METHODS)), target, headers)))
+    return draw(placed(Request(draw(st.sampled_from(values.METHODS)), target, headers)))
 
 
-MESSAGES = st.one_of(
+MESSAGES: st.SearchStrategy[str | bytes] = st.one_of(
     st.sampled_from(
         (
             *('{"lang":"en"}', '{"lang":"es","greet":true}', '{"lang":"fr"}', '{"lang":"e"}', "{}"),
@@ -359,8 +210,8 @@ MESSAGES = st.one_of(
 )
 
 HANDSHAKE_HEADERS = st.one_of(
-    header(CREDENTIALS, CREDENTIAL_VALUES),
-    header("Cookie", COOKIES),
+    header(CREDENTIALS, values.CREDENTIAL_VALUES),
+    header("Cookie", values.COOKIES),
     header(
         "Origin",
         ("http://evil.example", "null", "http://host.example", "https://connect.example.org", ""),

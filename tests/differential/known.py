@@ -51,12 +51,20 @@ def parameters(asked: Asked) -> list[tuple[str, str]]:
     return parse_qsl(asked.query, keep_blank_values=True, errors="surrogateescape")
 
 
+def is_read(asked: Asked) -> bool:
+    return asked.request.method in ("GET", "HEAD")
+
+
+def is_about(asked: Asked) -> bool:
+    return unquote(asked.path) == "/about" and asked.request.method in ("GET", "HEAD", "get")
+
+
 def has_several_names(asked: Asked) -> bool:
-    return len([name for name, _ in parameters(asked) if name == "name"]) > 1
+    return is_about(asked) and len([name for name, _ in parameters(asked) if name == "name"]) > 1
 
 
 def has_invalid_utf8_in_name(asked: Asked) -> bool:
-    return any(
+    return is_about(asked) and any(
         name == "name" and re.search("[\ud800-\udfff]", value) for name, value in parameters(asked)
     )
 
@@ -79,7 +87,7 @@ KNOWN = (
         "HTTP-4 in Allow",
         "Only a framework that answers OPTIONS lists it in the Allow of a 405.",
         frozenset({"fastapi", "sanic"}),
-        of_requests(lambda asked: asked.request.method not in ("GET", "HEAD")),
+        of_requests(lambda asked: not is_read(asked)),
         lambda answer: answer.get("allow") == ["get", "head"],
         bare("POST", "/greetings"),
         frozenset({"allow"}),
@@ -124,6 +132,22 @@ KNOWN = (
         of_requests(lambda asked: re.match(r"/static/(/|\Z)", unquote(asked.path)) is not None),
         status(404),
         bare("PUT", "/static/"),
+    ),
+    Known(
+        "methods of a static path with a line break",
+        "A path of Werkzeug or Starlette has no line break; the others answer 405.",
+        frozenset({"fastapi", "quart"}),
+        of_requests(lambda asked: re.match(r"/static/.*\n", unquote(asked.path), re.S) is not None),
+        status(404),
+        bare("PUT", "/static/a%0Ab"),
+    ),
+    Known(
+        "methods of a path with a final slash",
+        "Sanic looks at the method before the final slash, and answers 405.",
+        frozenset({"sanic"}),
+        of_requests(lambda asked: asked.path.endswith("/") and not is_read(asked)),
+        status(405),
+        bare("PUT", "/hello/"),
     ),
     Known(
         "PAGES-8",
