@@ -224,3 +224,16 @@ def test_credentials_are_absent_or_whole() -> None:
     with pytest.raises(Problem) as refused:
         parse_credentials([b'{"user":""}'])
     assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("raw_path", "normalized"),
+    [
+        (b"/he%61lth", b"/health"),
+        (b"/%2E%2e/%7Ex%5f%2D%30%5A%7a", b"/../~x_-0Zz"),
+        (b"/%2F%25%20%40%5B%60%7B%3A%C3%A9%", b"/%2F%25%20%40%5B%60%7B%3A%C3%A9%"),
+    ],
+)
+def test_characters_that_need_no_encoding_are_decoded(raw_path: bytes, normalized: bytes) -> None:
+    given = {**scope("/"), "raw_path": raw_path}
+    assert Mount(nothing, path="included").mounted(given)["raw_path"] == normalized
