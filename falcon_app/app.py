@@ -13,6 +13,7 @@ from falcon.asgi import Request, Response, SSEvent, WebSocket
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from shared import connect, events, hello, live, pages, problems
+from shared.files import Files, file_headers
 from shared.greetings import Store, UnavailableError, is_language_tag
 from shared.health import check_health
 from shared.lifespan import Lifespan
@@ -118,8 +119,8 @@ def get_user(req: Request) -> connect.Credentials | None:
 
 class Hello:
     async def on_get(self, req: Request, resp: Response) -> None:
-        resp.set_headers(hello.HEADERS)
         resp.media = hello.say_hello(get_user(req))
+        resp.set_headers(hello.HEADERS)  # Not before, because a 400 would have them too.
 
 
 api.add_route("/hello", Hello())
@@ -194,24 +195,17 @@ class Pages:
         page(req, resp, "about.html", name=name or pages.DEFAULT_NAME, base_url=base_url)
 
 
-def refuse_malformed_headers(req: Request) -> None:
-    """Raises `HTTPInvalidHeader` before a file is opened, which Falcon would not close."""
-    _ = req.range, req.if_modified_since
-
-
 class Static:
     """A resource, because `api.add_static_route` serves a file for any method."""
 
     files = falcon.routing.StaticRouteAsync("/static", pages.STATIC)
 
     async def on_get(self, req: Request, resp: Response, path: str) -> None:
-        refuse_malformed_headers(req)
-        if (
-            pages.static_file(path) is None
-        ):  # Falcon opens any path: a pipe would block all requests.
+        # Falcon opens any path: a pipe would block all requests.
+        if pages.static_file(path) is None:
             raise Problem(404)
         await self.files(req, resp)
-        resp.cache_control = ["no-cache"]
+        resp.set_headers(file_headers(path))
 
     async def on_head(self, req: Request, resp: Response, path: str) -> None:
         await self.on_get(req, resp, path)
@@ -274,4 +268,4 @@ api.set_error_serializer(on_http_error)
 
 # --- The application
 
-app = connect.Mount(Lifespan(Security(api)), path="stripped")
+app = connect.Mount(Lifespan(Security(Files(api))), path="stripped")

@@ -1,5 +1,7 @@
 """Greetings in FastAPI: typed returns, `Annotated` dependencies, a generated OpenAPI document."""
 
+import os
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict
@@ -14,10 +16,12 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from shared import connect, hello, live, pages, problems
 from shared.asgi import ASGIApp, Receive, Scope, Send
 from shared.events import Event, open_events
+from shared.files import Files, file_headers
 from shared.greetings import LANGUAGE_TAG, Greeting, Store, UnavailableError
 from shared.health import Health, check_health
 from shared.lifespan import Lifespan
@@ -191,14 +195,18 @@ async def get_about(request: Request, name: Name = "") -> HTMLResponse:
 
 
 class RevalidatedFiles(StaticFiles):
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Ranges are ignored, because Starlette answers an invalid one in plain text.
-        headers = [header for header in scope["headers"] if header[0] != b"range"]
-        await super().__call__({**scope, "headers": headers}, receive, send)
+    def get_path(self, scope: Scope) -> str:
+        # As it is: StaticFiles would resolve dot segments.
+        path: str = scope["path"]
+        return path.removeprefix(f"{scope['root_path']}/")
 
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
-        response.headers["Cache-Control"] = "no-cache"
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        found = pages.static_file(path)
+        return (str(found), found.stat()) if found else ("", None)
+
+    def file_response(self, full_path: Any, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(full_path, *args, **kwargs)
+        response.headers.update(file_headers(full_path))
         return response
 
 
@@ -274,4 +282,8 @@ class HeadAsGet:
 
 api.add_middleware(HeadAsGet)
 
-app = connect.Mount(Lifespan(Security(api)), path="included")
+for route in api.routes:
+    if isinstance(route, Route):  # `$` also matches before a final newline: `/about%0A`.
+        route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + r"\Z")
+
+app = connect.Mount(Lifespan(Security(Files(api))), path="included")

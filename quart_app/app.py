@@ -19,6 +19,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from shared import connect, events, hello, live, pages, problems
+from shared.files import Files, file_headers
 from shared.greetings import Greeting, Store, UnavailableError, is_language_tag
 from shared.health import check_health
 from shared.lifespan import Lifespan
@@ -157,10 +158,8 @@ async def get_static(path: str) -> Response:
     found = pages.static_file(path)
     if found is None:
         raise Problem(404)
-    response = await send_file(found, conditional=True)
-    if response.status_code == 412:  # Quart would send the file as the body.
-        raise Problem(412)
-    response.headers["Cache-Control"] = "no-cache"
+    response = await send_file(found)
+    response.headers.update(file_headers(found))
     return response
 
 
@@ -206,4 +205,4 @@ async def on_http_error(error: HTTPException) -> Response:
 
 # --- The application
 
-app = connect.Mount(Lifespan(Security(api)), path="included")
+app = connect.Mount(Lifespan(Security(Files(api))), path="included")

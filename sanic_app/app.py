@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, select_autoescape
-from sanic import HTTPResponse, Request, Sanic, Websocket, empty, file, html, json
+from sanic import HTTPResponse, Request, Sanic, Websocket, file, html, json
 from sanic.exceptions import SanicException
 
 from shared import connect, events, hello, live, pages, problems
 from shared.asgi import Receive, Scope, Send
+from shared.files import Files, file_headers
 from shared.greetings import UnavailableError, is_language_tag
 from shared.health import check_health
 from shared.lifespan import Lifespan
@@ -155,15 +156,9 @@ async def get_static(request: Request, path: str) -> HTTPResponse:
     if found is None:
         raise Problem(404)
     stat = found.stat()
+    response = await file(found)
     etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
-    if_none_match = ",".join(request.headers.getall("if-none-match", ()))
-    # Weak comparison: RFC 9110 section 13.1.2.
-    if {"*", etag} & {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}:
-        response = empty(304)
-    else:
-        # If-Modified-Since is ignored beside If-None-Match: RFC 9110 section 13.1.3.
-        response = await file(found, request_headers=None if if_none_match else request.headers)
-    response.headers.update({"ETag": etag, "Cache-Control": "no-cache"})
+    response.headers.update({"ETag": etag, **file_headers(found)})
     return response
 
 
@@ -219,4 +214,4 @@ async def with_messages(scope: Scope, receive: Receive, send: Send) -> None:
     await api({**scope, "receive": receive, "send": send}, receive, send)
 
 
-app = connect.Mount(Lifespan(Security(with_messages)), path="stripped")
+app = connect.Mount(Lifespan(Security(Files(with_messages))), path="stripped")

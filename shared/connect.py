@@ -23,6 +23,9 @@ from shared.problems import Problem
 BASE_URL = "RStudio-Connect-App-Base-URL"
 CREDENTIALS = "RStudio-Connect-Credentials"
 
+ROUTE = "shared.route"
+"""The key in the scope of the path without the prefix, in whatever form the framework has it."""
+
 # Header names in a scope are lower case: ASGI specification, HTTP connection scope.
 _BASE_URL = BASE_URL.lower().encode()
 _CONNECT_HEADERS = frozenset({_BASE_URL, CREDENTIALS.lower().encode()})
@@ -31,6 +34,7 @@ _CONNECT_HEADERS = frozenset({_BASE_URL, CREDENTIALS.lower().encode()})
 # HTML or in a script. Browsers remove the segments `.` and `..`.
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
+_UNRESERVED = re.compile(rb"%(2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE)
 _MAX_LENGTH = 2048
 
 
@@ -118,7 +122,7 @@ class Mount:
         await self.app(scope, receive, send)
 
     def mounted(self, scope: Scope) -> Scope:
-        """Returns `scope` in the form that the framework routes; a copy if anything changes."""
+        """Returns a copy of `scope` in the form that the framework routes, with the route."""
         headers, base_url = _connect_headers(scope["headers"])
         root_path, path = scope.get("root_path", ""), scope["path"]
         prefix = parse_prefix(root_path) if root_path else ""
@@ -128,9 +132,10 @@ class Mount:
         # The path may also begin with a root path that is ignored as invalid.
         route = _without(prefix or root_path.rstrip("/"), path)
         mounted_path = prefix + route if self.included else route
-        raw_path = scope.get("raw_path")
-        if raw_path and (mounted_path, prefix) == (path, root_path) and headers is scope["headers"]:
-            return scope
+        raw_path = _normalized(scope.get("raw_path"))
+        unchanged = raw_path and raw_path == scope["raw_path"] and headers is scope["headers"]
+        if unchanged and (mounted_path, prefix) == (path, root_path):
+            return {**scope, ROUTE: route}
 
         if raw_path and (prefix or route == path):
             raw_route = _raw_without(prefix, raw_path)
@@ -141,6 +146,7 @@ class Mount:
             "headers": headers,
             "root_path": prefix,
             "path": mounted_path,
+            ROUTE: route,
             "raw_path": prefix.encode() + raw_route if self.included else raw_route,
         }
         if prefix and path in (prefix, ""):
@@ -166,6 +172,16 @@ def _connect_headers(headers: Headers) -> tuple[Headers, BaseURL | None]:
     if base_url is not None:
         trusted.append((_BASE_URL, base_url.url.encode()))
     return trusted, base_url
+
+
+def _normalized(raw_path: bytes | None) -> bytes | None:
+    """Decodes the characters that need no encoding, as RFC 3986 section 6.2.2.2 demands.
+
+    Sanic routes this path, and would not find `/he%61lth`.
+    """
+    if raw_path and b"%" in raw_path:
+        return _UNRESERVED.sub(lambda match: unquote_to_bytes(match[0]), raw_path)
+    return raw_path
 
 
 def _without(prefix: str, path: str) -> str:

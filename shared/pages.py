@@ -29,8 +29,11 @@ LACKS_SLASH = "shared.lacks_slash"
 def static_file(path: str) -> Path | None:
     """Returns the file at this path below `STATIC`; None if there is none.
 
-    A link that leads outside is no file, and neither is a pipe or device, which would block.
+    The path is taken as it is: the path of a file has no empty segment, and no `.` or `..`. A link
+    that leads outside is no file, and neither is a pipe or device, which would block.
     """
+    if {"", ".", ".."} & set(path.split("/")):
+        return None
     try:
         found = (STATIC / path).resolve(strict=True)
     except (OSError, ValueError):  # The name is missing, too long, or has a NUL.

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from shared.asgi import Scope, Send
+from shared.asgi import Message, Scope, Send
 from shared.pages import MAX_NAME
 
 MEDIA_TYPE = "application/problem+json"
@@ -88,14 +88,22 @@ async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:
     A server without the ASGI extension "websocket.http.response" answers a refused handshake with
     403 and no body.
     """
-    kind = "http.response"
-    if scope["type"] == "websocket":
-        if "websocket.http.response" not in scope.get("extensions", {}):
-            await send({"type": "websocket.close"})
-            return
-        kind = "websocket.http.response"
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get(
+        "extensions", {}
+    ):
+        await send({"type": "websocket.close"})
+        return
+    for message in problem_messages(problem):
+        prefix = "websocket." if scope["type"] == "websocket" else ""
+        await send({**message, "type": prefix + message["type"]})
+
+
+def problem_messages(problem: Problem) -> list[Message]:
+    """Returns the ASGI messages that answer an HTTP request with the problem."""
     body = msgspec.json.encode(problem.details)
     headers = {"Content-Type": MEDIA_TYPE, "Content-Length": f"{len(body)}", **problem.headers}
     pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": f"{kind}.start", "status": problem.status, "headers": pairs})
-    await send({"type": f"{kind}.body", "body": body})
+    return [
+        {"type": "http.response.start", "status": problem.status, "headers": pairs},
+        {"type": "http.response.body", "body": body},
+    ]

@@ -1,7 +1,8 @@
 """What every application does so that one visitor's data do not reach another's browser."""
 
+from shared import live
 from shared.asgi import ASGIApp, Message, Receive, Scope, Send
-from shared.connect import BASE_URL, CREDENTIALS
+from shared.connect import BASE_URL, CREDENTIALS, ROUTE
 from shared.problems import Problem, send_problem
 
 _BASE_URL = BASE_URL.lower().encode()
@@ -15,12 +16,17 @@ _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 
 
 class Security:
-    """ASGI middleware: headers of every response, and the origin of every websocket.
+    """ASGI middleware: headers of every response, and the address and origin of every websocket.
 
     - A response has `X-Content-Type-Options: nosniff` (Fetch standard, section 3.6). If the
       application sets no `Cache-Control`, it is `no-cache`.
     - A websocket handshake from a page of another origin is refused with 403 (RFC 6455 section
       10.2), because browsers send it with the visitor's cookies.
+    - A path that begins with two slashes is refused with 404. Two frameworks take them for one, and
+      Sanic answers `//` with 500.
+    - A handshake for any other address than the websocket's is refused with 404, and so is a
+      request for the websocket's address that is no handshake. Frameworks differ in both, and Sanic
+      would run the handler of an HTTP route for a handshake.
     - Credentials in a chunked request are refused with 411: uvicorn with httptools adds the
       trailers of the request, which a proxy does not check, to its headers.
 
@@ -31,26 +37,36 @@ class Security:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-
-            async def send_secured(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    headers = [*message.get("headers", ()), _NOSNIFF]
-                    # Sanic does not send names in lower case, as ASGI demands.
-                    if not any(name.lower() == b"cache-control" for name, _ in headers):
-                        headers += _REVALIDATE
-                    message["headers"] = headers
-                await send(message)
-
-            if _has_chunked_credentials(scope):
-                await send_problem(Problem(411), scope, send_secured)
-            else:
-                await self.app(scope, receive, send_secured)
-        elif scope["type"] == "websocket" and not is_same_origin(scope):
-            await receive()
-            await send_problem(Problem(403), scope, send)
-        else:
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
+            return
+
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), _NOSNIFF]
+                # Sanic does not send names in lower case, as ASGI demands.
+                if not any(name.lower() == b"cache-control" for name, _ in headers):
+                    headers += _REVALIDATE
+                message["headers"] = headers
+            await send(message)
+
+        if problem := _refusal(scope):
+            if scope["type"] == "websocket":
+                await receive()
+            await send_problem(problem, scope, send_secured)
+        else:
+            await self.app(scope, receive, send_secured)
+
+
+def _refusal(scope: Scope) -> Problem | None:
+    """Returns the answer to a request that the framework must not receive, else None."""
+    is_websocket = scope["type"] == "websocket"
+    route: str = scope.get(ROUTE, scope["path"])
+    if route.startswith("//") or (route == live.PATH) != is_websocket:
+        return Problem(404)
+    if is_websocket:
+        return None if is_same_origin(scope) else Problem(403)
+    return Problem(411) if _has_chunked_credentials(scope) else None
 
 
 def is_same_origin(scope: Scope) -> bool:

@@ -18,6 +18,8 @@ from playwright.sync_api import Browser, sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
 from tests import chromium
+from tests.contract import faults
+from tests.contract.apps import RunningApps
 from tests.contract.subjects import GROUPS, Subject
 from tests.endurance import COUNTS
 from tests.postgresql import Cluster
@@ -76,6 +78,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next(positions, len(longest) + 1)
 
     items.sort(key=order)
+
+
+@pytest.fixture(scope="session")
+def apps() -> Iterator[RunningApps]:
+    """The apps of this repository. An app is started once in a process."""
+    faults.install()
+    apps = RunningApps()
+    yield apps
+    apps.close()
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ class Counts:
     hostile_requests: int = 500
     """To the addresses of a rehearsal; `seed` chooses them."""
     seed: int = 1
+    differential_requests: int = 2000
+    """The same to all four apps, whose answers are compared."""
     kills: int = 2
     """Of a rehearsal: at so many moments of a deployment."""
 
@@ -23,6 +25,7 @@ class Counts:
         self.restarts = 10
         self.hang_ups = 1000
         self.hostile_requests = 20_000
+        self.differential_requests = 100_000
         self.kills = 7
 
 

@@ -133,10 +133,11 @@ def test_an_app_has_the_nine_headings_in_their_order(framework: Framework) -> No
 
 
 @each_app
-def test_an_app_ends_with_the_two_layers_around_it(framework: Framework) -> None:
+def test_an_app_ends_with_the_four_layers_around_it(framework: Framework) -> None:
     last = source(framework).splitlines()[-1]
     assert re.fullmatch(
-        r'app = connect\.Mount\(Lifespan\(\w+\), path="(included|stripped)"\)', last
+        r'app = connect\.Mount\(Lifespan\(Security\(Files\(\w+\)\)\), path="(included|stripped)"\)',
+        last,
     )
 
 

@@ -166,6 +166,17 @@ def only_last_credentials(scope: Scope) -> Scope:
     return {**scope, "headers": [h for h in scope["headers"] if h[0] != name] + given[-1:]}
 
 
+def without_line_break(scope: Scope) -> Scope:
+    raw_path = scope["raw_path"].removesuffix(b"%0A")
+    return {**scope, "path": scope["path"].rstrip("\n"), "raw_path": raw_path}
+
+
+def part_of_range(scope: Scope, answer: Answer) -> Answer:
+    if (b"range", b"bytes=0-4") in scope["headers"]:
+        return replace(answer, status=206, body=answer.body[:5])
+    return answer
+
+
 def open_traversal(scope: Scope, answer: Answer) -> Answer:
     if "/static/" in scope["path"] and ".." in scope["path"] and scope["path"].endswith(".json"):
         content = (ROOT / "shared" / "greetings.json").read_bytes()
@@ -276,15 +287,7 @@ BREAKAGES = [
         when_path("/greetings/fr", status(200)),
     ),
     Breakage(
-        "GREETINGS-4",
-        "a final newline is let through",
-        changing_requests(
-            lambda s: {
-                **s,
-                "path": s["path"].rstrip("\n"),
-                "raw_path": s["raw_path"].removesuffix(b"%0A"),
-            }
-        ),
+        "GREETINGS-4", "a final newline is let through", changing_requests(without_line_break)
     ),
     Breakage(
         "GREETINGS-4",
@@ -399,6 +402,19 @@ BREAKAGES = [
         "an unsatisfiable range is answered in plain text",
         changing_answers(refused_range_in_text),
     ),
+    Breakage("PAGES-11", "If-Match is ignored", request_headers(lambda _: None, b"if-match")),
+    Breakage(
+        "PAGES-11",
+        "If-Unmodified-Since is ignored",
+        request_headers(lambda _: None, b"if-unmodified-since"),
+    ),
+    Breakage("PAGES-12", "ranges are announced", with_header("accept-ranges", "bytes")),
+    Breakage("PAGES-12", "a range is sent alone", changing_answers(part_of_range)),
+    Breakage(
+        "PAGES-13",
+        "a file without an ending is text",
+        when_path("LICENSE", lambda a: replace(a, headers=[("content-type", "text/plain")])),
+    ),
     Breakage(
         "PAGES-5", "there is no Content-Security-Policy", without_header("content-security-policy")
     ),
@@ -462,6 +478,14 @@ BREAKAGES = [
         when_path("/greetings", lambda a: removed(a, "x-content-type-options")),
     ),
     Breakage(
+        "HTTP-10",
+        "an encoded letter is another letter",
+        changing_answers(
+            lambda s, a: replace(a, status=404) if b"%6" in s["raw_path"].lower() else a
+        ),
+    ),
+    Breakage("HTTP-11", "a final line break is let through", changing_requests(without_line_break)),
+    Breakage(
         "MOUNT-1",
         "the prefix in front of the path is not understood",
         changing_requests(lambda s: {**s, "root_path": ""}),
@@ -497,6 +521,7 @@ BREAKAGES = [
         request_headers(lambda _: None, CREDENTIALS),
     ),
     Breakage("LIVE-2", "a stranger is greeted by another name", changing_messages(renamed)),
+    Breakage("LIVE-6", "the websocket refuses the method", when_path("/live", status(405))),
     Breakage("LIVE-5", "the origin is not checked", request_headers(lambda _: None, b"origin")),
     Breakage("STREAM-1", "the stream has no end", when_path("/stream", without_last_event)),
     Breakage(

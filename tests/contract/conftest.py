@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract import faults
 from tests.contract.apps import RunningApps
 from tests.contract.client import Client
 from tests.contract.deployed import deployed_client
@@ -19,14 +18,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         pairs = parts_of_subjects(metafunc.config)
         ids = [f"{subject.id}-{part.id}" for subject, part in pairs]
         metafunc.parametrize(("subject", "part"), pairs, ids=ids)
-
-
-@pytest.fixture(scope="session")
-def apps() -> Iterator[RunningApps]:
-    faults.install()
-    apps = RunningApps()
-    yield apps
-    apps.close()
 
 
 @pytest.fixture

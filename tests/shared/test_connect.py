@@ -6,6 +6,7 @@ import pytest
 
 from shared.asgi import Scope
 from shared.connect import (
+    ROUTE,
     Credentials,
     Mount,
     headers_trusted,
@@ -73,9 +74,9 @@ def test_an_unknown_value_of_connect_headers_is_an_error(
 @pytest.mark.parametrize("path", ["included", "stripped"])
 def test_a_scope_in_the_wanted_form_is_handed_on_as_it_is(path: Any) -> None:
     given = scope("/content/x/greetings" if path == "included" else "/greetings", "/content/x")
-    assert Mount(nothing, path=path).mounted(given) is given
+    assert Mount(nothing, path=path).mounted(given) == {**given, ROUTE: "/greetings"}
     bare = scope("/greetings")
-    assert Mount(nothing, path=path).mounted(bare) is bare
+    assert Mount(nothing, path=path).mounted(bare) == {**bare, ROUTE: "/greetings"}
 
 
 @pytest.mark.parametrize("given", ["/content/x/greetings", "/greetings"])
@@ -223,3 +224,16 @@ def test_credentials_are_absent_or_whole() -> None:
     with pytest.raises(Problem) as refused:
         parse_credentials([b'{"user":""}'])
     assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("raw_path", "normalized"),
+    [
+        (b"/he%61lth", b"/health"),
+        (b"/%2E%2e/%7Ex%5f%2D%30%5A%7a", b"/../~x_-0Zz"),
+        (b"/%2F%25%20%40%5B%60%7B%3A%C3%A9%", b"/%2F%25%20%40%5B%60%7B%3A%C3%A9%"),
+    ],
+)
+def test_characters_that_need_no_encoding_are_decoded(raw_path: bytes, normalized: bytes) -> None:
+    given = {**scope("/"), "raw_path": raw_path}
+    assert Mount(nothing, path="included").mounted(given)["raw_path"] == normalized

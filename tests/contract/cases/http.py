@@ -117,6 +117,37 @@ def no_answer_is_sniffed(client: Client) -> None:
         assert answer.header("x-content-type-options") == "nosniff", target
 
 
+@must(
+    "HTTP-10",
+    "A letter may be percent-encoded, and stays the same letter: /he%61lth is /health, RFC 3986"
+    " section 6.2.2.2.",
+    version=3,
+)
+def an_encoded_letter_is_the_letter(client: Client) -> None:
+    for target, plain in (
+        ("/he%61lth", "/health"),
+        ("/%67reetings/%65n", "/greetings/en"),
+        ("/static/styles%2ecss", "/static/styles.css"),
+        ("/about?%6eame=Ada", "/about?name=Ada"),
+    ):
+        answer, expected = client.request("GET", target), client.request("GET", plain)
+        assert expected.status == 200
+        assert (answer.status, answer.body) == (200, expected.body), target
+
+
+@must(
+    "HTTP-11",
+    "A line break at the end of a path belongs to it: such an address is unknown, or names no"
+    " language.",
+    version=3,
+)
+def a_final_line_break_belongs_to_the_path(client: Client) -> None:
+    for path in ("/about", "/greetings", "/hello", "/health", "/docs", "/openapi.json", "/"):
+        expect.problem(client.request("GET", f"{path}%0A"), 404, expect.NOWHERE)
+    detail = "lang must be a language tag, such as en or zh-Hant."
+    expect.problem(client.request("GET", "/greetings/stream%0A"), 422, detail)
+
+
 @should("HTTP-4", "OPTIONS is answered with the methods in Allow, RFC 9110 section 9.3.7.")
 def options_lists_the_methods(client: Client) -> None:
     answer = client.request("OPTIONS", "/greetings")

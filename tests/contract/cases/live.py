@@ -261,3 +261,15 @@ def handshake(client: Client, origin: str) -> int:
             return 101
     except HandshakeFailure as refusal:
         return refusal.status
+
+
+@must(
+    "LIVE-6",
+    "A request for the address of the websocket that is no handshake is answered 404, whatever its"
+    " method.",
+    version=3,
+)
+def without_a_handshake_there_is_nothing(client: Client) -> None:
+    for method in ("GET", "POST", "PUT", "OPTIONS"):
+        expect.problem(client.request(method, "/live"), 404, expect.NOWHERE)
+    assert client.request("HEAD", "/live").status == 404

@@ -270,3 +270,75 @@ def an_invalid_date_is_ignored(client: Client) -> None:
     answer = client.request("GET", STYLESHEET, [("If-Modified-Since", "yesterday")])
     client.observe(f"{answer.status}")
     assert answer.status == 200
+
+
+@must(
+    "PAGES-11",
+    "A file whose validators do not fulfil If-Match or If-Unmodified-Since is not sent: 412. A"
+    " condition that is malformed is ignored, RFC 9110 section 13.2.2.",
+    version=3,
+)
+def a_condition_is_evaluated(client: Client) -> None:
+    answer = client.request("GET", STYLESHEET)
+    etag, last_modified = answer.header("etag"), answer.header("last-modified")
+    assert etag is not None
+    assert last_modified is not None
+    before = "Thu, 01 Jan 1970 00:00:00 GMT"
+    for headers, status in (
+        ([("If-Match", '"other"')], 412),
+        ([("If-Match", '"other", "another"')], 412),
+        ([("If-Match", f"W/{etag.removeprefix('W/')}")], 412),
+        ([("If-Match", "*")], 200),
+        ([("If-Unmodified-Since", before)], 412),
+        ([("If-Unmodified-Since", last_modified)], 200),
+        ([("If-Unmodified-Since", "yesterday")], 200),
+        ([("If-Modified-Since", "")], 200),
+        ([("If-Match", "*"), ("If-Unmodified-Since", before)], 200),
+        ([("If-Match", '"other"'), ("If-None-Match", etag)], 412),
+    ):
+        for method in ("GET", "HEAD"):
+            again = client.request(method, STYLESHEET, headers)
+            assert again.status == status, headers
+            if method == "GET" and status == 200:
+                assert again.body == answer.body
+            elif method == "GET":
+                expect.problem(again, status, "Precondition Failed.")
+
+
+@must(
+    "PAGES-12",
+    "A range is ignored, and none is announced: the whole file is sent, RFC 9110 section 14.2.",
+    version=3,
+)
+def a_range_is_ignored(client: Client) -> None:
+    whole = client.request("GET", STYLESHEET)
+    assert whole.header("accept-ranges") in (None, "none")
+    for value in (
+        "bytes=0-",
+        "bytes=0-4",
+        "bytes=9-",
+        "bytes=-5",
+        "bytes=9999999-",
+        "nonsense",
+        "",
+    ):
+        answer = client.request("GET", STYLESHEET, [("Range", value)])
+        assert (answer.status, answer.body) == (200, whole.body), value
+        assert answer.header("content-range") is None
+        assert client.request("HEAD", STYLESHEET, [("Range", value)]).status == 200
+
+
+@must(
+    "PAGES-13",
+    "The media type of a file depends on the ending of its name, not on the system.",
+    version=3,
+)
+def a_file_has_a_fixed_media_type(client: Client) -> None:
+    for name, media_type in (
+        ("styles.css", "text/css; charset=utf-8"),
+        ("docs.js", "text/javascript; charset=utf-8"),
+        ("icon.svg", "image/svg+xml"),
+        ("swagger-ui/LICENSE", "application/octet-stream"),
+    ):
+        answer = client.request("GET", f"/static/{name}")
+        assert (answer.status, answer.header("content-type")) == (200, media_type)

@@ -1,0 +1,1 @@
+"""Generated requests, the same for all four apps, whose answers are compared."""

@@ -1,0 +1,105 @@
+"""All apps answer generated requests alike, except for the named differences.
+
+The requests are the same in every run: each batch has its own seed.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, configuration, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.differential import generated
+from tests.differential.asking import App
+from tests.differential.generated import Asked
+from tests.differential.judged import judge
+from tests.differential.known import KNOWN, Known, Subject
+from tests.endurance import COUNTS
+from tooling.frameworks import ROOT
+
+T = TypeVar("T")
+
+BATCH = 2000
+
+# Of a batch.
+REQUESTS, FILE_REQUESTS, TALKS, REPETITIONS = 1100, 500, 200, 200
+
+configuration.set_hypothesis_home_dir(ROOT / "build" / "hypothesis")
+
+each_batch = pytest.mark.parametrize("batch", range(COUNTS.differential_requests // BATCH))
+
+
+def for_each(
+    strategy: st.SearchStrategy[T], count: int, batch: int, check: Callable[[T], None]
+) -> None:
+    """Calls `check` with generated values; reports the simplest one for which it fails."""
+
+    @seed(batch)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+    @given(strategy)
+    def checked(value: T) -> None:
+        check(value)
+
+    checked()
+
+
+def compare(running: Sequence[App], occurred: Counter[str]) -> Callable[[Subject], None]:
+    def check(subject: Subject) -> None:
+        verdict = judge(subject, {app.framework.name: app.answer(subject) for app in running})
+        occurred.update(verdict.known)
+        assert not verdict.unknown
+
+    return check
+
+
+@each_batch
+def test_an_app_answers_the_same_request_twice_alike(batch: int, running: list[App]) -> None:
+    def check(asked: Asked) -> None:
+        for app in running:
+            assert app.request(asked) == app.request(asked)
+
+    for_each(st.one_of(generated.requests(), generated.file_requests()), REPETITIONS, batch, check)
+
+
+@each_batch
+def test_requests_are_answered_alike(
+    batch: int, running: list[App], occurred: Counter[str]
+) -> None:
+    for_each(generated.requests(), REQUESTS, batch, compare(running, occurred))
+
+
+@each_batch
+def test_conditions_and_ranges_are_answered_alike(
+    batch: int, running: list[App], occurred: Counter[str]
+) -> None:
+    for_each(generated.file_requests(), FILE_REQUESTS, batch, compare(running, occurred))
+
+
+@each_batch
+def test_websockets_are_answered_alike(
+    batch: int, running: list[App], occurred: Counter[str]
+) -> None:
+    for_each(generated.talks(), TALKS, batch, compare(running, occurred))
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.id)
+def test_a_named_difference_exists(known: Known, running: list[App]) -> None:
+    answers = {app.framework.name: app.answer(known.example) for app in running}
+    verdict = judge(known.example, answers)
+    assert known.id in verdict.known
+    assert not verdict.unknown
+
+
+if COUNTS.differential_requests > BATCH:  # With --soak.
+
+    def test_every_named_difference_has_occurred(occurred: Counter[str]) -> None:
+        assert not {known.id for known in KNOWN} - set(occurred), "unused named differences"
