@@ -268,4 +268,4 @@ api.set_error_serializer(on_http_error)
 
 # --- The application
 
-app = connect.Mount(Lifespan(Security(Files(api))), path="stripped")
+app = connect.Mount(Lifespan(Security(Files(api), websockets={"/live"})), path="stripped")

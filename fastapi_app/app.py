@@ -1,7 +1,6 @@
 """Greetings in FastAPI: typed returns, `Annotated` dependencies, a generated OpenAPI document."""
 
 import os
-import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict
@@ -16,7 +15,6 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
 
 from shared import connect, hello, live, pages, problems
 from shared.asgi import ASGIApp, Receive, Scope, Send
@@ -282,8 +280,4 @@ class HeadAsGet:
 
 api.add_middleware(HeadAsGet)
 
-for route in api.routes:
-    if isinstance(route, Route):  # `$` also matches before a final newline: `/about%0A`.
-        route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + r"\Z")
-
-app = connect.Mount(Lifespan(Security(Files(api))), path="included")
+app = connect.Mount(Lifespan(Security(Files(api), websockets={"/live"})), path="included")

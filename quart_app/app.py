@@ -205,4 +205,4 @@ async def on_http_error(error: HTTPException) -> Response:
 
 # --- The application
 
-app = connect.Mount(Lifespan(Security(Files(api))), path="included")
+app = connect.Mount(Lifespan(Security(Files(api), websockets={"/live"})), path="included")

@@ -214,4 +214,4 @@ async def with_messages(scope: Scope, receive: Receive, send: Send) -> None:
     await api({**scope, "receive": receive, "send": send}, receive, send)
 
 
-app = connect.Mount(Lifespan(Security(Files(with_messages))), path="stripped")
+app = connect.Mount(Lifespan(Security(Files(with_messages), websockets={"/live"})), path="stripped")

@@ -6,7 +6,8 @@ from datetime import datetime
 from pathlib import PurePath
 
 from shared.asgi import ASGIApp, Message, Receive, Scope, Send
-from shared.problems import Problem, problem_messages
+from shared.connect import ROUTE
+from shared.problems import Problem, problem_messages, send_problem
 
 _CONDITIONS = frozenset(
     {b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"}
@@ -37,7 +38,7 @@ def file_headers(path: str | PurePath) -> dict[str, str]:
 class Files:
     """ASGI middleware: evaluates the conditions of a request against the validators of the file.
 
-    Only static files have an `ETag`. The frameworks evaluate some conditions, some do so wrongly,
+    It concerns paths below `/static/`. The frameworks evaluate some conditions, some do so wrongly,
     and each in its own way. This layer removes the conditions from the request, and replaces a
     response whose validators do not fulfil them: RFC 9110 section 13.2.2. The file is read even if
     it is not sent.
@@ -49,8 +50,11 @@ class Files:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or not scope[ROUTE].startswith("/static/"):
             await self.app(scope, receive, send)
+            return
+        if "\n" in scope[ROUTE]:  # In Starlette `$` also matches before a final line break.
+            await send_problem(Problem(404), scope, send)
             return
         conditions: dict[bytes, list[bytes]] = {}
         others = []

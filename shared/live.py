@@ -9,8 +9,6 @@ from shared.connect import Credentials
 from shared.greetings import Store, UnavailableError, is_language_tag
 from shared.problems import Problem
 
-PATH = "/live"
-
 MAX_MESSAGE = 4 * 1024
 """The size limit of a message, in bytes."""
 

@@ -1,6 +1,7 @@
 """What every application does so that one visitor's data do not reach another's browser."""
 
-from shared import live
+from collections.abc import Collection
+
 from shared.asgi import ASGIApp, Message, Receive, Scope, Send
 from shared.connect import BASE_URL, CREDENTIALS, ROUTE
 from shared.problems import Problem, send_problem
@@ -24,8 +25,8 @@ class Security:
       10.2), because browsers send it with the visitor's cookies.
     - A path that begins with two slashes is refused with 404. Two frameworks take them for one, and
       Sanic answers `//` with 500.
-    - A handshake for any other address than the websocket's is refused with 404, and so is a
-      request for the websocket's address that is no handshake. Frameworks differ in both, and Sanic
+    - A handshake for any other address than `websockets` is refused with 404, and so is a request
+      for one of these that is no handshake. Frameworks differ in both, and Sanic
       would run the handler of an HTTP route for a handshake.
     - Credentials in a chunked request are refused with 411: uvicorn with httptools adds the
       trailers of the request, which a proxy does not check, to its headers.
@@ -33,8 +34,9 @@ class Security:
     It belongs inside `connect.Mount`, which removes the headers of Connect that are not trusted.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, websockets: Collection[str]) -> None:
         self.app = app
+        self.websockets = websockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -50,23 +52,22 @@ class Security:
                 message["headers"] = headers
             await send(message)
 
-        if problem := _refusal(scope):
+        if problem := self._refusal(scope):
             if scope["type"] == "websocket":
                 await receive()
             await send_problem(problem, scope, send_secured)
         else:
             await self.app(scope, receive, send_secured)
 
-
-def _refusal(scope: Scope) -> Problem | None:
-    """Returns the answer to a request that the framework must not receive, else None."""
-    is_websocket = scope["type"] == "websocket"
-    route: str = scope.get(ROUTE, scope["path"])
-    if route.startswith("//") or (route == live.PATH) != is_websocket:
-        return Problem(404)
-    if is_websocket:
-        return None if is_same_origin(scope) else Problem(403)
-    return Problem(411) if _has_chunked_credentials(scope) else None
+    def _refusal(self, scope: Scope) -> Problem | None:
+        """Returns the answer to a request that the framework must not receive, else None."""
+        is_websocket = scope["type"] == "websocket"
+        route: str = scope[ROUTE]
+        if route.startswith("//") or (route in self.websockets) != is_websocket:
+            return Problem(404)
+        if is_websocket:
+            return None if is_same_origin(scope) else Problem(403)
+        return Problem(411) if _has_chunked_credentials(scope) else None
 
 
 def is_same_origin(scope: Scope) -> bool:

@@ -134,9 +134,10 @@ def test_an_app_has_the_nine_headings_in_their_order(framework: Framework) -> No
 
 @each_app
 def test_an_app_ends_with_the_four_layers_around_it(framework: Framework) -> None:
-    last = source(framework).splitlines()[-1]
+    last = ast.unparse(ast.parse(source(framework)).body[-1])
     assert re.fullmatch(
-        r'app = connect\.Mount\(Lifespan\(Security\(Files\(\w+\)\)\), path="(included|stripped)"\)',
+        r"app = connect\.Mount\(Lifespan\(Security\(Files\(\w+\), websockets={'/live'}\)\),"
+        r" path='(included|stripped)'\)",
         last,
     )
 

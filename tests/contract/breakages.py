@@ -484,7 +484,6 @@ BREAKAGES = [
             lambda s, a: replace(a, status=404) if b"%6" in s["raw_path"].lower() else a
         ),
     ),
-    Breakage("HTTP-11", "a final line break is let through", changing_requests(without_line_break)),
     Breakage(
         "MOUNT-1",
         "the prefix in front of the path is not understood",

@@ -101,6 +101,14 @@ KNOWN = (
         bare("BREW", "/greetings"),
     ),
     Known(
+        "HTTP-11",
+        "A route of Starlette ends with `$`, which also matches before a final line break.",
+        frozenset({"fastapi"}),
+        of_requests(lambda asked: unquote(asked.path).endswith("\n")),
+        status(200, 400, 404, 405, 422, 503),
+        bare("GET", "/about%0A"),
+    ),
+    Known(
         "lower-case method",
         "Werkzeug writes the method in capitals, although RFC 9110 section 9.1 distinguishes case.",
         frozenset({"quart"}),
@@ -132,14 +140,6 @@ KNOWN = (
         of_requests(lambda asked: re.match(r"/static/(/|\Z)", unquote(asked.path)) is not None),
         status(404),
         bare("PUT", "/static/"),
-    ),
-    Known(
-        "methods of a static path with a line break",
-        "A path of Werkzeug or Starlette has no line break; the others answer 405.",
-        frozenset({"fastapi", "quart"}),
-        of_requests(lambda asked: re.match(r"/static/.*\n", unquote(asked.path), re.S) is not None),
-        status(404),
-        bare("PUT", "/static/a%0Ab"),
     ),
     Known(
         "methods of a path with a final slash",
