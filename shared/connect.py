@@ -34,7 +34,10 @@ _CONNECT_HEADERS = frozenset({_BASE_URL, CREDENTIALS.lower().encode()})
 # HTML or in a script. Browsers remove the segments `.` and `..`.
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
-_UNRESERVED = re.compile(rb"%(2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE)
+# An encoded unreserved character, or a percent sign that encodes nothing.
+_UNRESERVED = re.compile(
+    rb"%(2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)|%(?![0-9A-F]{2})", re.IGNORECASE
+)
 _MAX_LENGTH = 2048
 
 
@@ -177,10 +180,13 @@ def _connect_headers(headers: Headers) -> tuple[Headers, BaseURL | None]:
 def _normalized(raw_path: bytes | None) -> bytes | None:
     """Decodes the characters that need no encoding, as RFC 3986 section 6.2.2.2 demands.
 
-    Sanic routes this path, and would not find `/he%61lth`.
+    Sanic routes this path, and would not find `/he%61lth`. A percent sign that encodes nothing is
+    encoded: otherwise `%6%38` became `%68`, which Sanic would decode once more.
     """
     if raw_path and b"%" in raw_path:
-        return _UNRESERVED.sub(lambda match: unquote_to_bytes(match[0]), raw_path)
+        return _UNRESERVED.sub(
+            lambda match: unquote_to_bytes(match[0]) if match[1] else b"%25", raw_path
+        )
     return raw_path
 
 
