@@ -228,6 +228,17 @@ def renamed(message: Message) -> Message:
     return {**message, "text": message["text"].replace("stranger", "Ada")}
 
 
+def closed_at(status: int) -> Callable[[Message], Message]:
+    """Closes the websocket in place of that problem."""
+
+    def change(message: Message) -> Message:
+        if f'"status":{status}' in (message.get("text") or ""):
+            return {"type": "websocket.close", "code": 1011}
+        return message
+
+    return change
+
+
 def without_last_event(answer: Answer) -> Answer:
     return replace(answer, body=answer.body.rpartition(b"event: end")[0])
 
@@ -481,11 +492,31 @@ BREAKAGES = [
         "another store is named",
         when_path("/health", spelled('"json"', '"postgresql"')),
     ),
+    Breakage(
+        "STORE-4: a greeting that cannot be had",
+        "a store that does not answer is an unexpected error",
+        when_path("qaa-away", status(500)),
+    ),
+    Breakage(
+        "STORE-4: a greeting that cannot be had",
+        "nothing says when to ask again",
+        without_header("retry-after"),
+    ),
     Breakage("LIVE-1: no message", "binary data is closed as if all was well", closing(1003, 1000)),
     Breakage(
         "LIVE-1: no message", "a long message is closed as if all was well", closing(1009, 1000)
     ),
     Breakage("LIVE-1", "the answer is binary", changing_messages(as_binary)),
+    Breakage(
+        "LIVE-1: a greeting that cannot be had",
+        "an unexpected error closes the websocket",
+        changing_messages(closed_at(500)),
+    ),
+    Breakage(
+        "LIVE-1: a greeting that cannot be had",
+        "a store that does not answer is an unexpected error",
+        changing_messages(closed_at(503)),
+    ),
     Breakage(
         "LIVE-1: no handshake",
         "a request that is no handshake is answered 200",

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from shared.greetings import Greeting, JSONStore
-from tests.contract.vocabulary import ASLEEP, CLOSED, FAULT, FAULTY, HALF_WAY, OPENED, SLEEPY
+from shared.greetings import Greeting, JSONStore, UnavailableError
+from tests.contract.vocabulary import ASLEEP, AWAY, CLOSED, FAULT, FAULTY, HALF_WAY, OPENED, SLEEPY
 
 SECONDS = 0.3
 
@@ -37,6 +37,8 @@ def _install(store: Any) -> None:
     async def faulty_get(self: Any, lang: str) -> Greeting | None:
         if lang == FAULTY:
             raise RuntimeError(FAULT)
+        if lang == AWAY:
+            raise UnavailableError(FAULT)
         if lang == SLEEPY:
             log(ASLEEP)
             await asyncio.sleep(SECONDS)
