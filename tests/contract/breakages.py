@@ -353,6 +353,11 @@ BREAKAGES = [
         body("the about page Posit", "the about page "),
     ),
     Breakage(
+        "PAGES-1: the framework",
+        "the index names no framework",
+        body("Greetings in [A-Za-z]+", "Greetings in "),
+    ),
+    Breakage(
         "PAGES-2",
         "the name is not escaped",
         when_path("/about", lambda a: replace(a, body=html.unescape(a.text()).encode())),
@@ -529,6 +534,11 @@ BREAKAGES = [
     ),
     Breakage("LIVE-2", "a stranger is greeted by another name", changing_messages(renamed)),
     Breakage("LIVE-5", "the origin is not checked", request_headers(lambda _: None, b"origin")),
+    Breakage(
+        "STREAM-1: without a buffer",
+        "a proxy may wait for more events",
+        without_header("x-accel-buffering"),
+    ),
     Breakage("STREAM-1", "the stream has no end", when_path("/stream", without_last_event)),
     Breakage(
         "STREAM-1",

@@ -7,15 +7,15 @@ from typing import Literal, get_args
 
 FILE = Path(__file__).with_name("survivors.toml")
 
-Kind = Literal["equivalent", "speed", "log", "servers", "database", "framework"]
+Kind = Literal["equivalent", "speed", "time", "log", "servers", "database"]
 """Why a mutant survives.
 
 - `equivalent`: no request, setting or log tells the mutant from the app.
-- `speed`: it is only slower, or needs more memory.
+- `speed`: it is slower, needs more memory, or releases something a moment later.
+- `time`: a test would have to wait for a minute or longer.
 - `log`: it differs only in what is logged, or in a message for operators.
-- `servers`: only a real server shows the difference; the reason names the test that fails.
-- `database`: only a database shows the difference; the reason names the test that fails.
-- `framework`: the value stands for one that the framework would choose in the same way today.
+- `servers`: only a real server shows the difference; the reason names the test.
+- `database`: only a database shows the difference; the reason names the test.
 """
 
 
@@ -31,7 +31,7 @@ class Survivor:
     @property
     def is_equivalent(self) -> bool:
         """Whether the rate leaves the mutant out."""
-        return self.kind in ("equivalent", "framework")
+        return self.kind == "equivalent"
 
 
 def listed(file: Path = FILE) -> dict[str, Survivor]:

@@ -6,7 +6,7 @@ from tests.contract.cases import expect
 from tests.contract.client import Client
 from tests.contract.registry import must, part, should
 from tests.contract.vocabulary import Capability
-from tooling.frameworks import ROOT
+from tooling.frameworks import ROOT, find_frameworks
 
 PAGES = ("/", "/about", "/docs")
 
@@ -90,6 +90,14 @@ def the_about_page_welcomes_posit(client: Client) -> None:
     assert answer.header("content-type") == "text/html; charset=utf-8"
     assert b"Welcome to the about page Posit" in answer.body
     assert len(answer.html().all("h1")) == 1
+
+
+@part("PAGES-1", "the framework")
+def the_index_names_the_framework(client: Client) -> None:
+    index = client.request("GET", "/").html()
+    (title,) = index.all("title")
+    assert title.text in {f"Greetings in {framework.title}" for framework in find_frameworks()}
+    assert [headline.text for headline in index.all("h1")] == [title.text]
 
 
 @must("PAGES-2", "The about page welcomes any name of up to 100 characters, escaped.")

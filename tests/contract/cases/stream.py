@@ -62,6 +62,12 @@ def every_greeting_is_an_event(client: Client) -> None:
         expect.method_not_allowed(client, method, "/greetings/stream")
 
 
+@part("STREAM-1", "without a buffer", Capability.SCOPE)
+def a_proxy_is_asked_not_to_wait(client: Client) -> None:
+    # nginx obeys this header, and does not pass it on: only in process it is always there.
+    assert client.request("GET", "/greetings/stream").header("x-accel-buffering") == "no"
+
+
 @part("STREAM-1", "as soon as it is there", Capability.DATABASE)
 def an_event_is_sent_before_the_next_query(client: Client) -> None:
     with slowed(client.database, DELAY), client.begin("GET", "/greetings/stream") as request:
