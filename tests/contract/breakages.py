@@ -1,5 +1,6 @@
 """Breakages: ASGI layers, each of which makes an app violate one part of a case."""
 
+import asyncio
 import html
 import json
 import logging
@@ -226,6 +227,27 @@ def renamed(message: Message) -> Message:
     if message.get("text") is None:
         return message
     return {**message, "text": message["text"].replace("stranger", "Ada")}
+
+
+def ending_late(app: ASGIApp) -> ASGIApp:
+    """A layer that returns a second later than the app."""
+
+    async def late(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+        await asyncio.sleep(1)
+
+    return late
+
+
+def ending_well(app: ASGIApp) -> ASGIApp:
+    """A layer that completes the answer whatever happens."""
+
+    async def well(scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(Exception):
+            await app(scope, receive, send)
+        await send({"type": "http.response.body", "body": b""})
+
+    return well
 
 
 def closed_at(status: int) -> Callable[[Message], Message]:
@@ -534,6 +556,8 @@ BREAKAGES = [
     ),
     Breakage("LIVE-2", "a stranger is greeted by another name", changing_messages(renamed)),
     Breakage("LIVE-5", "the origin is not checked", request_headers(lambda _: None, b"origin")),
+    Breakage("STREAM-1: while the store waits", "the end takes more than a second", ending_late),
+    Breakage("STREAM-1: the store fails", "an error looks like the end", ending_well),
     Breakage(
         "STREAM-1: without a buffer",
         "a proxy may wait for more events",

@@ -194,6 +194,8 @@ def a_file_that_has_not_changed_is_not_sent_again(client: Client) -> None:
     ):
         again = client.request("GET", STYLESHEET, headers)
         assert (again.status, again.body) == (status, answer.body if status == 200 else b"")
+        head = client.request("HEAD", STYLESHEET, headers)
+        assert (head.status, head.body) == (status, b"")
         # RFC 9110 section 15.4.5: a 304 has these headers of the 200.
         for name in ("etag", "cache-control"):
             assert again.header(name) == answer.header(name)
