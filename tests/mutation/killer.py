@@ -128,7 +128,10 @@ def _run_pytest(name: str, files: Sequence[str]) -> Verdict:
     # The modules of this process are imported already, without pytest's assertions.
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     code = pytest.main([*arguments, *files], plugins=[first])
-    return Verdict(None if code == 0 else first.failed or f"pytest: {code!r}")
+    # A test failed, or its module could not be imported. Anything else says nothing of the mutant.
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
+        raise RuntimeError(f"pytest ended with {code!r}")
+    return Verdict(None if code == pytest.ExitCode.OK else first.failed or "pytest: import")
 
 
 def _can_kill(item: pytest.Item, name: str) -> bool:
