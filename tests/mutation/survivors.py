@@ -7,13 +7,14 @@ from typing import Literal, get_args
 
 FILE = Path(__file__).with_name("survivors.toml")
 
-Kind = Literal["equivalent", "speed", "time", "log", "servers", "database"]
+Kind = Literal["equivalent", "speed", "time", "log", "prose", "servers", "database"]
 """Why a mutant survives.
 
 - `equivalent`: no request, setting or log tells the mutant from the app.
 - `speed`: it is slower, needs more memory, or releases something a moment later.
 - `time`: a test would have to wait for a minute or longer.
 - `log`: it differs only in what is logged, or in a message for operators.
+- `prose`: it differs only in the descriptions of the OpenAPI document, which DOCS-3 ignores.
 - `servers`: only a real server shows the difference; the reason names the test.
 - `database`: only a database shows the difference; the reason names the test.
 """
