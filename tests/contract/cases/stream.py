@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from shared.greetings import UnavailableError
 from tests.contract import faults
 from tests.contract.cases import expect
@@ -17,6 +19,7 @@ from tests.contract.vocabulary import (
     SEVEN,
     Capability,
     IncompleteAnswerFailure,
+    TimeoutFailure,
 )
 from tests.contract.waiting import eventually
 
@@ -130,6 +133,8 @@ def nothing_is_left_when_the_client_leaves(client: Client) -> None:
         client.begin("GET", "/greetings/stream") as request,
     ):
         first_event(request)
+        with pytest.raises(TimeoutFailure):
+            request.read(0.1)
         begun = time.monotonic()
         request.hang_up()
         assert time.monotonic() - begun < 1
