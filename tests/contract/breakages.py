@@ -1,5 +1,6 @@
 """Breakages: ASGI layers, each of which makes an app violate one part of a case."""
 
+import asyncio
 import html
 import json
 import logging
@@ -239,6 +240,38 @@ def renamed(message: Message) -> Message:
     return {**message, "text": message["text"].replace("stranger", "Ada")}
 
 
+def ending_late(app: ASGIApp) -> ASGIApp:
+    """A layer that returns a second later than the app."""
+
+    async def late(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+        await asyncio.sleep(1)
+
+    return late
+
+
+def ending_well(app: ASGIApp) -> ASGIApp:
+    """A layer that completes the answer whatever happens."""
+
+    async def well(scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(Exception):
+            await app(scope, receive, send)
+        await send({"type": "http.response.body", "body": b""})
+
+    return well
+
+
+def closed_at(status: int) -> Callable[[Message], Message]:
+    """Closes the websocket in place of that problem."""
+
+    def change(message: Message) -> Message:
+        if f'"status":{status}' in (message.get("text") or ""):
+            return {"type": "websocket.close", "code": 1011}
+        return message
+
+    return change
+
+
 def without_last_event(answer: Answer) -> Answer:
     return replace(answer, body=answer.body.rpartition(b"event: end")[0])
 
@@ -343,6 +376,11 @@ BREAKAGES = [
         "PAGES-1: the about page",
         "the about page welcomes nobody",
         body("the about page Posit", "the about page "),
+    ),
+    Breakage(
+        "PAGES-1: the framework",
+        "the index names no framework",
+        body("Greetings in [A-Za-z]+", "Greetings in "),
     ),
     Breakage(
         "PAGES-2",
@@ -504,11 +542,31 @@ BREAKAGES = [
         "another store is named",
         when_path("/health", spelled('"json"', '"postgresql"')),
     ),
+    Breakage(
+        "STORE-4: a greeting that cannot be had",
+        "a store that does not answer is an unexpected error",
+        when_path("qaa-away", status(500)),
+    ),
+    Breakage(
+        "STORE-4: a greeting that cannot be had",
+        "nothing says when to ask again",
+        without_header("retry-after"),
+    ),
     Breakage("LIVE-1: no message", "binary data is closed as if all was well", closing(1003, 1000)),
     Breakage(
         "LIVE-1: no message", "a long message is closed as if all was well", closing(1009, 1000)
     ),
     Breakage("LIVE-1", "the answer is binary", changing_messages(as_binary)),
+    Breakage(
+        "LIVE-1: a greeting that cannot be had",
+        "an unexpected error closes the websocket",
+        changing_messages(closed_at(500)),
+    ),
+    Breakage(
+        "LIVE-1: a greeting that cannot be had",
+        "a store that does not answer is an unexpected error",
+        changing_messages(closed_at(503)),
+    ),
     Breakage(
         "LIVE-1: no handshake",
         "a request that is no handshake is answered 200",
@@ -522,6 +580,13 @@ BREAKAGES = [
     Breakage("LIVE-2", "a stranger is greeted by another name", changing_messages(renamed)),
     Breakage("LIVE-6", "the websocket refuses the method", when_path("/live", status(405))),
     Breakage("LIVE-5", "the origin is not checked", request_headers(lambda _: None, b"origin")),
+    Breakage("STREAM-1: while the store waits", "the end takes more than a second", ending_late),
+    Breakage("STREAM-1: the store fails", "an error looks like the end", ending_well),
+    Breakage(
+        "STREAM-1: without a buffer",
+        "a proxy may wait for more events",
+        without_header("x-accel-buffering"),
+    ),
     Breakage("STREAM-1", "the stream has no end", when_path("/stream", without_last_event)),
     Breakage(
         "STREAM-1",

@@ -3,14 +3,41 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from shared.greetings import Greeting, JSONStore
-from tests.contract.vocabulary import ASLEEP, CLOSED, FAULT, FAULTY, HALF_WAY, OPENED, SLEEPY
+from shared.greetings import Greeting, JSONStore, UnavailableError
+from tests.contract.vocabulary import ASLEEP, AWAY, CLOSED, FAULT, FAULTY, HALF_WAY, OPENED, SLEEPY
 
 SECONDS = 0.3
+
+
+@dataclass
+class Interruption:
+    """What happens to every stream of greetings in this process after its first greeting.
+
+    - `error`: is raised; None: the store waits for ever.
+    - `closed`: how many streams have ended since.
+    """
+
+    error: Exception | None
+    closed: int = 0
+
+
+_interruption: Interruption | None = None
+
+
+@contextmanager
+def interrupted(error: Exception | None = None) -> Iterator[Interruption]:
+    """Interrupts the streams of this process that begin inside the context."""
+    global _interruption
+    _interruption = Interruption(error)
+    try:
+        yield _interruption
+    finally:
+        _interruption = None
 
 
 def install() -> None:
@@ -37,6 +64,8 @@ def _install(store: Any) -> None:
     async def faulty_get(self: Any, lang: str) -> Greeting | None:
         if lang == FAULTY:
             raise RuntimeError(FAULT)
+        if lang == AWAY:
+            raise UnavailableError(FAULT)
         if lang == SLEEPY:
             log(ASLEEP)
             await asyncio.sleep(SECONDS)
@@ -49,14 +78,27 @@ def _install(store: Any) -> None:
         log(CLOSED)
 
     async def faulty_each(self: Any) -> AsyncGenerator[Greeting, None]:
-        async with aclosing(each(self)) as greetings:
-            async for greeting in greetings:
-                if greeting.lang == FAULTY:
-                    raise RuntimeError(FAULT)
-                yield greeting
+        interruption = _interruption
+        try:
+            async with aclosing(each(self)) as greetings:
+                async for greeting in greetings:
+                    if greeting.lang == FAULTY:
+                        raise RuntimeError(FAULT)
+                    yield greeting
+                    if interruption is not None:
+                        await _interrupt(interruption)
+        finally:
+            if interruption is not None:
+                interruption.closed += 1
 
     store.__init__, store.get, store.aclose = logging_init, faulty_get, logging_close
     store.each = faulty_each
+
+
+async def _interrupt(interruption: Interruption) -> None:
+    if interruption.error is not None:
+        raise interruption.error
+    await asyncio.Event().wait()
 
 
 async def _fail(self: Any) -> None:

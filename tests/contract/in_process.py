@@ -250,6 +250,7 @@ class InProcessWebSocket(WebSocket):
         if message is not None and message["type"] == "websocket.send":
             text: str | None = message.get("text")
             return bytes(message["bytes"]) if text is None else text
+        assert message is None or message["type"] == "websocket.close", message
         self._closed = Closed(1006 if message is None else message.get("code", 1000))
         return self._closed
 

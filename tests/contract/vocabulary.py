@@ -175,6 +175,9 @@ FAULTY = "qaa-fault"
 
 FAULT = "the store's secret is 4711"
 
+AWAY = "qaa-away"
+"""The language for which every store says that it does not answer now."""
+
 SLEEPY = "qaa-sleep"
 """The language for which every store sleeps before it returns."""
 

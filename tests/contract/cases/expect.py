@@ -21,6 +21,7 @@ TITLES = {
 # These headers depend on the connection and the clock, not on the resource.
 OF_THE_CONNECTION = ("connection", "date", "keep-alive", "transfer-encoding")
 
+UNEXPECTED = "The server met an unexpected error; its log says more."
 NOWHERE = "There is nothing at this address."
 UNAVAILABLE = "The greetings cannot be had just now; try again in a moment."
 

@@ -9,7 +9,9 @@ from tests.contract.client import Client
 from tests.contract.interfaces import WebSocket
 from tests.contract.registry import must, part, should
 from tests.contract.vocabulary import (
+    AWAY,
     CREDENTIALS,
+    FAULTY,
     SEVEN,
     STRANGER,
     Capability,
@@ -108,6 +110,16 @@ def what_is_no_message_closes_the_websocket(client: Client) -> None:
             assert ask(websocket, lang=known["lang"]) == known
             websocket.send(data)
             assert closing(websocket) == code
+
+
+@part("LIVE-1", "a greeting that cannot be had", Capability.FAULT)
+def a_store_that_fails_leaves_the_connection_open(client: Client) -> None:
+    with client.websocket("/live") as websocket:
+        websocket.send(json.dumps({"lang": AWAY}))
+        refused(websocket, 503, expect.UNAVAILABLE)
+        websocket.send(json.dumps({"lang": FAULTY}))
+        refused(websocket, 500, expect.UNEXPECTED)
+        assert ask(websocket, lang="es") == {"lang": "es", "text": "Hola"}
 
 
 @part("LIVE-1", "no handshake")

@@ -1,12 +1,13 @@
 """PAGES: HTML pages, their links and static files."""
 
+import re
 from urllib.parse import quote, urlsplit
 
 from tests.contract.cases import expect
 from tests.contract.client import Client
 from tests.contract.registry import must, part, should
 from tests.contract.vocabulary import Capability
-from tooling.frameworks import ROOT
+from tooling.frameworks import ROOT, find_frameworks
 
 PAGES = ("/", "/about", "/docs")
 
@@ -92,6 +93,14 @@ def the_about_page_welcomes_posit(client: Client) -> None:
     assert len(answer.html().all("h1")) == 1
 
 
+@part("PAGES-1", "the framework")
+def the_index_names_the_framework(client: Client) -> None:
+    index = client.request("GET", "/").html()
+    (title,) = index.all("title")
+    assert title.text in {f"Greetings in {framework.title}" for framework in find_frameworks()}
+    assert [headline.text for headline in index.all("h1")] == [title.text]
+
+
 @must("PAGES-2", "The about page welcomes any name of up to 100 characters, escaped.")
 def the_about_page_escapes_the_name(client: Client) -> None:
     for name in NAMES:
@@ -158,7 +167,8 @@ def static_files_are_served_with_revalidation(client: Client) -> None:
     assert answer.status == 200
     assert (answer.header("content-type") or "").split(";")[0] == "text/css"
     assert answer.body == (ROOT / "shared" / "static" / "styles.css").read_bytes()
-    assert answer.header("etag") is not None
+    # RFC 9110 section 8.8.3: an entity tag is a quoted text.
+    assert re.fullmatch(r'(?:W/)?"[^"]*"', answer.header("etag") or "")
     assert answer.header("last-modified") is not None
     head = client.request("HEAD", STYLESHEET)
     assert (head.status, head.body) == (200, b"")
@@ -186,6 +196,8 @@ def a_file_that_has_not_changed_is_not_sent_again(client: Client) -> None:
     ):
         again = client.request("GET", STYLESHEET, headers)
         assert (again.status, again.body) == (status, answer.body if status == 200 else b"")
+        head = client.request("HEAD", STYLESHEET, headers)
+        assert (head.status, head.body) == (status, b"")
         # RFC 9110 section 15.4.5: a 304 has these headers of the 200.
         for name in ("etag", "cache-control"):
             assert again.header(name) == answer.header(name)

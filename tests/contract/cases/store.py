@@ -14,7 +14,14 @@ from tests.contract.cases.slow import Slow, slowed
 from tests.contract.client import Client
 from tests.contract.registry import CASES, must, part, should
 from tests.contract.servers import ServerProcess
-from tests.contract.vocabulary import SEVEN, Capability, Request, Timed, TimeoutFailure
+from tests.contract.vocabulary import (
+    AWAY,
+    SEVEN,
+    Capability,
+    Request,
+    Timed,
+    TimeoutFailure,
+)
 from tests.contract.waiting import eventually
 from tests.endurance import COUNTS
 
@@ -152,6 +159,12 @@ def the_app_starts_without_its_database(client: Client) -> None:
         assert eventually(lambda: own.request("GET", "/greetings").status == 200, 2.0)
         assert expect.json_of(own.request("GET", "/greetings")) == SEVEN
         assert "can be used again" in process.log()
+
+
+@part("STORE-4", "a greeting that cannot be had", Capability.FAULT)
+def a_store_that_does_not_answer_is_a_problem(client: Client) -> None:
+    expect.unavailable(client, f"/greetings/{AWAY}")
+    assert client.request("GET", "/greetings/en").status == 200
 
 
 def running(process: ServerProcess) -> bool:

@@ -3,17 +3,23 @@
 import json
 import time
 
+import pytest
+
+from shared.greetings import UnavailableError
+from tests.contract import faults
 from tests.contract.cases import expect
 from tests.contract.cases.slow import slowed
 from tests.contract.client import Client
 from tests.contract.interfaces import InFlight
 from tests.contract.registry import must, part
 from tests.contract.vocabulary import (
+    FAULT,
     FAULTY,
     NOT_ALLOWED,
     SEVEN,
     Capability,
     IncompleteAnswerFailure,
+    TimeoutFailure,
 )
 from tests.contract.waiting import eventually
 
@@ -60,6 +66,12 @@ def every_greeting_is_an_event(client: Client) -> None:
     assert (head.header("content-type") or "").split(";")[0] == EVENT_STREAM
     for method in NOT_ALLOWED:
         expect.method_not_allowed(client, method, "/greetings/stream")
+
+
+@part("STREAM-1", "without a buffer", Capability.SCOPE)
+def a_proxy_is_asked_not_to_wait(client: Client) -> None:
+    # nginx obeys this header, and does not pass it on: only in process it is always there.
+    assert client.request("GET", "/greetings/stream").header("x-accel-buffering") == "no"
 
 
 @part("STREAM-1", "as soon as it is there", Capability.DATABASE)
@@ -112,6 +124,35 @@ def an_unexpected_error_does_not_look_like_the_end(client: Client) -> None:
             assert not is_complete(request)
     finally:
         client.database.execute(f"DELETE FROM greetings WHERE lang = '{FAULTY}'")
+
+
+@part("STREAM-1", "while the store waits", Capability.SCOPE, Capability.FAULT)
+def nothing_is_left_when_the_client_leaves(client: Client) -> None:
+    with (
+        faults.interrupted() as interruption,
+        client.begin("GET", "/greetings/stream") as request,
+    ):
+        first_event(request)
+        with pytest.raises(TimeoutFailure):
+            request.read(0.1)
+        begun = time.monotonic()
+        request.hang_up()
+        assert time.monotonic() - begun < 1
+        assert interruption.closed == 1
+
+
+@part("STREAM-1", "the store fails", Capability.SCOPE, Capability.FAULT)
+def a_store_that_fails_ends_the_stream(client: Client) -> None:
+    with faults.interrupted(RuntimeError(FAULT)) as interruption:
+        with client.begin("GET", "/greetings/stream") as request:
+            # FastAPI reads ahead, and drops an event that it has not sent when the error comes.
+            assert request.start().status == 200
+            assert not is_complete(request)
+        assert interruption.closed == 1
+    with faults.interrupted(UnavailableError(FAULT)):
+        answer = client.request("GET", "/greetings/stream")
+    problem = ("problem", expect.problem_details(503, expect.UNAVAILABLE))
+    assert events_of(answer.body) == [("message", SEVEN[0]), problem]
 
 
 def is_complete(request: InFlight) -> bool:
