@@ -83,9 +83,9 @@ test-%: %_app/app.py setup ## the contract for one framework, the in-process hal
 		--server uvicorn --server hypercorn --server gateway --ignore tests/contract/test_browser.py
 
 .PHONY: soak
-soak: setup ## the long tests: many restarts, disconnects and kills; figures in build/soak.json
-	@$(BIN)/python -m pytest -q $(PARALLEL) --soak -k "LIFE-1 or STORE-6 or kill or differential" \
-		tests/contract/test_contract.py tests/rehearsal/test_kill.py tests/differential
+soak: setup ## the long tests: restarts, disconnects, kills, generated requests; figures in build/soak.json
+	@$(BIN)/python -m pytest -q $(PARALLEL) --soak -k "LIFE-1 or STORE-6 or kill or differential or generated" \
+		tests/contract/test_contract.py tests/rehearsal/test_kill.py tests/rehearsal/test_hostile.py tests/differential
 
 .PHONY: test-front-door
 test-front-door: setup ## README's first command in a fresh clone: start, pages, Ctrl-C (needs port 3939)
