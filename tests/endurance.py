@@ -25,7 +25,7 @@ class Counts:
         self.restarts = 10
         self.hang_ups = 1000
         self.hostile_requests = 20_000
-        self.differential_requests = 100_000
+        self.differential_requests = 40_000
         self.kills = 7
 
 
