@@ -55,6 +55,11 @@ def is_read(asked: Asked) -> bool:
     return asked.request.method in ("GET", "HEAD")
 
 
+def is_routed(asked: Asked) -> bool:
+    """Whether the method has a route. The websocket's route has GET alone."""
+    return is_read(asked) and (asked.request.method, unquote(asked.path)) != ("HEAD", "/live/")
+
+
 def is_about(asked: Asked) -> bool:
     return unquote(asked.path) == "/about" and asked.request.method in ("GET", "HEAD", "get")
 
@@ -145,7 +150,7 @@ KNOWN = (
         "methods of a path with a final slash",
         "Sanic looks at the method before the final slash, and answers 405.",
         frozenset({"sanic"}),
-        of_requests(lambda asked: asked.path.endswith("/") and not is_read(asked)),
+        of_requests(lambda asked: asked.path.endswith("/") and not is_routed(asked)),
         status(405),
         bare("PUT", "/hello/"),
     ),
