@@ -1,5 +1,6 @@
 """Greetings as server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html."""
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ import msgspec
 
 from shared.greetings import Greeting, Store, UnavailableError
 from shared.problems import Problem, ProblemDetails
+
+_log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "text/event-stream"
 
@@ -36,8 +39,8 @@ async def open_events(store: Store) -> AsyncGenerator[Event, None]:
     """Returns a generator of one message for every greeting, in order, and the event `end`.
 
     The first greeting is read before this returns. An unavailable store therefore raises
-    `UnavailableError` while a 503 is still possible. If the store becomes unavailable later, the
-    stream ends with the event `problem`.
+    `UnavailableError` while a 503 is still possible. If the store becomes unavailable later, or
+    raises an unexpected error, which is logged, the stream ends with the event `problem`.
     """
     greetings = store.each()
     first = await anext(greetings, None)
@@ -51,6 +54,10 @@ async def open_events(store: Store) -> AsyncGenerator[Event, None]:
                     yield Event(None, greeting)
             except UnavailableError:
                 yield Event("problem", Problem.unavailable().details)
+            except Exception:
+                # Raised, it would end FastAPI's stream like a complete one.
+                _log.exception("A stream of greetings could not be completed.")
+                yield Event("problem", Problem(500).details)
             else:
                 yield Event("end", {})
 

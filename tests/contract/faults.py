@@ -97,6 +97,7 @@ def _install(store: Any) -> None:
 
 async def _interrupt(interruption: Interruption) -> None:
     if interruption.error is not None:
+        await asyncio.sleep(0.05)  # Later than the first greeting, which has been sent by then.
         raise interruption.error
     await asyncio.Event().wait()
 

@@ -57,9 +57,12 @@ def test_a_store_that_stops_answering_ends_the_stream_with_a_problem() -> None:
     assert events_of(Store(ONE, UnavailableError())) == [Event(None, ONE), problem]
 
 
-def test_an_unexpected_error_is_not_turned_into_an_event() -> None:
-    with pytest.raises(RuntimeError):
-        events_of(Store(ONE, RuntimeError()))
+def test_an_unexpected_error_ends_the_stream_with_a_problem_and_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    problem = Event("problem", Problem(500).details)
+    assert events_of(Store(ONE, RuntimeError("secret"))) == [Event(None, ONE), problem]
+    assert "RuntimeError: secret" in caplog.text
 
 
 def test_a_reader_that_leaves_closes_the_store() -> None:
