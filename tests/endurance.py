@@ -24,8 +24,8 @@ class Counts:
     def soak(self) -> None:
         self.restarts = 10
         self.hang_ups = 1000
-        self.hostile_requests = 10_000
-        self.differential_requests = 20_000
+        self.hostile_requests = 20_000
+        self.differential_requests = 40_000
         self.kills = 7
 
 
