@@ -167,7 +167,7 @@ def test_a_name_that_was_made_to_lead_here_cannot_switch_the_user(rehearsed: Run
     headers = {"Origin": "http://evil.example", "Host": "evil.example"}
     data = {"guid": rehearsed.user("publisher").guid}
     response = httpx.post(f"{rehearsed.url}/user", data=data, headers=headers)
-    assert response.status_code == 403
+    assert response.status_code == 421
     assert "set-cookie" not in response.headers
 
 
