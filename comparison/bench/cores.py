@@ -3,10 +3,13 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from tooling.errors import UsageError
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 class Cores(NamedTuple):
@@ -14,8 +17,9 @@ class Cores(NamedTuple):
     client: int
 
 
-def choose_cores(quota_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> Cores:
-    """Returns two cores that this process may use.
+@cache
+def choose_cores(quota_file: Path = QUOTA) -> Cores:
+    """Returns two cores that this process may use; they are chosen once.
 
     Raises `UsageError` if there are fewer, or if the quota of the control group is below two.
     """

@@ -1,5 +1,6 @@
 """What a measure takes and returns: the effort, and figures."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -23,14 +24,16 @@ class Effort:
     """The duration of each offered rate in an open loop."""
     starts: int
     """The starts for the distribution of start times."""
+    rates: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """For each server, the offered rates of the open loop by name, in requests per second."""
 
     def choose(self, *, quick: T, full: T) -> T:
         """Returns the one of two values that belongs to this effort."""
         return quick if self.name == "quick" else full
 
 
-QUICK = Effort("quick", 3, 16, 0.05, 0.2, 0.4, 2)
-FULL = Effort("full", 10, 16, 0.1, 0.5, 1.2, 20)
+QUICK = Effort("quick", 6, 16, 0.1, 1.0, 0.5, 2)
+FULL = Effort("full", 10, 16, 0.1, 1.0, 0.9, 20)
 EFFORTS: dict[str, Effort] = {"quick": QUICK, "full": FULL}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from comparison.bench.client import fetch_status
-from comparison.bench.cores import on_cores
+from comparison.bench.cores import choose_cores, on_cores
 from comparison.bench.process_tree import cpu_seconds, pss_bytes
 from tooling.development import MAX_MESSAGE_BYTES
 from tooling.frameworks import ROOT, find_frameworks
@@ -123,14 +123,15 @@ class Subject:
         workers: int = 1,
         environment: Mapping[str, str] | None = None,
         *,
-        core: int | None = None,
+        core: int | Literal["server"] | None = "server",
         ready_target: str = "/greetings/en",
         directory: Path = ROOT,
     ) -> Iterator[Running]:
         """Starts a fresh process and gives it when `ready_target` has been answered with 200.
 
         - `environment`: put over the variables of the process, which inherits only `PATH`.
-        - `core`: the core of the process and its workers; None leaves it to the system.
+        - `core`: the core of the process and its workers: the server's, unless another is given;
+          None leaves it to the system.
         - `directory`: the folder from which the application is imported.
 
         The process is killed at the end if it still runs. Raises `AppDidNotStartError`.
@@ -143,6 +144,8 @@ class Subject:
             **(environment or {}),
         }
         log = BUILD / "logs" / f"{self.name.replace(' ', '-')}-{next(_numbers) % 100}.log"
+        if core == "server":
+            core = choose_cores().server
         with contextlib.nullcontext() if core is None else on_cores(core):
             begun = time.monotonic()
             process = AppProcess(

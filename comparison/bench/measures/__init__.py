@@ -5,18 +5,27 @@ A module has:
 - `ID`: "B1", "B2" and so on; `TITLE`: a few words.
 - `SERVERS`: the servers on which it is run, such as `("uvicorn", "hypercorn")`.
 - `FORMS`, optional: the forms that are measured; without it, all.
-- `ROUNDS`, optional: an upper limit of the number of rounds in a full run. With fewer than six, a
+- `ROUNDS`, optional: the upper limit of the number of rounds in a full run; without it, ten.
+- `QUICK_ROUNDS`, optional: the same in a quick run; without it, one. With fewer than six rounds, a
   range is reported instead of an interval.
+- `SECONDS`, optional: what one call takes in a quick and in a full run, such as
+  `{"quick": 1, "full": 4}`, for the time left.
 - `run(subject, effort) -> list[Figure]`: starts its own fresh process (or processes) of the
   subject, and stops them before it returns. It is called once per subject and round.
+
+The process of the benchmark runs on the client's core; `Subject.start` gives the server the other.
+
+The budget: a full run ends within 40 minutes on two cores. Of these, B1 has 14, B2 has 8, B6 has 5,
+and all the others together have 12. A quick run ends within 3 minutes and has no stock forms.
 """
 
 import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, get_args
 
-from comparison.bench.figures import Effort, Figure
+from comparison.bench.figures import FULL, Effort, Figure
 from comparison.bench.subjects import Form, Server, Subject
 
 
@@ -32,8 +41,10 @@ class Measure:
     title: str
     servers: tuple[Server, ...]
     forms: tuple[Form, ...]
-    rounds: int | None
-    """The upper limit of the number of rounds."""
+    rounds: Mapping[str, int]
+    """The upper limit of the number of rounds, by effort."""
+    seconds: Mapping[str, float]
+    """What one call is expected to take, by effort."""
     run: Run
     module: str
 
@@ -49,7 +60,11 @@ def find_measures() -> list[Measure]:
                 title=module.TITLE,
                 servers=module.SERVERS,
                 forms=getattr(module, "FORMS", get_args(Form)),
-                rounds=getattr(module, "ROUNDS", None),
+                rounds={
+                    "full": getattr(module, "ROUNDS", FULL.rounds),
+                    "quick": getattr(module, "QUICK_ROUNDS", 1),
+                },
+                seconds=getattr(module, "SECONDS", {"quick": 2.0, "full": 8.0}),
                 run=module.run,
                 module=found.name,
             )
