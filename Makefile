@@ -138,6 +138,10 @@ bench-report: setup ## the tables of the last run, and what may be concluded fro
 bench-record: setup ## copy a full run whose gates hold to comparison/results/bench.json
 	@$(BIN)/python -m comparison.bench record
 
+.PHONY: bench-readme
+bench-readme: setup ## fill README's measured rows from comparison/results/bench.json
+	@$(BIN)/python -m comparison.bench readme
+
 .PHONY: lock
 lock: setup ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)
 	@$(LOCK) --group dev --all-extras $(wildcard *_app/pyproject.toml) -o tests/requirements.txt

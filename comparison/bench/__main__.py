@@ -32,8 +32,7 @@ def _report(arguments: argparse.Namespace) -> None:
 def _record(arguments: argparse.Namespace) -> None:
     record()
     print(
-        f"Recorded as {results.RECORD.relative_to(ROOT)}."
-        " Now: python -m comparison.bench readme, and commit both."
+        f"Recorded as {results.RECORD.relative_to(ROOT)}. Now: make bench-readme, and commit both."
     )
 
 

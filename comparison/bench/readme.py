@@ -1,4 +1,4 @@
-"""README's measured rows, and its sentences "Choose X if ...", from `comparison/results/bench.json`.
+"""README's measured rows and sentences "Choose X if ...", from `comparison/results/bench.json`.
 
 They stand between comments in README. A test compares them with what this module computes.
 """
@@ -186,6 +186,6 @@ def _sentence(framework: Framework, summary: Summary) -> str:
         return f"Choose {framework.title} if its style suits you: no row of the table decides."
     _, measured, row = min(places, key=lambda found: found[0])
     return (
-        f"Choose {framework.title} if its style suits you. It leads in no row of the table; its best"
-        f" is {measured.label}: {_cell(row)}."
+        f"Choose {framework.title} if its style suits you. It leads in no row of the table; its"
+        f" best is {measured.label}: {_cell(row)}."
     )

@@ -20,6 +20,7 @@ from comparison.bench.results import Document
 from comparison.bench.subjects import Server, Subject, find_subjects
 from comparison.bench.workloads import GREETINGS
 from tooling.errors import UsageError
+from tooling.frameworks import ROOT
 from tooling.processes import AppDidNotStartError
 
 SHARES = (25, 50, 75)
@@ -144,10 +145,9 @@ def _prepare(
             progress.show(f"what the subjects run on, {server}")
             document["fairness"] += machine.fairness(subjects)
             for subject in subjects:
-                document["commands"][f"{subject.name} on {server}"] = [
-                    *subject.command(),
-                    subject.application,
-                ]
+                name = f"{subject.name} on {server}"
+                # Without the path of the interpreter, which is the same for all.
+                document["commands"][name] = ["python", *subject.command()[1:], subject.application]
         results.write(document, file)
     for server in _needs_rates(plan):
         if server not in document["rates"]:
@@ -211,5 +211,6 @@ def _figures(block: Block, subject: Subject, effort: Effort) -> list[Figure]:
     except UsageError:
         raise
     except Exception as error:
-        fault = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        message = str(error).partition("\n")[0].replace(f"{ROOT}/", "")
+        fault = f"{type(error).__name__}: {message}"
         return [Figure(measure.id, measure.title, "", None, 0, [fault])]

@@ -25,6 +25,8 @@ STOCK = Path(__file__).parent / "stock"
 CREDENTIALS = ("RStudio-Connect-Credentials", '{"user": "ada", "groups": []}')
 """A request header for `/hello`, as Connect sends it."""
 
+HYPERCORN = "python:comparison.bench.hypercorn_configuration"
+
 _STOP_SECONDS = 60.0
 _numbers = itertools.count(1)
 
@@ -118,7 +120,7 @@ class Subject:
             return [sys.executable, "-m", "uvicorn", *options, "--workers", f"{workers}"]
         # 0: hypercorn serves in its own process, as uvicorn does with one worker.
         number = 0 if workers == 1 else workers
-        options = ["--bind", "fd://{fd}", "--config", f"file:{_hypercorn_configuration()}"]
+        options = ["--bind", "fd://{fd}", "--config", HYPERCORN]
         return [sys.executable, "-m", "hypercorn", *options, "--workers", f"{number}"]
 
     def variables(self, changes: Mapping[str, str]) -> dict[str, str]:
@@ -181,16 +183,6 @@ def _wait_for_200(process: AppProcess, target: str, seconds: float = 30.0) -> fl
         if time.monotonic() > deadline:
             raise process.failure(f"answered {target} with {status} for {seconds:g} s")
         time.sleep(0.002)
-
-
-def _hypercorn_configuration() -> Path:
-    """hypercorn has no option for the limit of a websocket message."""
-    file = BUILD / "hypercorn.py"
-    content = f"websocket_max_message_size = {MAX_MESSAGE_BYTES}\nloglevel = 'WARNING'\n"
-    if not file.is_file() or file.read_text(encoding="utf-8") != content:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content, encoding="utf-8")
-    return file
 
 
 def find_subjects(server: Server) -> list[Subject]:

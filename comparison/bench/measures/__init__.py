@@ -8,7 +8,7 @@ A module has:
 - `ROUNDS`, optional: the upper limit of the number of rounds in a full run; without it, ten.
 - `QUICK_ROUNDS`, optional: the same in a quick run; without it, one. With fewer than six rounds, a
   range is reported instead of an interval.
-- `SECONDS`, optional: what one call takes in a quick and in a full run, such as
+- `CALL_SECONDS`, optional: what one call takes in a quick and in a full run, such as
   `{"quick": 1, "full": 4}`, for the time left.
 - `run(subject, effort) -> list[Figure]`: starts its own fresh process (or processes) of the
   subject, and stops them before it returns. It is called once per subject and round.
@@ -64,7 +64,7 @@ def find_measures() -> list[Measure]:
                     "full": getattr(module, "ROUNDS", FULL.rounds),
                     "quick": getattr(module, "QUICK_ROUNDS", 1),
                 },
-                seconds=getattr(module, "SECONDS", {"quick": 2.0, "full": 8.0}),
+                seconds=getattr(module, "CALL_SECONDS", {"quick": 2.0, "full": 8.0}),
                 run=module.run,
                 module=found.name,
             )

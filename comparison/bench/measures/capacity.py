@@ -12,7 +12,7 @@ ID = "B1"
 TITLE = "Capacity"
 SERVERS = ("uvicorn", "hypercorn")
 QUICK_ROUNDS = 6
-SECONDS = {"quick": 1.8, "full": 5.0}
+CALL_SECONDS = {"quick": 1.8, "full": 5.0}
 
 RATE = "requests/s"
 CPU = "CPU us/request"

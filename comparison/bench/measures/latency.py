@@ -11,7 +11,7 @@ ID = "B2"
 TITLE = "Latency under a fixed rate"
 SERVERS = ("uvicorn", "hypercorn")
 QUICK_ROUNDS = 2
-SECONDS = {"quick": 1.4, "full": 3.6}
+CALL_SECONDS = {"quick": 1.4, "full": 3.6}
 
 CONNECTIONS = 64
 

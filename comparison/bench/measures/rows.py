@@ -21,7 +21,7 @@ SERVERS = ("uvicorn",)
 FORMS = ("control", "control again", "matched")
 ROUNDS = 6
 QUICK_ROUNDS = 1
-SECONDS = {"quick": 2.5, "full": 4.0}
+CALL_SECONDS = {"quick": 2.5, "full": 4.0}
 
 ROWS = 100_000
 TARGET = "/greetings/stream"
