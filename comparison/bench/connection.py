@@ -71,6 +71,18 @@ class Connection:
             raise LostAnswerError(str(error)) from error
         return event
 
+    async def ends(self, seconds: float) -> bool:
+        """Reads for so long; returns whether the answer or the connection ended meanwhile."""
+        try:
+            async with asyncio.timeout(seconds):
+                while await self.data() is not None:
+                    pass
+        except TimeoutError:
+            return False
+        except LostAnswerError:
+            pass
+        return True
+
     def hang_up(self) -> None:
         """Closes the connection at once."""
         self._writer.transport.abort()

@@ -36,12 +36,17 @@ class SlowStore:
     def url(self) -> str:
         return self.database.url
 
-    def fill(self, rows: int) -> None:
-        """Replaces the greetings by "en" and `rows - 1` others."""
+    def prepare(self, rows: int, delay: float) -> None:
+        """Ends all queries, and fills the store with "en" and `rows - 1` other greetings.
+
+        `delay` is in seconds. A query of an application that was killed would run to its end.
+        """
+        self.database.kill_connections()
         self.database.execute(
             "TRUNCATE stored; INSERT INTO stored VALUES ('en', 'Hello'); INSERT INTO stored"
             f" SELECT 'x-' || lpad(i::text, 6, '0'), 'Hi' FROM generate_series(2, {rows}) AS i"
         )
+        self.set_delay(delay)
 
     def set_delay(self, seconds: float) -> None:
         """Sets the time that every query takes that begins later."""

@@ -4,18 +4,18 @@ import asyncio
 import statistics
 import time
 
-from comparison.bench.blocking import SECONDS
-from comparison.bench.companions import Companion, find_companion
+from comparison.bench.blocking import SECONDS as BLOCKED
+from comparison.bench.companions import find_companion
 from comparison.bench.connection import Connection, LostAnswerError, open_connections
-from comparison.bench.cores import choose_cores, on_cores
 from comparison.bench.figures import Effort, Figure
 from comparison.bench.subjects import Server, Subject
 
 ID = "B4"
-TITLE = "one request blocks"
+TITLE = "What others wait while one request blocks"
 SERVERS: tuple[Server, ...] = ("uvicorn",)
 FORMS = ("stock",)
-ROUNDS = 6
+ROUNDS = 3
+SECONDS = {"quick": 3.5, "full": 3.5}
 
 OTHERS = 20
 """The number of other requests."""
@@ -32,15 +32,7 @@ def run(subject: Subject, effort: Effort) -> list[Figure]:
     if companion is None:
         note = f"There is no comparison/bench/blocking/{subject.framework}.py."
         return [Figure(ID, way, "ms", None, 0, note=note) for way in WAYS]
-    return measure(companion)
-
-
-def measure(companion: Companion) -> list[Figure]:
-    cores = choose_cores()
-    with (
-        companion.start(core=cores.server, ready_target="/quick") as running,
-        on_cores(cores.client),
-    ):
+    with companion.start(ready_target="/quick") as running:
         return [asyncio.run(waits(running.port, way)) for way in WAYS]
 
 
@@ -63,8 +55,8 @@ async def waits(port: int, way: str) -> Figure:
     except (OSError, TimeoutError, LostAnswerError, ValueError) as error:
         faults.append(f"A request was not answered as it should be: {error!r}.")
     else:
-        if blocked < SECONDS:
-            faults.append(f"The request blocked for {blocked:.3f} s, not for {SECONDS:g} s.")
+        if blocked < BLOCKED:
+            faults.append(f"The request blocked for {blocked:.3f} s, not for {BLOCKED:g} s.")
     value = statistics.median(measured) * 1000 if measured else None
     each = [round(wait * 1000, 3) for wait in sorted(measured)]
     return Figure(ID, way, "ms", value, len(measured), faults, extra={"each": each})

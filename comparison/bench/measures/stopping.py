@@ -9,7 +9,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -17,17 +17,16 @@ from websockets.exceptions import WebSocketException
 
 from comparison.bench.client import Answer
 from comparison.bench.connection import LostAnswerError, open_connections
-from comparison.bench.cores import choose_cores, on_cores
 from comparison.bench.figures import Effort, Figure
 from comparison.bench.slow_store import SlowStore, shared_slow_store
 from comparison.bench.subjects import Running, Server, Subject
-from tooling.processes import AppDidNotStartError
 
 ID = "B8"
-TITLE = "stopping"
+TITLE = "Stopping"
 SERVERS: tuple[Server, ...] = ("uvicorn", "hypercorn")
 FORMS = ("control", "matched")
-ROUNDS = 2
+ROUNDS = 1
+SECONDS = {"quick": 7.0, "full": 20.0}
 
 PATIENCE = 5.0
 """The seconds after which the process is killed. No stream ends earlier by itself."""
@@ -95,21 +94,9 @@ def _measure(subject: Subject, case: Case) -> list[Figure]:
         if isinstance(found, str):
             return absent(case, found)
         store = found
-        store.fill(ROWS)
-        store.set_delay(DELAY)
-    cores = choose_cores()
-    with ExitStack() as stack:
-        try:
-            running = stack.enter_context(
-                subject.start(
-                    environment=environment(store),
-                    core=cores.server,
-                    ready_target="/health" if store else "/greetings/en",
-                )
-            )
-        except AppDidNotStartError as error:
-            return figures_of(case, Outcome(faults=[error.sentence]))
-        stack.enter_context(on_cores(cores.client))
+        store.prepare(ROWS, DELAY)
+    ready = "/health" if store else "/greetings/en"
+    with subject.start(environment=environment(store), ready_target=ready) as running:
         return figures_of(case, asyncio.run(stop(running, case, store)))
 
 

@@ -19,7 +19,7 @@ from tooling.frameworks import Framework, find_frameworks
 def test_others_wait_for_the_mistake_and_not_for_what_is_recommended(framework: Framework) -> None:
     companion = find_companion(Subject(framework.name, "stock", "uvicorn"), "blocking")
     assert isinstance(companion, Companion)
-    with companion.start(ready_target="/quick") as running:
+    with companion.start(core=None, ready_target="/quick") as running:
         mistake, recommended = (
             asyncio.run(blocking.waits(running.port, way)) for way in blocking.WAYS
         )

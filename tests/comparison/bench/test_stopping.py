@@ -54,8 +54,7 @@ def test_answers_that_a_killed_server_owes_are_lost_and_those_of_a_stopped_one_a
     subject = Subject(FIRST, "matched", "uvicorn")
     case = Case("three requests", requests=3)
     with open_slow_store() as store:
-        store.fill(2)
-        store.set_delay(stopping.DELAY)
+        store.prepare(2, stopping.DELAY)
         kept = stopped(subject, case, store=store)
         lost = stopped(subject, case, store=store, number=signal.SIGKILL)
     assert (kept.answered, kept.lost) == (3, 0)
@@ -72,7 +71,7 @@ def test_a_server_that_refuses_the_websocket_voids_the_figures() -> None:
 
 
 def test_a_server_that_is_gone_before_the_signal_voids_the_figures() -> None:
-    with Subject(None, "control", "uvicorn").start() as running:
+    with Subject(None, "control", "uvicorn").start(core=None) as running:
         os.kill(running.pid, signal.SIGKILL)
         while running.exit_code() is None:
             pass
@@ -108,6 +107,6 @@ def stopped(
 ) -> Outcome:
     ready = "/health" if store else "/greetings/en"
     variables = stopping.environment(store)
-    with subject.start(environment=variables, ready_target=ready) as running:
+    with subject.start(environment=variables, core=None, ready_target=ready) as running:
         signalled = Signalled(running, number)
         return asyncio.run(stopping.stop(signalled, case, store))  # type: ignore[arg-type]

@@ -1,0 +1,217 @@
+"""B5: memory after the start, its growth with requests, and what an open connection costs.
+
+Memory is the proportional set size of the process and its workers, so that a page that several
+processes share counts once.
+"""
+
+import asyncio
+import resource
+import select
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from comparison.bench.connection import LostAnswerError, open_connections
+from comparison.bench.figures import Effort, Figure
+from comparison.bench.slow_store import SlowStore, shared_slow_store
+from comparison.bench.subjects import Running, Server, Subject
+from comparison.bench.workloads import GREETING, prepare
+from comparison.bench.wrk import closed_loop
+
+ID = "B5"
+TITLE = "Memory"
+SERVERS: tuple[Server, ...] = ("uvicorn", "hypercorn")
+FORMS = ("control", "stock", "matched")
+ROUNDS = 1
+SECONDS = {"quick": 7.0, "full": 15.0}
+
+MB, KB = 1e6, 1e3
+WARMUP_SECONDS = 1.0
+"""The load before the growth is measured: the first requests fill caches."""
+CONNECTIONS = 16
+STREAMS = 100
+ROWS = 1000
+POOL_SIZE = 5
+OPENING_DELAY, HELD_DELAY = 0.05, 60.0
+"""The seconds that a query takes while the streams are opened, and afterwards."""
+OPENING = 30.0
+"""The seconds within which all streams have to be open."""
+
+
+class NotOpenError(Exception):
+    """A connection could not be opened, or did not stay open."""
+
+
+def run(subject: Subject, effort: Effort) -> list[Figure]:
+    """Every kind of figure has a process of its own."""
+    figures = requests(subject, effort.choose(quick=1.0, full=4.0))
+    figures.append(workers(subject, 2))
+    if subject.form != "stock":
+        figures.append(websockets(subject, effort.choose(quick=200, full=1000)))
+    if subject.form == "matched":
+        figures.append(streams(subject, STREAMS))
+    return figures
+
+
+def requests(subject: Subject, seconds: float) -> list[Figure]:
+    """Returns the memory after the start, and its growth under requests of so many seconds."""
+    growth = "growth"
+    unit = "KB/1,000 requests"
+    with subject.start() as running:
+        started = settled(running)
+        figures = [Figure(ID, "after start, 1 worker", "MB", started / MB, 1)]
+        prepared = prepare(GREETING, subject, running.port)
+        if prepared.request is None:
+            faults = list(prepared.faults) or [prepared.note]
+            return [*figures, Figure(ID, growth, unit, None, 0, faults)]
+        closed_loop(running.port, prepared.request, CONNECTIONS, WARMUP_SECONDS)
+        before = settled(running)
+        load = closed_loop(running.port, prepared.request, CONNECTIONS, seconds)
+        after = settled(running)
+    faults = []
+    if load.errors or load.wrong or not load.completed:
+        faults.append(
+            f"{load.errors} requests failed, {load.wrong} had a wrong body, and"
+            f" {load.completed} were answered."
+        )
+    value = (after - before) / KB / max(load.completed / 1000, 1)
+    extra = {"before": before, "after": after, "requests": load.completed, "tool": load.tool}
+    return [*figures, Figure(ID, growth, unit, value, load.completed, faults, extra=extra)]
+
+
+def workers(subject: Subject, count: int) -> Figure:
+    name = f"after start, {count} workers"
+    with subject.start(workers=count) as running:
+        return Figure(ID, name, "MB", settled(running) / MB, 1)
+
+
+def websockets(subject: Subject, count: int) -> Figure:
+    """Returns what one of `count` idle websockets costs; the client offers to compress."""
+    with files_for(count + 100), subject.start() as running:
+        return held_websockets(running, count)
+
+
+def held_websockets(running: Running, count: int) -> Figure:
+    name, unit = "idle websocket", "KB"
+    with ExitStack() as stack:
+        try:
+            # The first one loads what all use.
+            open_websocket(running.port).close()
+            before = settled(running)
+            opened = [stack.enter_context(open_websocket(running.port)) for _ in range(count)]
+            after = settled(running)
+            # A websocket on which nothing was sent is readable only if it was closed.
+            if closed := len(select_readable(opened)):
+                raise NotOpenError(f"{closed} of {count} were closed")
+        except (OSError, NotOpenError) as error:
+            return Figure(ID, name, unit, None, 0, [f"{count} websockets: {error}."])
+    extra = {"before": before, "after": after}
+    return Figure(ID, name, unit, (after - before) / KB / count, count, extra=extra)
+
+
+def streams(subject: Subject, count: int) -> Figure:
+    """Returns what one of `count` streams costs that wait for the store."""
+    store = shared_slow_store()
+    if isinstance(store, str):
+        return Figure(ID, "open stream", "KB", None, 0, note=store)
+    store.prepare(ROWS, OPENING_DELAY)
+    variables = {
+        "GREETINGS_URL": store.url,
+        "GREETINGS_POOL_SIZE": f"{POOL_SIZE}",
+        "GREETINGS_QUERY_TIMEOUT": "120",
+    }
+    with files_for(count + 100), subject.start(environment=variables, ready_target="/health") as r:
+        return asyncio.run(held_streams(r, count, store))
+
+
+async def held_streams(running: Running, count: int, store: SlowStore) -> Figure:
+    """Every stream has sent its first event, and waits for a connection to the database.
+
+    The pool is filled before, so that its connections are not counted as those of streams.
+    """
+    name, unit = "open stream", "KB"
+    try:
+        async with asyncio.timeout(OPENING), open_connections(running.port, count) as connections:
+            asked = [connection.get("/greetings/en") for connection in connections]
+            await asyncio.gather(*asked)
+            before = settled(running)
+            started = [connection.start("/greetings/stream") for connection in connections]
+            statuses = {response.status_code for response in await asyncio.gather(*started)}
+            if statuses != {200}:
+                raise NotOpenError(f"answered {statuses}")
+            events = await asyncio.gather(*(connection.data() for connection in connections))
+            if not all(events):
+                raise NotOpenError("one had no event")
+            await asyncio.to_thread(store.set_delay, HELD_DELAY)
+            after = settled(running)
+            if any(await asyncio.gather(*(connection.ends(0.1) for connection in connections))):
+                raise NotOpenError("one has ended")
+    except (OSError, TimeoutError, LostAnswerError, NotOpenError) as error:
+        return Figure(ID, name, unit, None, 0, [f"{count} streams: {error!r}."])
+    extra = {"before": before, "after": after}
+    return Figure(ID, name, unit, (after - before) / KB / count, count, extra=extra)
+
+
+def settled(running: Running, seconds: float = 10.0) -> int:
+    """Returns the memory in bytes when the processes have been idle for 0.3 s.
+
+    The workers of a server start after the first one answers. Waits at most `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    idle, before = 0, running.cpu_seconds()
+    while idle < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        now = running.cpu_seconds()
+        idle = idle + 1 if now - before < 0.005 else 0
+        before = now
+    return running.pss_bytes()
+
+
+def open_websocket(port: int) -> socket.socket:
+    """Opens `/live` as browsers do, which offer to compress: RFC 7692.
+
+    Raises `OSError` and `NotOpenError`.
+    """
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    try:
+        connection.sendall(
+            b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n"
+            b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
+        )
+        received = b""
+        while b"\r\n\r\n" not in received:
+            data = connection.recv(4096)
+            if not data:
+                raise NotOpenError("the handshake had no answer")
+            received += data
+        if not received.startswith(b"HTTP/1.1 101 "):
+            raise NotOpenError(f"the handshake was answered {received[:40]!r}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def select_readable(sockets: list[socket.socket]) -> list[int]:
+    """Returns the descriptors on which something has arrived; poll(2) takes more than 1,023."""
+    poll = select.poll()
+    for connection in sockets:
+        poll.register(connection, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(0)]
+
+
+@contextmanager
+def files_for(count: int) -> Iterator[None]:
+    """Lets this process, and those that it starts meanwhile, open `count` files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max(soft, count)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
