@@ -10,6 +10,9 @@ from comparison.bench.subjects import Server, Subject, find_subjects
 from tooling.errors import UsageError
 from tooling.frameworks import find_frameworks
 
+HYPERCORN_ROUNDS = 6
+"""The most on hypercorn, so that a full run ends within its time; enough for an interval."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -70,13 +73,24 @@ def make_plan(settings: Settings, effort: Effort, seed: int) -> list[Block]:
     blocks = []
     for number in range(effort.rounds):
         for measure in measures:
-            if number >= measure.rounds[effort.name]:
-                continue
-            for server in measure.servers:
+            for server in servers_of(measure, settings):
+                if number >= rounds_of(measure, server, settings):
+                    continue
                 subjects = subjects_of(measure, server, settings)
                 order.shuffle(subjects)
                 blocks.append(Block(number, measure, server, tuple(subjects)))
     return blocks
+
+
+def servers_of(measure: Measure, settings: Settings) -> list[Server]:
+    """A quick run has the first server of a measure only."""
+    return list(measure.servers[: None if settings.effort == "full" else 1])
+
+
+def rounds_of(measure: Measure, server: Server, settings: Settings) -> int:
+    """Returns the number of rounds. A measure that `ONLY` names has at least one."""
+    rounds = max(measure.rounds[settings.effort], 1 if settings.only else 0)
+    return rounds if server == "uvicorn" else min(rounds, HYPERCORN_ROUNDS)
 
 
 def subjects_of(measure: Measure, server: Server, settings: Settings) -> list[Subject]:

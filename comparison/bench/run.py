@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from comparison.bench import analysis, machine, results
-from comparison.bench.calibration import calibrate
+from comparison.bench.calibration import CASES, QUICK_CASES, calibrate
 from comparison.bench.cores import choose_cores
 from comparison.bench.figures import EFFORTS, Effort, Figure
 from comparison.bench.measures.capacity import measure as measure_capacity
@@ -26,7 +26,7 @@ from tooling.processes import AppDidNotStartError
 SHARES = (25, 50, 75)
 """The offered rates of B2, in percent of the slowest subject's capacity."""
 _PILOT_SECONDS = 1.8
-_CALIBRATION_SECONDS = 25.0
+_CALIBRATION_SECONDS = {True: 12.0, False: 25.0}
 
 Say = Callable[[str], object]
 
@@ -126,7 +126,11 @@ def _subjects(plan: list[Block], server: Server) -> list[Subject]:
 
 
 def _preparation_seconds(document: Document, plan: list[Block]) -> float:
-    seconds = _CALIBRATION_SECONDS if document["calibration"] is None else 0.0
+    quick = document["settings"]["effort"] == "quick"
+    seconds = 0.0
+    if document["calibration"] is None:
+        seconds += _CALIBRATION_SECONDS[quick]
+        seconds += sum(len(_subjects(plan, server)) for server in _servers(plan))
     for server in _needs_rates(plan):
         if server not in document["rates"]:
             seconds += _PILOT_SECONDS * len(_subjects(plan, server))
@@ -139,7 +143,9 @@ def _prepare(
     """Calibrates the prober, notes what every subject runs on, and finds the rates of B2."""
     if document["calibration"] is None:
         progress.show("calibration of the prober")
-        document["calibration"] = [reading.as_json() for reading in calibrate()]
+        quick = document["settings"]["effort"] == "quick"
+        cases = QUICK_CASES if quick else CASES
+        document["calibration"] = [reading.as_json() for reading in calibrate(cases)]
         for server in _servers(plan):
             subjects = _subjects(plan, server)
             progress.show(f"what the subjects run on, {server}")

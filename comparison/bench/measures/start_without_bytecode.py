@@ -11,7 +11,7 @@ TITLE = "Start without bytecode"
 SERVERS = ("uvicorn",)
 FORMS = ("control", "control again", "matched")
 ROUNDS = 6
-CALL_SECONDS = {"quick": 3.5, "full": 3.5}
+SECONDS = {"quick": 3.5, "full": 3.5}
 
 HOW = "without bytecode"
 

@@ -19,7 +19,8 @@ TITLE = "Weight"
 SERVERS = ("uvicorn",)
 FORMS = ("matched",)
 ROUNDS = 1
-CALL_SECONDS = {"quick": 4.0, "full": 12.0}
+QUICK_ROUNDS = 1
+SECONDS = {"quick": 4.0, "full": 12.0}
 
 _INSTALLATIONS = 5
 

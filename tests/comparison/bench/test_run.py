@@ -44,7 +44,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     monkeypatch.setattr(plan, "find_measures", lambda: [found])
     monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: None)
     reading = Reading("stall", "p99", "ms", 1, 1, 0)
-    monkeypatch.setattr(run_module, "calibrate", lambda: [reading])
+    monkeypatch.setattr(run_module, "calibrate", lambda cases: [reading])
     monkeypatch.setattr(machine, "fairness", lambda subjects: [])
     identity = {"commit": "0" * 40, "machine": {}, "versions": {}, "client": "prober"}
     monkeypatch.setattr(machine, "identity", lambda: dict(identity))
