@@ -22,8 +22,6 @@ class Effort:
     """The duration of each workload in a closed loop."""
     open_seconds: float
     """The duration of each offered rate in an open loop."""
-    starts: int
-    """The starts for the distribution of start times."""
     rates: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """For each server, the offered rates of the open loop by name, in requests per second."""
 
@@ -32,8 +30,8 @@ class Effort:
         return quick if self.name == "quick" else full
 
 
-QUICK = Effort("quick", 6, 16, 0.1, 1.0, 0.5, 2)
-FULL = Effort("full", 10, 16, 0.1, 1.0, 0.9, 20)
+QUICK = Effort("quick", 6, 16, 0.1, 1.0, 0.5)
+FULL = Effort("full", 10, 16, 0.1, 1.0, 0.8)
 EFFORTS: dict[str, Effort] = {"quick": QUICK, "full": FULL}
 
 

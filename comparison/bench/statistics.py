@@ -58,15 +58,19 @@ def geometric_interval(values: Sequence[float], confidence: float = CONFIDENCE) 
     middle = math.exp(float(logs.mean()))
     if number < FEWEST_ROUNDS:
         return Interval(min(values), middle, max(values), number, "range")
-    drawn = logs[_resamples(number)].mean(axis=1)
+    drawn = _weights(number) @ logs
     tail = expanded_tail((1 - confidence) / 2, number)
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return Interval(math.exp(float(low)), middle, math.exp(float(high)), number, "interval")
 
 
 @cache
-def _resamples(number: int) -> NDArray[np.intp]:
-    return np.random.default_rng(_SEED).integers(0, number, (_RESAMPLES, number))
+def _weights(number: int) -> NDArray[np.float64]:
+    """Returns a row for each resample: the share of each observation in it."""
+    drawn = np.random.default_rng(_SEED).multinomial(
+        number, np.full(number, 1 / number), _RESAMPLES
+    )
+    return drawn / number
 
 
 @cache

@@ -25,6 +25,8 @@ STOCK = Path(__file__).parent / "stock"
 CREDENTIALS = ("RStudio-Connect-Credentials", '{"user": "ada", "groups": []}')
 """A request header for `/hello`, as Connect sends it."""
 
+HYPERCORN = "python:comparison.bench.hypercorn_configuration"
+
 _STOP_SECONDS = 60.0
 _numbers = itertools.count(1)
 
@@ -32,11 +34,15 @@ _numbers = itertools.count(1)
 class Running:
     """One process of a subject, with its workers."""
 
-    def __init__(self, process: AppProcess, log: Path, seconds_to_first_200: float) -> None:
+    def __init__(
+        self, process: AppProcess, log: Path, seconds_to_first_200: float, first: float
+    ) -> None:
         self._process = process
         self.log = log
         self.seconds_to_first_200 = seconds_to_first_200
         """From the start of the process to the end of the first answer with 200."""
+        self.first_request_seconds = first
+        """The duration of that first request alone."""
 
     @property
     def pid(self) -> int:
@@ -114,8 +120,18 @@ class Subject:
             return [sys.executable, "-m", "uvicorn", *options, "--workers", f"{workers}"]
         # 0: hypercorn serves in its own process, as uvicorn does with one worker.
         number = 0 if workers == 1 else workers
-        options = ["--bind", "fd://{fd}", "--config", f"file:{_hypercorn_configuration()}"]
+        options = ["--bind", "fd://{fd}", "--config", HYPERCORN]
         return [sys.executable, "-m", "hypercorn", *options, "--workers", f"{number}"]
+
+    def variables(self, changes: Mapping[str, str]) -> dict[str, str]:
+        """Returns the environment variables of the process, which inherits only `PATH`."""
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "CONNECT_HEADERS": "trust",
+            "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
+            **changes,
+        }
 
     @contextlib.contextmanager
     def start(
@@ -136,13 +152,6 @@ class Subject:
 
         The process is killed at the end if it still runs. Raises `AppDidNotStartError`.
         """
-        variables = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "LANG": "C.UTF-8",
-            "CONNECT_HEADERS": "trust",
-            "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
-            **(environment or {}),
-        }
         log = BUILD / "logs" / f"{self.name.replace(' ', '-')}-{next(_numbers) % 100}.log"
         if core == "server":
             core = choose_cores().server
@@ -152,35 +161,28 @@ class Subject:
                 self.application,
                 self.command(workers),
                 log=log,
-                variables=variables,
+                variables=self.variables(environment or {}),
                 directory=directory,
             )
         try:
-            _wait_for_200(process, ready_target)
-            yield Running(process, log, time.monotonic() - begun)
+            first = _wait_for_200(process, ready_target)
+            yield Running(process, log, time.monotonic() - begun, first)
         finally:
             process.stop(0)
 
 
-def _wait_for_200(process: AppProcess, target: str, seconds: float = 30.0) -> None:
+def _wait_for_200(process: AppProcess, target: str, seconds: float = 30.0) -> float:
+    """Returns the duration of the first request that was answered with 200."""
     deadline = time.monotonic() + seconds
-    status = None
-    while (status := fetch_status(process.port, target)) != 200:
+    while True:
+        begun = time.monotonic()
+        if (status := fetch_status(process.port, target)) == 200:
+            return time.monotonic() - begun
         if (code := process.exit_code()) is not None:
             raise process.failure(f"ended with exit code {code}")
         if time.monotonic() > deadline:
             raise process.failure(f"answered {target} with {status} for {seconds:g} s")
         time.sleep(0.002)
-
-
-def _hypercorn_configuration() -> Path:
-    """hypercorn has no option for the limit of a websocket message."""
-    file = BUILD / "hypercorn.py"
-    content = f"websocket_max_message_size = {MAX_MESSAGE_BYTES}\nloglevel = 'WARNING'\n"
-    if not file.is_file() or file.read_text(encoding="utf-8") != content:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content, encoding="utf-8")
-    return file
 
 
 def find_subjects(server: Server) -> list[Subject]:

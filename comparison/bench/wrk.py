@@ -5,13 +5,13 @@ import os
 import resource
 import shutil
 import subprocess
-from pathlib import Path
 
 from comparison.bench.load import Load
 from comparison.bench.prober import Prober, Request
 from tooling.errors import UsageError
+from tooling.frameworks import ROOT
 
-SCRIPT = Path(__file__).with_name("wrk.lua")
+SCRIPT = "comparison/bench/wrk.lua"
 
 
 def find_wrk() -> str | None:
@@ -24,11 +24,10 @@ def closed_loop(port: int, request: Request, connections: int, seconds: float) -
 
     wrk runs for whole seconds, at least one. Raises `UsageError` if wrk fails.
     """
-    wrk = find_wrk()
-    if wrk is None:
+    if find_wrk() is None:
         return Prober(port, request, connections).closed_loop(seconds)
     duration = max(round(seconds), 1)
-    command = [wrk, "-t1", f"-c{connections}", f"-d{duration}s", "-s", str(SCRIPT)]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{duration}s", "-s", SCRIPT]
     for name, value in request.headers:
         command += ["-H", f"{name}: {value}"]
     command.append(f"http://127.0.0.1:{port}{request.target}")
@@ -38,8 +37,9 @@ def closed_loop(port: int, request: Request, connections: int, seconds: float) -
         capture_output=True,
         text=True,
         timeout=duration + 30,
+        cwd=ROOT,
         env={
-            "PATH": os.defpath,
+            "PATH": os.environ.get("PATH", os.defpath),
             "CONNECTIONS": f"{connections}",
             "EXPECTED": (request.expected or b"").hex(),
         },

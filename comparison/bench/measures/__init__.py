@@ -6,8 +6,8 @@ A module has:
 - `SERVERS`: the servers on which it is run, such as `("uvicorn", "hypercorn")`.
 - `FORMS`, optional: the forms that are measured; without it, all.
 - `ROUNDS`, optional: the upper limit of the number of rounds in a full run; without it, ten.
-- `QUICK_ROUNDS`, optional: the same in a quick run; without it, one. With fewer than six rounds, a
-  range is reported instead of an interval.
+- `QUICK_ROUNDS`, optional: the same in a quick run; without it, a quick run leaves the measure out,
+  unless `ONLY` names it. With fewer than six rounds, a range is reported instead of an interval.
 - `SECONDS`, optional: what one call takes in a quick and in a full run, such as
   `{"quick": 1, "full": 4}`, for the time left.
 - `run(subject, effort) -> list[Figure]`: starts its own fresh process (or processes) of the
@@ -15,8 +15,8 @@ A module has:
 
 The process of the benchmark runs on the client's core; `Subject.start` gives the server the other.
 
-The budget: a full run ends within 40 minutes on two cores. Of these, B1 has 14, B2 has 8, B6 has 5,
-and all the others together have 12. A quick run ends within 3 minutes and has no stock forms.
+The budget: a full run ends within 40 minutes on two cores, a quick run within 3. Therefore
+hypercorn has six rounds and no stock forms, and a quick run has neither hypercorn nor stock forms.
 """
 
 import pkgutil
@@ -62,7 +62,7 @@ def find_measures() -> list[Measure]:
                 forms=getattr(module, "FORMS", get_args(Form)),
                 rounds={
                     "full": getattr(module, "ROUNDS", FULL.rounds),
-                    "quick": getattr(module, "QUICK_ROUNDS", 1),
+                    "quick": getattr(module, "QUICK_ROUNDS", 0),
                 },
                 seconds=getattr(module, "SECONDS", {"quick": 2.0, "full": 8.0}),
                 run=module.run,

@@ -12,7 +12,7 @@ ID = "B1"
 TITLE = "Capacity"
 SERVERS = ("uvicorn", "hypercorn")
 QUICK_ROUNDS = 6
-SECONDS = {"quick": 1.8, "full": 5.0}
+SECONDS = {"quick": 1.8, "full": 4.8}
 
 RATE = "requests/s"
 CPU = "CPU us/request"
@@ -33,7 +33,9 @@ def workloads(subject: Subject, effort: Effort) -> tuple[Workload, ...]:
         return (GREETINGS,)
     if subject.server == "uvicorn" and subject.form != "stock":
         return WORKLOADS
-    return (GREETINGS, GREETING, ABOUT)
+    if subject.server == "uvicorn":
+        return (GREETINGS, GREETING, ABOUT)
+    return (GREETINGS, ABOUT)
 
 
 def measure(workload: Workload, subject: Subject, running: Running, effort: Effort) -> list[Figure]:

@@ -20,7 +20,6 @@ TITLE = "Capacity: 100,000 rows read one by one"
 SERVERS = ("uvicorn",)
 FORMS = ("control", "control again", "matched")
 ROUNDS = 6
-QUICK_ROUNDS = 1
 SECONDS = {"quick": 2.5, "full": 4.0}
 
 ROWS = 100_000
