@@ -1,7 +1,7 @@
 """A PostgreSQL in which every query of the applications takes a given time."""
 
 import atexit
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +24,10 @@ END $$;
 CREATE VIEW greetings AS SELECT lang, text FROM read_slowly();
 GRANT SELECT ON greetings TO {ROLE};
 """
+
+
+# PgSleep: a query that was cancelled may be active until the client has read that.
+RUNNING = "SELECT FROM pg_stat_activity WHERE usename = %s AND wait_event = 'PgSleep'"
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,23 @@ class SlowStore:
     def waiting(self) -> int:
         """Returns the number of queries that run now."""
         return self.database.active()
+
+    @contextmanager
+    def watch(self) -> Iterator[Callable[[], int]]:
+        """Gives a quick `waiting`, on one connection that stays open."""
+        cluster = self.database.cluster
+        with psycopg.connect(
+            host=str(cluster.directory),
+            port=cluster.port,
+            user="postgres",
+            dbname=self.database.name,
+            autocommit=True,
+        ) as connection:
+
+            def waiting() -> int:
+                return connection.execute(RUNNING, [ROLE]).rowcount
+
+            yield waiting
 
 
 @contextmanager

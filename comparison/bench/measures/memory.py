@@ -16,6 +16,7 @@ from comparison.bench.connection import LostAnswerError, open_connections
 from comparison.bench.figures import Effort, Figure
 from comparison.bench.slow_store import SlowStore, shared_slow_store
 from comparison.bench.subjects import Running, Server, Subject
+from comparison.bench.websocket import NotOpenError, open_websocket
 from comparison.bench.workloads import GREETING, prepare
 from comparison.bench.wrk import closed_loop
 
@@ -37,10 +38,6 @@ OPENING_DELAY, HELD_DELAY = 0.05, 60.0
 """The seconds that a query takes while the streams are opened, and afterwards."""
 OPENING = 30.0
 """The seconds within which all streams have to be open."""
-
-
-class NotOpenError(Exception):
-    """A connection could not be opened, or did not stay open."""
 
 
 def run(subject: Subject, effort: Effort) -> list[Figure]:
@@ -97,9 +94,12 @@ def held_websockets(running: Running, count: int) -> Figure:
     with ExitStack() as stack:
         try:
             # The first one loads what all use.
-            open_websocket(running.port).close()
+            open_websocket(running.port, compression=True).close()
             before = settled(running)
-            opened = [stack.enter_context(open_websocket(running.port)) for _ in range(count)]
+            opened = [
+                stack.enter_context(open_websocket(running.port, compression=True))
+                for _ in range(count)
+            ]
             after = settled(running)
             # A websocket on which nothing was sent is readable only if it was closed.
             if closed := len(select_readable(opened)):
@@ -166,33 +166,6 @@ def settled(running: Running, seconds: float = 10.0) -> int:
         idle = idle + 1 if now - before < 0.005 else 0
         before = now
     return running.pss_bytes()
-
-
-def open_websocket(port: int) -> socket.socket:
-    """Opens `/live` as browsers do, which offer to compress: RFC 7692.
-
-    Raises `OSError` and `NotOpenError`.
-    """
-    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
-    try:
-        connection.sendall(
-            b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n"
-            b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-            b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
-        )
-        received = b""
-        while b"\r\n\r\n" not in received:
-            data = connection.recv(4096)
-            if not data:
-                raise NotOpenError("the handshake had no answer")
-            received += data
-        if not received.startswith(b"HTTP/1.1 101 "):
-            raise NotOpenError(f"the handshake was answered {received[:40]!r}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def select_readable(sockets: list[socket.socket]) -> list[int]:

@@ -113,7 +113,7 @@ def _goodput(name: str, load: Load, faults: list[str]) -> Figure:
 async def _overload(port: int, seconds: float) -> tuple[list[Observed], float | None]:
     """Offers twice the bound; returns what was observed, and the seconds until it recovered."""
     # All that may wait at the same time, and some more.
-    async with open_connections(port, round(OVERLOAD * TIMEOUT * 1.5)) as connections:
+    async with open_connections(port, round(OVERLOAD * TIMEOUT * 2)) as connections:
         observed = asyncio.create_task(offer(connections, OVERLOAD, seconds))
         await asyncio.sleep(seconds)
         async with open_connections(port, 1) as (prober,):

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from comparison.bench.subjects import Subject
 from shared.asgi import ASGIApp, Receive, Scope, Send
 
 Respond = Callable[[str], Awaitable[tuple[int, bytes]]]
@@ -19,3 +20,11 @@ def answering(respond: Respond) -> ASGIApp:
         await send({"type": "http.response.body", "body": body})
 
     return app
+
+
+class WrongBody(Subject):
+    """Starts `wrong_body.py`, whose answers are right at first only."""
+
+    @property
+    def application(self) -> str:
+        return "tests.comparison.bench.wrong_body:app"

@@ -7,16 +7,11 @@ import pytest
 
 from comparison.bench.measures import memory
 from comparison.bench.subjects import Subject
+from tests.comparison.bench.broken import WrongBody
 from tooling.frameworks import find_frameworks
 
 CONTROL = Subject(None, "control", "uvicorn")
 FIRST = Subject(find_frameworks()[0].name, "matched", "uvicorn")
-
-
-class WrongBody(Subject):
-    @property
-    def application(self) -> str:
-        return "tests.comparison.bench.wrong_body:app"
 
 
 @dataclass
