@@ -30,7 +30,7 @@ class Effort:
         return quick if self.name == "quick" else full
 
 
-QUICK = Effort("quick", 6, 16, 0.1, 1.0, 0.5)
+QUICK = Effort("quick", 7, 16, 0.1, 1.0, 0.5)
 FULL = Effort("full", 10, 16, 0.1, 1.0, 0.8)
 EFFORTS: dict[str, Effort] = {"quick": QUICK, "full": FULL}
 

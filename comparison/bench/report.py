@@ -144,6 +144,8 @@ def number(value: float) -> str:
 def _ratio(row: Row) -> str:
     if row.ratio is None or row.faults:
         return ""
+    if row.ratio.rounds == 1:
+        return f"x{row.ratio.middle:.2f}, one round"
     word = "" if row.ratio.kind == "interval" else " undecided"
     return f"x{row.ratio.middle:.2f} ({row.ratio.low:.2f} to {row.ratio.high:.2f}){word}"
 

@@ -51,6 +51,8 @@ def run(settings: Settings, file: Path = results.FILE, say: Say = print) -> Docu
         f" server on core {cores.server}, client ({document['identity']['client']}) on core"
         f" {cores.client}."
     )
+    if document["client"] == "prober":
+        say("wrk is not installed (Debian: apt install wrk); the prober replaces it for B1.")
     _prepare(document, plan, file, progress, prepare)
     effort = replace(effort, rates=document["rates"])
     for block in missing:

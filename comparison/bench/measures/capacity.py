@@ -5,14 +5,14 @@ from comparison.bench.figures import Effort, Figure
 from comparison.bench.load import core_gate, gates
 from comparison.bench.prober import Prober
 from comparison.bench.subjects import Running, Subject
-from comparison.bench.workloads import ABOUT, GREETING, GREETINGS, WORKLOADS, Workload, prepare
+from comparison.bench.workloads import ABOUT, GREETINGS, HELLO, WORKLOADS, Workload, prepare
 from comparison.bench.wrk import closed_loop
 
 ID = "B1"
 TITLE = "Capacity"
 SERVERS = ("uvicorn", "hypercorn")
-QUICK_ROUNDS = 6
-SECONDS = {"quick": 1.8, "full": 4.8}
+QUICK_ROUNDS = 7
+SECONDS = {"quick": 1.8, "full": 4.5}
 
 RATE = "requests/s"
 CPU = "CPU us/request"
@@ -33,9 +33,8 @@ def workloads(subject: Subject, effort: Effort) -> tuple[Workload, ...]:
         return (GREETINGS,)
     if subject.server == "uvicorn" and subject.form != "stock":
         return WORKLOADS
-    if subject.server == "uvicorn":
-        return (GREETINGS, GREETING, ABOUT)
-    return (GREETINGS, ABOUT)
+    # The stock applications have no pages.
+    return (GREETINGS, HELLO) if subject.form == "stock" else (GREETINGS, ABOUT)
 
 
 def measure(workload: Workload, subject: Subject, running: Running, effort: Effort) -> list[Figure]:

@@ -37,7 +37,7 @@ def run(subject: Subject, effort: Effort) -> list[Figure]:
 def of_load(share: str, load: Load, faults: list[str]) -> list[Figure]:
     """Returns the figures of one offered rate."""
     name = f"/greetings at {share}"
-    note = f"{load.beyond_p99} samples beyond p99"
+    note = f"{load.beyond_p99} samples of a round beyond p99"
     values = {
         "ms p50": load.percentile(50) * 1000,
         "ms p90": load.percentile(90) * 1000,

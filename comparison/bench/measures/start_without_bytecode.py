@@ -9,7 +9,7 @@ from comparison.bench.subjects import Subject
 ID = "B6"
 TITLE = "Start without bytecode"
 SERVERS = ("uvicorn",)
-FORMS = ("control", "control again", "matched")
+FORMS = ("control", "matched")
 ROUNDS = 6
 SECONDS = {"quick": 3.5, "full": 3.5}
 

@@ -49,6 +49,15 @@ def test_each_gate_voids_the_load(load: Load, words: str) -> None:
     assert any(words in fault for fault in gates(load))
 
 
+def test_the_requests_in_flight_at_the_end_of_a_closed_loop_are_allowed_for() -> None:
+    """Ten connections, 0.2 s each, for a second: each has 4.5 answers when the loop ends."""
+    closed = replace(
+        GOOD, seconds=1.0, completed=45, mean_latency=0.2, mean_in_system=10, offered=None
+    )
+    assert gates(closed) == []
+    assert gates(replace(closed, completed=38))
+
+
 def test_a_server_on_the_clients_core_voids_the_figure() -> None:
     cores = choose_cores()
     with faulty_server("none"), on_cores(cores.client):
