@@ -7,7 +7,6 @@ from threading import Thread
 
 import pytest
 
-from comparison.bench.figures import QUICK
 from comparison.bench.measures import live
 from comparison.bench.slow_store import SlowStore
 from comparison.bench.subjects import Subject
@@ -109,4 +108,4 @@ def test_without_postgresql_the_hang_up_has_no_value_and_a_reason(
         return "There is no PostgreSQL here."
 
     monkeypatch.setattr(live, "shared_slow_store", missing)
-    assert live.hang_up(FIRST, QUICK.starts).note == "There is no PostgreSQL here."
+    assert live.hang_up(FIRST, 1).note == "There is no PostgreSQL here."
