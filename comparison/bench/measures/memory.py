@@ -2,7 +2,7 @@
 
 Memory is the proportional set size of the process and its workers, so that a page that several
 processes share counts once. The growth is measured over as many requests as are answered in four
-seconds, a number that is in the result: 100,000 for each subject would take a quarter of an hour.
+seconds, a number that is in the result: 100,000 for each subject do not fit into the time of a run.
 """
 
 import asyncio
