@@ -54,7 +54,13 @@ ROWS = (
         "/greetings at 50 %",
         "ms p99",
     ),
-    Measured("memory after start, MB", "memory counts", "memory", "after start, 1 worker", "MB"),
+    Measured(
+        "memory of a process after 20 requests, MB",
+        "memory counts",
+        "start",
+        "memory after 20 requests, with bytecode",
+        "MB",
+    ),
     Measured(
         "start to first answer, ms",
         "the start counts",

@@ -72,6 +72,11 @@ def _head(document: Document, summary: Summary) -> Iterator[str]:
         )
     right = sum(reading["holds"] for reading in document["calibration"] or ())
     yield f"Calibration: {right} of {len(document['calibration'] or ())} known values were read."
+    loads = [block["load"] for block in document["blocks"]] or [0.0]
+    yield (
+        f"Load average before a measurement: median {statistics.median(loads):.2g}, highest"
+        f" {max(loads):.2g}; the benchmark itself causes up to 2."
+    )
     for sentence in differences(document["fairness"]):
         yield from textwrap.wrap(f"Unequal: {sentence}", _WIDTH)
 
@@ -206,7 +211,8 @@ def method(document: Document) -> list[str]:
     sentences = [
         f"{rounds} rounds in random order (seed {document['seed']}); every measurement starts a"
         " fresh process. The statistic is the log ratio to the control within the round; intervals"
-        " are 95 %, by an expanded percentile bootstrap over rounds.",
+        " are 95 %, by an expanded percentile bootstrap over rounds, and never narrower than"
+        " Student's t interval.",
         f"Client of B1: {document['client']}.",
     ]
     seen: dict[str, str] = {}

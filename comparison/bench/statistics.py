@@ -51,7 +51,9 @@ def geometric_interval(values: Sequence[float], confidence: float = CONFIDENCE) 
     The interval is the expanded percentile bootstrap: the percentiles are widened as Student's t
     distribution demands for few rounds, because the plain bootstrap is too narrow then. Source:
     T. Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69
-    (2015), section 4.1.
+    (2015), section 4.1. A bootstrap cannot reach beyond the observed values, which few rounds
+    and a confidence close to 1 demand. Each limit is therefore that of Student's t interval where
+    that one is wider.
     """
     logs = np.log(np.asarray(values, dtype=float))
     number = len(logs)
@@ -60,8 +62,11 @@ def geometric_interval(values: Sequence[float], confidence: float = CONFIDENCE) 
         return Interval(min(values), middle, max(values), number, "range")
     drawn = _weights(number) @ logs
     tail = expanded_tail((1 - confidence) / 2, number)
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return Interval(math.exp(float(low)), middle, math.exp(float(high)), number, "interval")
+    low, high = (float(limit) for limit in np.quantile(drawn, [tail, 1 - tail]))
+    error = float(logs.std(ddof=1)) / math.sqrt(number)
+    reach = t_quantile((1 + confidence) / 2, number - 1) * error
+    low, high = min(low, math.log(middle) - reach), max(high, math.log(middle) + reach)
+    return Interval(math.exp(low), middle, math.exp(high), number, "interval")
 
 
 @cache
@@ -80,6 +85,7 @@ def expanded_tail(tail: float, number: int) -> float:
     return NormalDist().cdf(-factor * t_quantile(1 - tail, number - 1))
 
 
+@cache
 def t_quantile(probability: float, degrees: int) -> float:
     """Returns the quantile of Student's t distribution, for a probability above one half."""
     constant = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2)

@@ -42,10 +42,12 @@ def start(subject: Subject, variables: Mapping[str, str], how: str) -> list[Figu
             begun = time.perf_counter()
             fetch(running.port, _TARGET)
             times.append((time.perf_counter() - begun) * 1000)
+        memory = running.pss_bytes() / 1e6
     later = statistics.median(times)
     return [
         Figure(ID, f"process to first answer, {how}", "ms", milliseconds, 1),
         Figure(ID, f"first request minus median, {how}", "ms more", first - later, 1),
+        Figure(ID, f"memory after {_LATER} requests, {how}", "MB", memory, 1),
     ]
 
 

@@ -29,6 +29,12 @@ def test_the_middle_is_the_geometric_mean() -> None:
     assert geometric_interval([1, 4, 2, 2, 2, 2]).middle == pytest.approx(2)
 
 
+def test_six_rounds_on_one_side_of_1_are_not_enough_for_a_confidence_close_to_certainty() -> None:
+    values = [1.01, 1.02, 1.04, 1.01, 1.03, 1.05]
+    assert geometric_interval(values).excludes_one
+    assert not geometric_interval(values, 1 - 0.05 / 40).excludes_one
+
+
 def test_students_quantiles_are_those_of_the_tables() -> None:
     assert t_quantile(0.975, 9) == pytest.approx(2.262, abs=0.001)
     assert t_quantile(0.995, 5) == pytest.approx(4.032, abs=0.001)

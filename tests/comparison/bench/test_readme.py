@@ -1,0 +1,78 @@
+"""README's measured rows are those of the recorded run."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from comparison.bench import results
+from comparison.bench.readme import ROWS, choice, part, table, write_readme
+from comparison.bench.report import summary_of
+from tests.comparison.bench.documents import full_run
+from tooling.errors import UsageError
+from tooling.frameworks import ROOT, find_frameworks
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_readme_is_in_step_with_the_recorded_run() -> None:
+    """README has no rows only as long as nothing is recorded."""
+    measured, chosen = part(README, "measured"), part(README, "choice")
+    assert measured is not None
+    assert chosen is not None
+    if not measured and not chosen:
+        assert not results.RECORD.exists(), "A run is recorded: make bench-readme"
+        return
+    document = results.read(results.RECORD)
+    summary = summary_of(document)
+    assert measured == table(document, summary), "make bench-readme"
+    assert chosen == choice(document, summary), "make bench-readme"
+
+
+def test_the_rows_are_written_between_the_comments_and_again_without_a_change(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "README.md"
+    file.write_text(README, encoding="utf-8")
+    write_readme(file, full_run())
+    filled = file.read_text(encoding="utf-8")
+    write_readme(file, full_run())
+    assert file.read_text(encoding="utf-8") == filled
+    written = part(filled, "measured")
+    assert written
+    row = next(line for line in written.splitlines() if "requests/s on" in line)
+    titles = re.findall(r"[A-Z]\w+", written.splitlines()[0])
+    cells = dict(zip(titles, row.strip("| ").split(" | ")[1:], strict=True))
+    assert {found.title for found in find_frameworks()} == {*cells}
+    assert cells["Falcon"].endswith(", 1")
+    assert cells["Quart"].endswith(", 2-3")
+    assert re.fullmatch(r"40\d \(\d+ to \d+\), 4|39\d \(\d+ to \d+\), 4", cells["FastAPI"])
+
+
+def test_each_sentence_rests_on_a_measured_row() -> None:
+    document = full_run()
+    sentences = choice(document, summary_of(document)).splitlines()
+    assert len(sentences) == len(find_frameworks()) + 1
+    falcon = next(line for line in sentences if "Choose Falcon" in line)
+    assert falcon.startswith("- Choose Falcon if throughput counts (requests/s on `/greetings`: ")
+    for line in sentences[:-1]:
+        assert any(measured.label in line for measured in ROWS), line
+
+
+def test_a_readme_without_the_comments_is_refused_and_kept(tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text("# Nothing\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="lacks the comment"):
+        write_readme(file, full_run())
+    assert file.read_text(encoding="utf-8") == "# Nothing\n"
+
+
+def test_a_void_figure_is_written_as_void() -> None:
+    document = full_run()
+    for block in document["blocks"]:
+        if block["module"] == "capacity":
+            block["figures"]["falcon matched"][0]["faults"] = ["3 requests failed."]
+    summary = summary_of(document)
+    line = next(row for row in table(document, summary).splitlines() if "requests/s on" in row)
+    assert " void " in line
+    assert "Choose Falcon if throughput" not in choice(document, summary)
