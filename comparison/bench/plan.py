@@ -94,8 +94,12 @@ def rounds_of(measure: Measure, server: Server, settings: Settings) -> int:
 
 
 def subjects_of(measure: Measure, server: Server, settings: Settings) -> list[Subject]:
-    """Stock forms are measured on uvicorn in a full run; the controls are always there."""
-    with_stock = server == "uvicorn" and settings.effort == "full"
+    """Stock forms are measured on uvicorn in a full run; the controls are always there.
+
+    A measure of stock forms alone has them in a quick run too, which `ONLY` must name.
+    """
+    full = settings.effort == "full" or measure.forms == ("stock",)
+    with_stock = server == "uvicorn" and full
     return [
         subject
         for subject in find_subjects(server)

@@ -1,7 +1,8 @@
 """B5: memory after the start, its growth with requests, and what an open connection costs.
 
 Memory is the proportional set size of the process and its workers, so that a page that several
-processes share counts once.
+processes share counts once. The growth is measured over as many requests as are answered in four
+seconds, a number that is in the result: 100,000 for each subject do not fit into the time of a run.
 """
 
 import asyncio
@@ -38,6 +39,10 @@ OPENING_DELAY, HELD_DELAY = 0.05, 60.0
 """The seconds that a query takes while the streams are opened, and afterwards."""
 OPENING = 30.0
 """The seconds within which all streams have to be open."""
+
+
+class NotSettledError(Exception):
+    """The memory cannot be read, because the processes are not idle."""
 
 
 def run(subject: Subject, effort: Effort) -> list[Figure]:
@@ -104,7 +109,7 @@ def held_websockets(running: Running, count: int) -> Figure:
             # A websocket on which nothing was sent is readable only if it was closed.
             if closed := len(select_readable(opened)):
                 raise NotOpenError(f"{closed} of {count} were closed")
-        except (OSError, NotOpenError) as error:
+        except (OSError, NotOpenError, NotSettledError) as error:
             return Figure(ID, name, unit, None, 0, [f"{count} websockets: {error}."])
     extra = {"before": before, "after": after}
     return Figure(ID, name, unit, (after - before) / KB / count, count, extra=extra)
@@ -147,7 +152,13 @@ async def held_streams(running: Running, count: int, store: SlowStore) -> Figure
             after = settled(running)
             if any(await asyncio.gather(*(connection.ends(0.1) for connection in connections))):
                 raise NotOpenError("one has ended")
-    except (OSError, TimeoutError, LostAnswerError, NotOpenError) as error:
+    except (
+        OSError,
+        TimeoutError,
+        LostAnswerError,
+        NotOpenError,
+        NotSettledError,
+    ) as error:
         return Figure(ID, name, unit, None, 0, [f"{count} streams: {error!r}."])
     extra = {"before": before, "after": after}
     return Figure(ID, name, unit, (after - before) / KB / count, count, extra=extra)
@@ -156,7 +167,8 @@ async def held_streams(running: Running, count: int, store: SlowStore) -> Figure
 def settled(running: Running, seconds: float = 10.0) -> int:
     """Returns the memory in bytes when the processes have been idle for 0.3 s.
 
-    The workers of a server start after the first one answers. Waits at most `seconds`.
+    The workers of a server start after the first one answers. Raises `NotSettledError` if the
+    processes are not idle within `seconds`.
     """
     deadline = time.monotonic() + seconds
     idle, before = 0, running.cpu_seconds()
@@ -165,6 +177,8 @@ def settled(running: Running, seconds: float = 10.0) -> int:
         now = running.cpu_seconds()
         idle = idle + 1 if now - before < 0.005 else 0
         before = now
+    if idle < 3:
+        raise NotSettledError(f"the processes were busy for {seconds:g} s")
     return running.pss_bytes()
 
 

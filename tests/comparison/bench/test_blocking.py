@@ -8,7 +8,8 @@ import pytest
 from comparison.bench.blocking import SECONDS
 from comparison.bench.companions import Companion, find_companion
 from comparison.bench.figures import Figure
-from comparison.bench.measures import blocking
+from comparison.bench.measures import blocking, find_measures
+from comparison.bench.plan import parse_settings, subjects_of
 from comparison.bench.subjects import Subject
 from tests.comparison.bench.broken import Respond, answering
 from tests.serving import serving
@@ -74,6 +75,13 @@ def test_a_framework_without_such_an_application_has_no_value_and_says_why() -> 
     figures = blocking.run(Subject("none", "stock", "uvicorn"), None)  # type: ignore[arg-type]
     assert [figure.value for figure in figures] == [None, None]
     assert "blocking/none.py" in figures[0].note
+
+
+def test_a_quick_run_that_names_the_measure_has_a_subject_for_each_framework() -> None:
+    (measure,) = (found for found in find_measures() if found.module == "blocking")
+    settings = parse_settings("quick", "", "B4")
+    subjects = subjects_of(measure, "uvicorn", settings)
+    assert [subject.framework for subject in subjects] == [f.name for f in find_frameworks()]
 
 
 def measured(respond: Respond) -> Figure:

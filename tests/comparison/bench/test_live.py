@@ -108,4 +108,4 @@ def test_without_postgresql_the_hang_up_has_no_value_and_a_reason(
         return "There is no PostgreSQL here."
 
     monkeypatch.setattr(live, "shared_slow_store", missing)
-    assert live.hang_up(FIRST, 2).note == "There is no PostgreSQL here."
+    assert live.hang_up(FIRST, 1).note == "There is no PostgreSQL here."

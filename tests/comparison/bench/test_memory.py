@@ -63,6 +63,20 @@ def test_a_wrong_body_under_load_voids_the_growth() -> None:
     assert "had a wrong body" in growth.faults[0]
 
 
+@dataclass
+class Busy:
+    seconds: float = 0.0
+
+    def cpu_seconds(self) -> float:
+        self.seconds += 0.1
+        return self.seconds
+
+
+def test_the_memory_of_a_busy_process_is_not_read() -> None:
+    with pytest.raises(memory.NotSettledError):
+        memory.settled(Busy(), 0.4)  # type: ignore[arg-type]
+
+
 def test_two_workers_take_more_memory_than_one() -> None:
     one, *_ = memory.requests(CONTROL, 1.0)
     two = memory.workers(CONTROL, 2)
