@@ -1,6 +1,5 @@
 """Greetings in FastAPI: typed returns, `Annotated` dependencies, a generated OpenAPI document."""
 
-import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict
@@ -9,9 +8,8 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Path, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from fastapi.requests import HTTPConnection
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
@@ -192,23 +190,14 @@ async def get_about(request: Request, name: Name = "") -> HTMLResponse:
     return page(request, "about.html", name=name or pages.DEFAULT_NAME, base_url=base_url)
 
 
-class RevalidatedFiles(StaticFiles):
-    def get_path(self, scope: Scope) -> str:
-        # As it is: StaticFiles would resolve dot segments.
-        path: str = scope["path"]
-        return path.removeprefix(f"{scope['root_path']}/")
+@api.get("/static/{path:path}", include_in_schema=False)
+async def get_static(path: str) -> FileResponse:
+    """Replaces `StaticFiles`, which resolves dot segments: `/static/x/../y` would be a file."""
+    found = pages.static_file(path)
+    if found is None:
+        raise Problem(404)
+    return FileResponse(found, headers=file_headers(found))
 
-    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        found = pages.static_file(path)
-        return (str(found), found.stat()) if found else ("", None)
-
-    def file_response(self, full_path: Any, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(full_path, *args, **kwargs)
-        response.headers.update(file_headers(full_path))
-        return response
-
-
-api.mount("/static", RevalidatedFiles(directory=pages.STATIC))
 
 # --- Documentation
 

@@ -45,11 +45,6 @@ HANDLERS = {
     "talk",
 }
 
-ABSENT = {
-    # StaticFiles is mounted.
-    "fastapi": {"get_static"},
-}
-
 ADDITIONAL = {
     # Two dependencies; FastAPI's own validation errors; unexpected errors, which the other two log
     # and turn into an HTTP error of their own.
@@ -149,8 +144,7 @@ def test_an_app_has_at_most_200_lines_of_code(framework: Framework) -> None:
 
 @each_app
 def test_handlers_have_the_same_names_in_every_app(framework: Framework) -> None:
-    absent, additional = (table.get(framework.name, set()) for table in (ABSENT, ADDITIONAL))
-    assert handlers(source(framework)) == HANDLERS - absent | additional
+    assert handlers(source(framework)) == HANDLERS | ADDITIONAL.get(framework.name, set())
 
 
 @each_app

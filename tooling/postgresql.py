@@ -151,12 +151,13 @@ class Cluster:
 
     def _prepare(self, binaries: Path) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._owner: dict[str, Any] = {}
+        # Arguments for `subprocess`: who runs what must not run as root.
+        self.owner: dict[str, Any] = {}
         if os.geteuid() == 0:
             # PostgreSQL refuses to run as root; under Debian it has a user of its own.
             user = _unprivileged()
             os.chown(self.directory, user.pw_uid, user.pw_gid)
-            self._owner = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            self.owner = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
             if not self._may_run(binaries):
                 copied = self.directory / "pginstall"
                 shutil.copytree(binaries.parent, copied, symlinks=True)
@@ -185,7 +186,7 @@ class Cluster:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            **self._owner,
+            **self.owner,
         )
 
     def _may_run(self, binaries: Path) -> bool:
@@ -218,7 +219,7 @@ class Cluster:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                **self._owner,
+                **self.owner,
             )
         self._process = process
         self._watcher = subprocess.Popen(

@@ -317,6 +317,11 @@ BREAKAGES = [
         when_path("/greetings/e$", status(404)),
     ),
     Breakage(
+        "GREETINGS-4: dot segments and NUL",
+        "a language with a NUL is answered 404",
+        when_path("/greetings/en\0", status(404)),
+    ),
+    Breakage(
         "HELLO-1",
         "everybody is welcomed as Ada",
         when_path("/hello", parsed(lambda _: {"message": "So nice to see you, ada!"})),
@@ -404,6 +409,11 @@ BREAKAGES = [
         changing_answers(open_traversal),
     ),
     Breakage(
+        "PAGES-4: missing files",
+        "a folder is answered 403",
+        when_path("/static/swagger-ui$", status(403)),
+    ),
+    Breakage(
         "PAGES-4: conditional requests",
         "nothing is ever answered 304",
         request_headers(lambda _: None, b"if-none-match"),
@@ -475,6 +485,7 @@ BREAKAGES = [
         "an unknown path is answered in HTML",
         when_path("/nope", lambda a: replace(a, headers=[("content-type", "text/html")])),
     ),
+    Breakage("HTTP-1: a NUL", "a path with a NUL is answered 400", when_path("\0", status(400))),
     Breakage("HTTP-2", "Allow is missing", without_header("allow")),
     Breakage(
         "HTTP-2",
@@ -545,6 +556,7 @@ BREAKAGES = [
     Breakage(
         "LIVE-1: no message", "a long message is closed as if all was well", closing(1009, 1000)
     ),
+    Breakage("LIVE-1: a megabyte", "it is closed as if all was well", closing(1009, 1000)),
     Breakage("LIVE-1", "the answer is binary", changing_messages(as_binary)),
     Breakage(
         "LIVE-1: a greeting that cannot be had",

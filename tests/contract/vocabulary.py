@@ -24,6 +24,7 @@ class Capability(StrEnum):
     DATABASE = "access the database"
     PROCESS = "start and stop the app"
     TRAILERS = "send trailers"
+    DIRECT = "be sure that no proxy refuses or changes what is sent"
 
 
 StoreName = Literal["json", "postgresql"]

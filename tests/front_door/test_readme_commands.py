@@ -20,11 +20,12 @@ from tooling.frameworks import ROOT
 from tooling.postgresql import Cluster, Database
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+FENCES = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", README, re.DOTALL | re.MULTILINE)
+"""The language of a fence, and its text. Those with a language are for other machines."""
 COMMANDS = [
     (block, line)
-    for block, fence in enumerate(
-        re.findall(r"^ *```\n(.*?)^ *```$", README, re.DOTALL | re.MULTILINE)
-    )
+    for block, (language, fence) in enumerate(FENCES)
+    if not language
     for line in (line.partition("  #")[0].strip() for line in fence.splitlines())
     if line
 ]

@@ -32,7 +32,6 @@ NOWHERE = (
     "/.env",
     "/shared/greetings.json",
     "/nope?name=x",
-    "/%00",
     "/caf%C3%A9",
     "/a%20b",
     "/redoc",
@@ -50,6 +49,11 @@ def an_unknown_path_is_not_found(client: Client) -> None:
         answer = client.request("GET", target)
         expect.problem(answer, 404, expect.NOWHERE)
         assert answer.header("location") is None
+
+
+@part("HTTP-1", "a NUL", Capability.DIRECT)
+def a_path_with_a_nul_is_not_found(client: Client) -> None:
+    expect.problem(client.request("GET", "/%00"), 404, expect.NOWHERE)
 
 
 @must(

@@ -64,6 +64,9 @@ TRAVERSALS = (
     "%00",
     "styles.css%00",
     "%00/styles.css",
+)
+
+MISSING = (
     "styles.css%0A",
     "swagger-ui",
     "nothing.css",
@@ -221,9 +224,16 @@ def a_refused_range_is_a_problem(client: Client) -> None:
         expect.problem(unmatched, 412, "Precondition Failed.")
 
 
-@part("PAGES-4", "no other files")
+@part("PAGES-4", "no other files", Capability.DIRECT)
 def no_file_outside_static_is_served(client: Client) -> None:
     for path in TRAVERSALS:
+        answer = client.request("GET", f"/static/{path}")
+        expect.problem(answer, 404, expect.NOWHERE)
+
+
+@part("PAGES-4", "missing files")
+def a_missing_file_is_not_found(client: Client) -> None:
+    for path in MISSING:
         answer = client.request("GET", f"/static/{path}")
         expect.problem(answer, 404, expect.NOWHERE)
     for target in ("/static", "/static/", "/static%2fstyles.css%2f..%2f..%2fgreetings.json"):
