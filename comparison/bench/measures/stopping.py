@@ -167,6 +167,11 @@ async def _send_requests(
 ) -> list[asyncio.Task[Answer]]:
     """Sends requests, and returns when the queries of all of them run."""
     connections = await stack.enter_async_context(open_connections(running.port, count))
+    if store and count:
+        # Opens the connections to the database, which may take longer than a query.
+        await asyncio.to_thread(store.set_delay, 0.1)
+        await asyncio.gather(*(connection.get("/greetings/en") for connection in connections))
+        await asyncio.to_thread(store.set_delay, DELAY)
     sent = [asyncio.create_task(connection.get("/greetings/en")) for connection in connections]
     while store and count and await asyncio.to_thread(store.waiting) < count:
         if any(request.done() for request in sent):
