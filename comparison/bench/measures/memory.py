@@ -1,7 +1,7 @@
 """B5: memory after the start, its growth with requests, and what an open connection costs.
 
 Memory is the proportional set size of the process and its workers, so that a page that several
-processes share counts once. The growth is measured over as many requests as are answered in four
+processes share counts once. The growth is measured over as many requests as are answered in three
 seconds, a number that is in the result: 100,000 for each subject do not fit into the time of a run.
 """
 
@@ -26,7 +26,7 @@ TITLE = "Memory"
 SERVERS: tuple[Server, ...] = ("uvicorn", "hypercorn")
 FORMS = ("control", "stock", "matched")
 ROUNDS = 1
-SECONDS = {"quick": 7.0, "full": 15.0}
+SECONDS = {"quick": 7.0, "full": 13.0}
 
 MB, KB = 1e6, 1e3
 WARMUP_SECONDS = 1.0
@@ -47,7 +47,7 @@ class NotSettledError(Exception):
 
 def run(subject: Subject, effort: Effort) -> list[Figure]:
     """Every kind of figure has a process of its own."""
-    figures = requests(subject, effort.choose(quick=1.0, full=4.0))
+    figures = requests(subject, effort.choose(quick=1.0, full=3.0))
     figures.append(workers(subject, 2))
     if subject.form != "stock":
         figures.append(websockets(subject, effort.choose(quick=200, full=1000)))
