@@ -85,7 +85,9 @@ def summarize(document: Document, plan: Sequence[Block]) -> Summary:
     for table in tables:
         _fill(table)
     again = _again(tables)
-    return Summary(tables, again, [*_run_faults(document, plan), *_again_faults(again)])
+    planned = any(subject.form == AGAIN for block in plan for subject in block.subjects)
+    faults = [*_run_faults(document, plan), *_again_faults(again, planned=planned)]
+    return Summary(tables, again, faults)
 
 
 def _tables(document: Document) -> list[Table]:
@@ -175,8 +177,8 @@ def _again(tables: Sequence[Table]) -> list[dict[str, Any]]:
     ]
 
 
-def _again_faults(again: Sequence[dict[str, Any]]) -> list[str]:
-    if not again:
+def _again_faults(again: Sequence[dict[str, Any]], *, planned: bool) -> list[str]:
+    if planned and not again:
         return ["The control was not measured against itself."]
     return [
         f"The run is void: {found['module']} on {found['server']} finds the control different from"
