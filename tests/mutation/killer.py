@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, Literal
 from unittest.mock import patch
 
@@ -27,14 +28,24 @@ PATIENCE = 3.0
 
 UNIT_TESTS = tuple(
     f"tests/shared/test_{name}.py"
-    for name in ("connect", "events", "greetings", "lifespan", "security", "stores")
+    for name in (
+        "connect",
+        "events",
+        "files",
+        "greetings",
+        "lifespan",
+        "postgresql_url",
+        "security",
+        "stores",
+    )
 )
 """The tests of `shared/` that need no database."""
 
 DOCUMENT_TESTS = ("tests/contract/test_documents.py",)
 """The tests of what DOCS-3 ignores: an app generates it, or serves the contract."""
 
-Stage = Literal["contract", "tests"]
+Stage = Literal["own tests", "contract", "tests"]
+"""What is run: the tests of the changed module, the cases of the contract, all other tests."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +55,23 @@ class Verdict:
     by: str | None
 
 
-def judge(framework_name: str, stage: Stage, *, shared: bool) -> Verdict:
+def own_tests(file: str) -> str | None:
+    """Returns the file with the tests of that file of `shared/` by itself, if there is one."""
+    name = f"tests/shared/test_{PurePosixPath(file).name}"
+    return name if name in UNIT_TESTS else None
+
+
+def judge(framework_name: str, stage: Stage, file: str | None) -> Verdict:
     """Runs one stage of the suite on one app. The changed module must be installed before.
 
-    `shared`: whether it is a module of `shared/`, which has tests of its own.
+    `file`: what is changed, if anything: a module of `shared/` has tests of its own.
     """
     _silence()
-    if stage == "tests":
-        return _run_pytest(framework_name, UNIT_TESTS if shared else DOCUMENT_TESTS)
+    if stage == "own tests" and file and (own := own_tests(file)):
+        return _run_pytest(framework_name, [own])
+    if stage != "contract":
+        shared = file is None or file.startswith("shared/")
+        return _run_pytest(framework_name, [*DOCUMENT_TESTS, *(UNIT_TESTS if shared else ())])
     unraisable: list[str] = []
     sys.unraisablehook = lambda raised: unraisable.append(repr(raised.exc_value))
     warnings.simplefilter("error")
@@ -124,9 +144,9 @@ def _run_pytest(name: str, files: Sequence[str]) -> Verdict:
                 self.failed = report.nodeid
 
     first = First()
-    arguments = ["-x", "-q", "-o", "cache_dir=build/mutation-pytest", "--app", name]
-    # The modules of this process are imported already, without pytest's assertions.
-    arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    # Plugins and assertions that explain themselves would take longer than the tests.
+    arguments = ["-x", "-q", "--assert=plain", "-p", "no:hypothesispytest", "-p", "no:anyio"]
+    arguments += ["-p", "no:cacheprovider", "--app", name]
     code = pytest.main([*arguments, *files], plugins=[first])
     # A test failed, or its module could not be imported. Anything else says nothing of the mutant.
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
@@ -135,8 +155,8 @@ def _run_pytest(name: str, files: Sequence[str]) -> Verdict:
 
 
 def _can_kill(item: pytest.Item, name: str) -> bool:
-    """Whether the test is of the changed code: not of another app, nor of a process of its own."""
-    if "framework" in getattr(item, "fixturenames", ()):
+    """Whether the test is of the changed code: not of another app, a process or a database."""
+    if {"framework", "cluster"} & set(getattr(item, "fixturenames", ())):
         return False
     values = getattr(item, "callspec", None)
     return values is None or getattr(values.params.get("document"), "name", name) == name
