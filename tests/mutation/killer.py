@@ -146,7 +146,7 @@ def _run_pytest(name: str, files: Sequence[str]) -> Verdict:
     first = First()
     # Plugins and assertions that explain themselves would take longer than the tests.
     arguments = ["-x", "-q", "--assert=plain", "-p", "no:hypothesispytest", "-p", "no:anyio"]
-    arguments += ["-p", "no:cacheprovider", "--app", name]
+    arguments += ["-o", "cache_dir=build/mutation-pytest", "--app", name]
     code = pytest.main([*arguments, *files], plugins=[first])
     # A test failed, or its module could not be imported. Anything else says nothing of the mutant.
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
