@@ -39,8 +39,9 @@ def main() -> int:
         results.write(options.report, document, tried.values())
 
     begun = saved = time.monotonic()
+    tried_now = trials(missing, options.processes, report.commit(), _tell)
     try:
-        for number, trial in enumerate(trials(missing, options.processes, _tell), 1):
+        for number, trial in enumerate(tried_now, 1):
             tried[trial.id] = trial
             _tell(f"{number}/{len(missing)} {trial.outcome} {trial.id}: {trial.by}")
             if time.monotonic() - saved > SAVED_EVERY:

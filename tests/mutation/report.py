@@ -2,7 +2,8 @@
 
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,10 +174,15 @@ def below_goal(report: Report) -> list[str]:
     ]
 
 
-def document(report: Report, trials: Iterable[Trial]) -> dict[str, Any]:
-    """The counts as JSON. `seconds` are those of all trials, one after the other."""
+def document(report: Report, trials: Collection[Trial]) -> dict[str, Any]:
+    """The counts as JSON.
+
+    - `commit`: of the code; `tried`: at which commits how many mutants were tried.
+    - `seconds`: of all trials, one after the other.
+    """
     return {
-        "commit": _commit(),
+        "commit": commit(),
+        "tried": dict(sorted(Counter(trial.commit for trial in trials).items())),
         "python": platform.python_version(),
         "seconds": round(sum(trial.seconds for trial in trials)),
         "apps": {name: counts.as_json() for name, counts in report.apps.items()},
@@ -185,7 +191,7 @@ def document(report: Report, trials: Iterable[Trial]) -> dict[str, Any]:
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit that is checked out; with "-dirty" if tracked files differ from it."""
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],

@@ -9,31 +9,35 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.mutation.killer import Stage
 from tests.mutation.mutants import Mutant, app_of
 from tests.mutation.run import Trial
 from tooling.frameworks import ROOT, find_frameworks
 
-_ENGINE = ("killer", "loading", "mutants", "operators", "pool", "run")
+_ENGINE = ("by_contract", "killer", "loading", "mutants", "operators", "pool")
 
 
 @cache
-def fingerprint(app: str | None) -> str:
+def fingerprint(app: str | None, stage: Stage | None) -> str:
     """Returns a hash of what decides the trials of an app; None: those of `shared/`.
 
     It is the code that is changed and the code that runs then, with the version of Python. The
-    locked requirements stand for the packages.
+    locked requirements stand for the packages. `stage` is where a mutant was killed; None for one
+    that survived, which all stages decide.
     """
     names = [app] if app is not None else [framework.name for framework in find_frameworks()]
     parts = [ROOT / f"{name}_app" / file for name in names for file in ("app.py", "pyproject.toml")]
     parts += [ROOT / "shared", ROOT / "tests" / "contract", ROOT / "tests" / "requirements.txt"]
     parts += [ROOT / "tests" / "mutation" / f"{module}.py" for module in _ENGINE]
-    if app is None:
-        parts.append(ROOT / "tests" / "shared")
+    if stage != "contract":
+        parts += [ROOT / "tests" / "mutation" / "by_tests.py", ROOT / "tests" / "shared"]
     found = hashlib.sha256(platform.python_version().encode())
     for part in parts:
         for file in _files(part):
-            found.update(f"\0{file.relative_to(ROOT)}\0".encode())
-            found.update(file.read_bytes())
+            # The cases of the contract run without the tests next to them.
+            if stage != "contract" or not file.name.startswith("test_"):
+                found.update(f"\0{file.relative_to(ROOT)}\0".encode())
+                found.update(file.read_bytes())
     return found.hexdigest()[:16]
 
 
@@ -48,20 +52,14 @@ def read(file: Path, mutants: Iterable[Mutant]) -> dict[str, Trial]:
     for entry in saved:
         trial = Trial(**{k: v for k, v in entry.items() if k != "fingerprint"})
         mutant = existing.get(trial.id)
-        if mutant and (fingerprint(mutant.app), mutant.change) == (
-            entry["fingerprint"],
-            trial.change,
-        ):
+        if mutant and trial.change == mutant.change and entry["fingerprint"] == _of(trial):
             found[trial.id] = trial
     return found
 
 
 def write(file: Path, document: dict[str, Any], trials: Iterable[Trial]) -> None:
     """Writes the document with every trial."""
-    saved = [
-        asdict(trial) | {"fingerprint": fingerprint(app_of(trial.id.partition(":")[0]))}
-        for trial in trials
-    ]
+    saved = [asdict(trial) | {"fingerprint": _of(trial)} for trial in trials]
     write_json(file, {**document, "trials": saved})
 
 
@@ -71,6 +69,10 @@ def write_json(file: Path, document: dict[str, Any]) -> None:
     new = file.with_suffix(".new")
     new.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     new.replace(file)
+
+
+def _of(trial: Trial) -> str:
+    return fingerprint(app_of(trial.id.partition(":")[0]), trial.stage)
 
 
 def _files(part: Path) -> Iterator[Path]:

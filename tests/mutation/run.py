@@ -31,6 +31,7 @@ class Trial:
     - `by`: the part of the contract or the test that failed.
     - `stage`, `framework`: where it was killed, timed out or died.
     - `seconds`: of all attempts.
+    - `commit`: what was tried.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Trial:
     stage: Stage | None
     framework: str | None
     seconds: float
+    commit: str
 
 
 class BaselineError(Exception):
@@ -72,7 +74,7 @@ def call(mutant: Mutant | None, attempt: Attempt) -> dict[str, Any]:
     """Runs one attempt in this process, which is of no use afterwards."""
     if mutant is not None:
         loading.install(mutant)
-    return {"by": killer.judge(*attempt).by}
+    return {"by": killer.judge(*attempt)}
 
 
 def baselines(mutants: Iterable[Mutant], pool: Pool) -> dict[Attempt, float]:
@@ -97,7 +99,9 @@ def baselines(mutants: Iterable[Mutant], pool: Pool) -> dict[Attempt, float]:
     return seconds
 
 
-def trials(mutants: list[Mutant], processes: int, told: Callable[[str], None]) -> Iterator[Trial]:
+def trials(
+    mutants: list[Mutant], processes: int, commit: str, told: Callable[[str], None]
+) -> Iterator[Trial]:
     """Tries every mutant. Raises `BaselineError`."""
     pool = Pool(processes)
     loading.preload()
@@ -132,6 +136,7 @@ def trials(mutants: list[Mutant], processes: int, told: Callable[[str], None]) -
                     stage,
                     framework,
                     round(spent[mutant.id], 2),
+                    commit,
                 )
     finally:
         pool.close()

@@ -127,7 +127,7 @@ def test_an_entry_can_be_read_again(tmp_path: Path) -> None:
 
 
 def trial(id: str, outcome: str = "survived", by: str | None = None) -> Trial:
-    return Trial(id, "a -> b", outcome, by, "contract", "x", 1.0)  # type: ignore[arg-type]
+    return Trial(id, "a -> b", outcome, by, "contract", "x", 1.0, "c0ffee")  # type: ignore[arg-type]
 
 
 def test_a_list_that_is_not_true_is_told() -> None:
@@ -177,7 +177,9 @@ def test_rates_count_what_was_killed_and_leave_out_what_is_equivalent() -> None:
     assert not found.is_complete
     assert report.below_goal(found) == []
     assert "80.0 %" in report.table(found)
-    assert report.document(found, tried)["apps"]["quart"]["killed"] == 8
+    document = report.document(found, tried)
+    assert document["apps"]["quart"]["killed"] == 8
+    assert document["tried"] == {"c0ffee": 11}
     assert found.shared.mutants == 0
 
 
@@ -196,7 +198,9 @@ def test_a_trial_is_kept_until_the_code_changes(tmp_path: Path) -> None:
     results.write(file, {"commit": "x"}, [kept, trial(second.id)])
     # The second is of another change, and the third was not tried.
     assert results.read(file, [first, second, third]) == {first.id: kept}
-    text = file.read_text(encoding="utf-8").replace(results.fingerprint("quart"), "another")
+    text = file.read_text(encoding="utf-8").replace(
+        results.fingerprint("quart", "contract"), "another"
+    )
     file.write_text(text, encoding="utf-8")
     assert results.read(file, [first, second, third]) == {}
 
