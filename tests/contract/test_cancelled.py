@@ -32,7 +32,7 @@ def cancelled_after_an_answer(app: ASGIApp) -> ASGIApp:
                 task.cancel()
 
         before = asyncio.all_tasks()
-        task = asyncio.create_task(app(scope, receive, send_and_cancel))
+        task = asyncio.ensure_future(app(scope, receive, send_and_cancel))
         await asyncio.wait([task])
         # As a server that stops: Quart's own tasks are left.
         for left in asyncio.all_tasks() - before:

@@ -44,7 +44,10 @@ def first_failure(name: str, files: Sequence[str]) -> str | None:
     # Plugins and assertions that explain themselves would take longer than the tests.
     arguments = ["-x", "-q", "--assert=plain", "-p", "no:hypothesispytest", "-p", "no:anyio"]
     arguments += ["-o", "cache_dir=build/mutation-pytest", "--app", name]
-    code = pytest.main([*arguments, *files], plugins=[first])
+    try:
+        code = pytest.main([*arguments, *files], plugins=[first])
+    except pytest.PytestUnraisableExceptionWarning as warning:  # At the end, after the last test.
+        return first.failed or f"warning: {warning}"
     # A test failed, or its module could not be imported. Anything else says nothing of the mutant.
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         raise RuntimeError(f"pytest ended with {code!r}")
