@@ -60,7 +60,6 @@ async def stream_greetings(request: Request) -> None:
         async with aclosing(stream):
             async for event in stream:
                 await response.send(event.encode())
-        await response.eof()
 
     tasks = [asyncio.create_task(send()), asyncio.create_task(disconnected(request))]
     try:
@@ -71,7 +70,7 @@ async def stream_greetings(request: Request) -> None:
             task.cancel()
 
 
-@api.route("/greetings/<lang>", methods=READ, unquote=True)
+@api.route("/greetings/<lang>", methods=READ)
 async def get_greeting(request: Request, lang: str) -> HTTPResponse:
     if not is_language_tag(lang):
         raise Problem.invalid("lang")
