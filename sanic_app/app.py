@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import aclosing
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, select_autoescape
@@ -148,10 +149,10 @@ async def get_about(request: Request) -> HTTPResponse:
     return page(request, "about.html", name=name or pages.DEFAULT_NAME, base_url=base_url)
 
 
-@api.route("/static/<path:path>", methods=READ, unquote=True)
+@api.route("/static/<path:path>", methods=READ)
 async def get_static(request: Request, path: str) -> HTTPResponse:
     """Replaces `api.static`, which sends no entity tags and answers 500 to a NUL in a path."""
-    found = pages.static_file(path)
+    found = pages.static_file(unquote(path))
     if found is None:
         raise Problem(404)
     stat = found.stat()

@@ -7,7 +7,8 @@ import pytest
 from tooling.frameworks import Framework
 
 APP_TESTS = tuple(
-    f"tests/contract/test_{name}.py" for name in ("documents", "cancelled", "waiting_streams")
+    f"tests/contract/test_{name}.py"
+    for name in ("documents", "cancelled", "waiting_streams", "encoded_paths")
 )
 """The tests of every app in process: what DOCS-3 ignores, and what no case can ask for."""
 
