@@ -68,11 +68,6 @@ class Report:
     shared: Counts
     files: dict[str, Counts]
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether every mutant was tried."""
-        return not any(counts.untried for counts in (*self.apps.values(), self.shared))
-
 
 def count(
     mutants: Sequence[Mutant], tried: Mapping[str, Trial], known: Mapping[str, Survivor]
