@@ -8,7 +8,7 @@ from tooling.frameworks import Framework
 
 APP_TESTS = tuple(
     f"tests/contract/test_{name}.py"
-    for name in ("documents", "cancelled", "waiting_streams", "encoded_paths")
+    for name in ("documents", "encoded_paths", "waiting_streams", "websocket_ends")
 )
 """The tests of every app in process: what DOCS-3 ignores, and what no case can ask for."""
 

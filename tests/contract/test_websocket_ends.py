@@ -1,4 +1,4 @@
-"""A websocket whose task the server cancels, as hypercorn does at shutdown."""
+"""The end of a websocket: the client leaves, or the server cancels the app, as hypercorn does."""
 
 import asyncio
 
@@ -33,11 +33,11 @@ def cancelled_after_an_answer(app: ASGIApp) -> ASGIApp:
 
         before = asyncio.all_tasks()
         task = asyncio.ensure_future(app(scope, receive, send_and_cancel))
-        await asyncio.wait([task])
+        await asyncio.gather(task, return_exceptions=True)
         # As a server that stops: Quart's own tasks are left.
         for left in asyncio.all_tasks() - before:
             left.cancel()
-            await asyncio.wait([left])
+            await asyncio.gather(left, return_exceptions=True)
 
     return layer
 
@@ -48,3 +48,12 @@ def test_the_client_of_a_cancelled_websocket_is_told_to_connect_again(
     with client.inside(cancelled_after_an_answer).websocket("/live") as websocket:
         assert ask(websocket, lang="es") == {"lang": "es", "text": "Hola"}
         assert closing(websocket) == SERVICE_RESTART
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1006])
+def test_a_client_that_leaves_is_no_error(client: InProcessClient, code: int) -> None:
+    client.app.log()
+    with client.websocket("/live") as websocket:
+        assert ask(websocket, lang="es") == {"lang": "es", "text": "Hola"}
+        websocket.close(code)
+    assert client.app.log() == ""
