@@ -173,7 +173,7 @@ def document(report: Report, trials: Collection[Trial]) -> dict[str, Any]:
     """The counts as JSON.
 
     - `commit`: of the code; `tried`: at which commits how many mutants were tried.
-    - `seconds`: of all trials, one after the other.
+    - `seconds`: the processor time of all trials.
     """
     return {
         "commit": commit(),

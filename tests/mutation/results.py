@@ -14,7 +14,7 @@ from tests.mutation.mutants import Mutant, app_of
 from tests.mutation.run import Trial
 from tooling.frameworks import ROOT, find_frameworks
 
-_ENGINE = ("by_contract", "killer", "loading", "mutants", "operators", "pool")
+_ENGINE = ("by_contract", "killer", "loading", "mutants", "operators")
 
 
 @cache

@@ -15,9 +15,6 @@ from tooling.frameworks import find_frameworks
 TIMEOUT = 8
 """Times the seconds of the app as it is."""
 
-LEAST = 20.0
-"""The least timeout in seconds, for a machine that has other work to do."""
-
 Outcome = Literal["killed", "timed out", "died", "survived"]
 
 Attempt = tuple[str, Stage, str | None]
@@ -30,7 +27,7 @@ class Trial:
 
     - `by`: the part of the contract or the test that failed.
     - `stage`, `framework`: where it was killed, timed out or died.
-    - `seconds`: of all attempts.
+    - `seconds`: of all attempts, in processor time.
     - `commit`: what was tried.
     """
 
@@ -78,7 +75,7 @@ def call(mutant: Mutant | None, attempt: Attempt) -> dict[str, Any]:
 
 
 def baselines(mutants: Iterable[Mutant], pool: Pool) -> dict[Attempt, float]:
-    """The seconds of each attempt without a mutant. Raises `BaselineError`."""
+    """The processor time of each attempt without a mutant, in seconds. Raises `BaselineError`."""
     needed = list(dict.fromkeys(attempt for mutant in mutants for attempt in attempts(mutant)))
     seconds: dict[Attempt, float] = {}
 
@@ -109,7 +106,7 @@ def trials(
         seconds = baselines(mutants, pool)
         for attempt, each in seconds.items():
             told(f"Without a mutant: {' '.join(map(str, attempt))} {each:.1f} s")
-        limits = {attempt: max(LEAST, TIMEOUT * each) for attempt, each in seconds.items()}
+        limits = {attempt: TIMEOUT * each for attempt, each in seconds.items()}
         by_id = {mutant.id: mutant for mutant in mutants}
         waiting = list(reversed(mutants))
         left = {mutant.id: attempts(mutant) for mutant in mutants}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -227,8 +228,11 @@ def finished(call: object, timeout: float = 10.0) -> Finished:
 
 def test_a_process_that_is_too_slow_or_dies_is_no_result() -> None:
     assert finished(lambda: {"by": "x"}).result == {"by": "x"}
-    slow = finished(lambda: time.sleep(60), timeout=0.2)
+    slow = finished(lambda: time.sleep(60), timeout=0.05)
     assert (slow.result, slow.timed_out) == (None, True)
+    busy = finished(lambda: next(number for number in count() if number < 0), timeout=1)
+    assert (busy.result, busy.timed_out) == (None, True)
+    assert 0.9 < busy.seconds < 2.5
     dead = finished(lambda: os._exit(1))
     assert (dead.result, dead.timed_out) == (None, False)
 
