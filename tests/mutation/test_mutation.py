@@ -232,7 +232,7 @@ def test_a_process_that_is_too_slow_or_dies_is_no_result() -> None:
     assert (slow.result, slow.timed_out) == (None, True)
     busy = finished(lambda: next(number for number in count() if number < 0), timeout=1)
     assert (busy.result, busy.timed_out) == (None, True)
-    assert 0.9 < busy.seconds < 2.5
+    assert busy.seconds < 2.5
     dead = finished(lambda: os._exit(1))
     assert (dead.result, dead.timed_out) == (None, False)
 
