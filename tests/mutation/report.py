@@ -42,11 +42,12 @@ class Counts:
         return self.by_contract + self.by_tests + self.timed_out
 
     @property
-    def rate(self) -> float:
-        """The share that was killed of the mutants that are not equivalent."""
-        return self.killed / max(1, self.mutants - self.equivalent)
+    def rate(self) -> float | None:
+        """The share that was killed of the mutants that are not equivalent; None if not known."""
+        known = self.mutants and not self.untried
+        return self.killed / max(1, self.mutants - self.equivalent) if known else None
 
-    def as_json(self) -> dict[str, int | float]:
+    def as_json(self) -> dict[str, int | float | None]:
         return {
             "mutants": self.mutants,
             "killed": self.killed,
@@ -56,7 +57,7 @@ class Counts:
             "equivalent": self.equivalent,
             "survivors": self.survivors,
             "untried": self.untried,
-            "rate": round(self.rate, 4),
+            "rate": None if self.rate is None else round(self.rate, 4),
         }
 
 
@@ -127,7 +128,7 @@ def table(report: Report) -> str:
             *(counts.mutants, counts.by_contract, counts.by_tests, counts.timed_out),
             *(counts.equivalent, counts.survivors, counts.unlisted),
         )
-        rate = f"{100 * counts.rate:.1f} %" if counts.mutants else "-"
+        rate = "-" if counts.rate is None else f"{100 * counts.rate:.1f} %"
         lines.append((name, *map(str, numbers), rate, str(counts.untried)))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
@@ -165,7 +166,7 @@ def below_goal(report: Report) -> list[str]:
     return [
         f"{app}: {100 * counts.rate:.1f} % were killed, less than {100 * GOAL:.0f} %."
         for app, counts in report.apps.items()
-        if not counts.untried and counts.rate < GOAL
+        if counts.rate is not None and counts.rate < GOAL
     ]
 
 
