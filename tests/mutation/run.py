@@ -100,6 +100,8 @@ def trials(
     mutants: list[Mutant], processes: int, commit: str, told: Callable[[str], None]
 ) -> Iterator[Trial]:
     """Tries every mutant. Raises `BaselineError`."""
+    if not mutants:
+        return
     pool = Pool(processes)
     loading.preload()
     try:
