@@ -171,16 +171,11 @@ def below_goal(report: Report) -> list[str]:
 
 
 def document(report: Report, trials: Collection[Trial]) -> dict[str, Any]:
-    """The counts as JSON.
-
-    - `commit`: of the code; `tried`: at which commits how many mutants were tried.
-    - `seconds`: the processor time of all trials.
-    """
+    """The counts as JSON. `commit` is that of the code; `tried`: how many were tried at which."""
     return {
         "commit": commit(),
         "tried": dict(sorted(Counter(trial.commit for trial in trials).items())),
         "python": platform.python_version(),
-        "seconds": round(sum(trial.seconds for trial in trials)),
         "apps": {name: counts.as_json() for name, counts in report.apps.items()},
         "shared": report.shared.as_json()
         | {"files": {file: counts.as_json() for file, counts in report.files.items()}},
