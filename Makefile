@@ -87,6 +87,12 @@ soak: setup ## the long tests: restarts, disconnects, kills, generated requests;
 	@$(BIN)/python -m pytest -q $(PARALLEL) --soak -k "LIFE-1 or STORE-6 or kill or differential or generated" \
 		tests/contract/test_contract.py tests/rehearsal/test_kill.py tests/rehearsal/test_hostile.py tests/differential
 
+.PHONY: mutation mutation-record
+mutation: setup ## change the apps and shared/ in small ways: does the suite fail? build/mutation.json (APP=)
+	@$(BIN)/python -m tests.mutation $(call option,APP,--app)
+mutation-record: setup ## the same, and copy the counts to comparison/results/mutation.json
+	@$(BIN)/python -m tests.mutation --record
+
 .PHONY: test-front-door
 test-front-door: setup ## README's first command in a fresh clone: start, pages, Ctrl-C (needs port 3939)
 	@$(BIN)/python -m pytest -q tests/front_door

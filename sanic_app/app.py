@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import aclosing
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, select_autoescape
@@ -60,7 +61,6 @@ async def stream_greetings(request: Request) -> None:
         async with aclosing(stream):
             async for event in stream:
                 await response.send(event.encode())
-        await response.eof()
 
     tasks = [asyncio.create_task(send()), asyncio.create_task(disconnected(request))]
     try:
@@ -71,7 +71,7 @@ async def stream_greetings(request: Request) -> None:
             task.cancel()
 
 
-@api.route("/greetings/<lang>", methods=READ, unquote=True)
+@api.route("/greetings/<lang>", methods=READ)
 async def get_greeting(request: Request, lang: str) -> HTTPResponse:
     if not is_language_tag(lang):
         raise Problem.invalid("lang")
@@ -149,10 +149,10 @@ async def get_about(request: Request) -> HTTPResponse:
     return page(request, "about.html", name=name or pages.DEFAULT_NAME, base_url=base_url)
 
 
-@api.route("/static/<path:path>", methods=READ, unquote=True)
+@api.route("/static/<path:path>", methods=READ)
 async def get_static(request: Request, path: str) -> HTTPResponse:
     """Replaces `api.static`, which sends no entity tags and answers 500 to a NUL in a path."""
-    found = pages.static_file(path)
+    found = pages.static_file(unquote(path))
     if found is None:
         raise Problem(404)
     stat = found.stat()

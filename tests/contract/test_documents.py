@@ -30,6 +30,25 @@ def summaries(document: dict[str, Any]) -> dict[str, tuple[str | None, str | Non
     }
 
 
+def descriptions(document: dict[str, Any]) -> dict[str, str | None]:
+    """The texts of the document, of each parameter and of each refusal.
+
+    Those of the successful answers are left out: FastAPI writes its own.
+    """
+    found = {key: document["info"].get(key) for key in ("title", "description")}
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            for parameter in operation.get("parameters", ()):
+                place = f"{method} {path} {parameter['in']} {parameter['name']}"
+                found[place] = parameter.get("description")
+            for status, response in operation["responses"].items():
+                if status >= "400":
+                    name = response.get("$ref", "").rpartition("/")[2]
+                    described = document["components"]["responses"][name] if name else response
+                    found[f"{method} {path} {status}"] = described["description"]
+    return found
+
+
 def references(node: Any) -> list[str]:
     match node:
         case {"$ref": str(pointer)}:
@@ -52,6 +71,10 @@ def without_titles(schema: dict[str, Any]) -> dict[str, Any]:
 
 def test_every_operation_has_the_summary_of_the_contract(document: dict[str, Any]) -> None:
     assert summaries(document) == summaries(CONTRACT)
+
+
+def test_every_description_is_that_of_the_contract(document: dict[str, Any]) -> None:
+    assert descriptions(document) == descriptions(CONTRACT)
 
 
 def test_a_problem_is_one_schema_that_every_refusal_refers_to(document: dict[str, Any]) -> None:

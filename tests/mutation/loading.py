@@ -1,6 +1,7 @@
 """Imports a changed module in place of the file, which is not touched."""
 
 import ast
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -68,3 +69,4 @@ def preload() -> None:
                     import_module(module)
     for module in ("tests.conftest", "tests.contract.plugin", "tests.contract.faults"):
         import_module(module)
+    gc.freeze()  # A forked process then collects only what it has made itself.

@@ -10,7 +10,11 @@ from tests.mutation.operators import Mutation, mutations
 from tooling.frameworks import ROOT, find_frameworks
 
 # The in-process half has no database.
-_UNREACHED = ("postgresql.py",)
+UNREACHED = ("shared/postgresql.py",)
+"""The files that are not changed."""
+
+UNREACHED_BY_APPS = ("shared/postgresql_url.py",)
+"""Files that an app reaches only with a database, and that have tests without one."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,7 @@ class Mutant:
     @property
     def app(self) -> str | None:
         """The framework whose app is changed; None for a file of `shared/`."""
-        folder = self.file.partition("/")[0]
-        return folder.removesuffix("_app") if folder.endswith("_app") else None
+        return app_of(self.file)
 
     @property
     def change(self) -> str:
@@ -44,6 +47,12 @@ class Mutant:
         """The changed module. Raises `SyntaxError` if Python does not accept it."""
         changed = self.mutation.apply(_tree(self.file))
         return compile(changed, str(ROOT / self.file), "exec", dont_inherit=True)
+
+
+def app_of(file: str) -> str | None:
+    """Returns the framework whose app the file is; None for a file of `shared/`."""
+    folder = file.partition("/")[0]
+    return folder.removesuffix("_app") if folder.endswith("_app") else None
 
 
 def mutants_of(file: str) -> list[Mutant]:
@@ -62,7 +71,9 @@ def files() -> list[str]:
     """The files that are changed: each app, and what the in-process half reaches of `shared/`."""
     apps = [f"{framework.folder.name}/app.py" for framework in find_frameworks()]
     shared = sorted((ROOT / "shared").glob("*.py"))
-    return apps + [f"shared/{path.name}" for path in shared if path.name not in _UNREACHED]
+    return apps + [
+        f"shared/{path.name}" for path in shared if f"shared/{path.name}" not in UNREACHED
+    ]
 
 
 @cache

@@ -1,6 +1,7 @@
-"""Runs functions in forked processes, a few at a time, each with a timeout."""
+"""Runs functions in forked processes, a few at a time, each with a limit of its time."""
 
 import json
+import math
 import os
 import resource
 import select
@@ -13,12 +14,16 @@ from typing import Any, NoReturn
 MEMORY = 4 * 1024**3
 """The bytes of address space of a process: a changed loop may append for ever."""
 
+WAIT = 15
+"""Times the processor time is the time that a process may take: others may need the processor."""
+
 
 @dataclass(frozen=True)
 class Finished:
     """The end of one call.
 
-    `result` is None if the process was stopped at its timeout (`timed_out`) or died.
+    - `result`: None if the process was stopped at a limit of its time (`timed_out`) or died.
+    - `seconds`: of processor time.
     """
 
     key: str
@@ -31,7 +36,6 @@ class Finished:
 class _Running:
     key: str
     pid: int
-    begun: float
     deadline: float
     received: bytes = b""
 
@@ -52,15 +56,17 @@ class Pool:
         return not self._running
 
     def start(self, key: str, call: Callable[[], Mapping[str, Any]], timeout: float) -> None:
-        """Forks a process for a call, whose result must be JSON."""
+        """Forks a process for a call, whose result must be JSON.
+
+        `timeout` is in seconds of processor time, so that a busy machine does not shorten it.
+        """
         read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.close(read)
-            _run(call, write)
+            _run(call, write, math.ceil(timeout))
         os.close(write)
-        now = time.monotonic()
-        self._running[read] = _Running(key, pid, now, now + timeout)
+        self._running[read] = _Running(key, pid, time.monotonic() + WAIT * timeout)
 
     def wait(self) -> Iterator[Finished]:
         """Waits until at least one call has ended. Yields the calls that have."""
@@ -90,15 +96,17 @@ class Pool:
         if timed_out:
             os.kill(running.pid, signal.SIGKILL)
         os.close(descriptor)
-        os.waitpid(running.pid, 0)
-        seconds = time.monotonic() - running.begun
+        _, status, usage = os.wait4(running.pid, 0)
+        seconds = usage.ru_utime + usage.ru_stime
+        timed_out = timed_out or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU)
         result = json.loads(running.received) if running.received and not timed_out else None
         return Finished(running.key, result, timed_out, seconds)
 
 
-def _run(call: Callable[[], Mapping[str, Any]], write: int) -> NoReturn:
+def _run(call: Callable[[], Mapping[str, Any]], write: int, seconds: int) -> NoReturn:
     """Never returns, so that nothing of the parent runs twice."""
     try:
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         result = json.dumps(call()).encode()
         os.write(write, result)

@@ -1,108 +1,141 @@
-"""The result of a run: a row for each app and for shared/, and what the list has wrong."""
+"""The result of a run: the counts of each app and of shared/, and what the list has wrong."""
 
-import json
 import platform
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+import subprocess
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from tests.mutation.mutants import Mutant
 from tests.mutation.run import Trial
 from tests.mutation.survivors import Survivor
+from tooling.frameworks import ROOT
 
 GOAL = 0.95
-"""The share of the mutants of each app that the contract has to kill."""
+"""The share of the mutants of each app that the suite has to kill."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """The counts of one app, or of `shared/`.
+class Counts:
+    """The counts of an app, of `shared/`, or of one of its files.
 
-    - `by_contract`, `by_tests`: killed by the in-process half, and by other tests.
-    - `undecided`: timed out or died.
-    - `equivalent`, `other`: survivors that are listed, by their kind.
-    - `unlisted`: survivors that are not.
+    - `mutants`: those that were tried; `untried`: the others.
+    - `by_contract`, `by_tests`: a case failed, or another test that runs in process.
+    - `timed_out`: it was killed at a timeout.
+    - `equivalent`: survived, and is listed as equivalent.
+    - `survivors`: survived, or could not be judged, for another reason.
+    - `unlisted`: those of the survivors that are not listed.
     """
 
-    name: str
     mutants: int
+    untried: int
     by_contract: int
     by_tests: int
-    undecided: int
+    timed_out: int
     equivalent: int
-    other: int
+    survivors: int
     unlisted: int
 
     @property
-    def raw(self) -> float:
-        """The share of all mutants that the contract kills."""
-        return self.by_contract / self.mutants
+    def killed(self) -> int:
+        return self.by_contract + self.by_tests + self.timed_out
 
     @property
-    def rate(self) -> float:
-        """The share that the contract kills of the mutants that are not equivalent."""
-        return self.by_contract / max(1, self.mutants - self.equivalent)
+    def rate(self) -> float | None:
+        """The share that was killed of the mutants that are not equivalent; None if not known."""
+        known = self.mutants and not self.untried
+        return self.killed / max(1, self.mutants - self.equivalent) if known else None
 
-    @property
-    def rate_with_tests(self) -> float:
-        """The share that the contract or another test kills of those mutants."""
-        return (self.by_contract + self.by_tests) / max(1, self.mutants - self.equivalent)
+    def as_json(self) -> dict[str, int | float | None]:
+        return {
+            "mutants": self.mutants,
+            "killed": self.killed,
+            "by_contract": self.by_contract,
+            "by_tests": self.by_tests,
+            "timed_out": self.timed_out,
+            "equivalent": self.equivalent,
+            "survivors": self.survivors,
+            "untried": self.untried,
+            "rate": None if self.rate is None else round(self.rate, 4),
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """`apps` by name; `files` are those of `shared/`, each by itself."""
+
+    apps: dict[str, Counts]
+    shared: Counts
+    files: dict[str, Counts]
+
+
+def count(
+    mutants: Sequence[Mutant], tried: Mapping[str, Trial], known: Mapping[str, Survivor]
+) -> Report:
+    """Counts what became of the mutants; `tried` are the trials by id."""
+
+    def of(chosen: list[Mutant]) -> Counts:
+        return _counts(chosen, tried, known)
+
+    apps = list(dict.fromkeys(m.app for m in mutants if m.app is not None))
+    files = dict.fromkeys(m.file for m in mutants if m.app is None)
+    return Report(
+        {app: of([m for m in mutants if m.app == app]) for app in apps},
+        of([m for m in mutants if m.app is None]),
+        {file: of([m for m in mutants if m.file == file]) for file in files},
+    )
+
+
+def _counts(
+    mutants: list[Mutant], tried: Mapping[str, Trial], known: Mapping[str, Survivor]
+) -> Counts:
+    trials = [tried[mutant.id] for mutant in mutants if mutant.id in tried]
+    survived = [trial.id for trial in trials if trial.outcome in ("survived", "died")]
+    equivalent = sum(id in known and known[id].is_equivalent for id in survived)
+    killed = [trial.stage for trial in trials if trial.outcome == "killed"]
+    return Counts(
+        mutants=len(trials),
+        untried=len(mutants) - len(trials),
+        by_contract=killed.count("contract"),
+        by_tests=len(killed) - killed.count("contract"),
+        timed_out=sum(trial.outcome == "timed out" for trial in trials),
+        equivalent=equivalent,
+        survivors=len(survived) - equivalent,
+        unlisted=sum(id not in known for id in survived),
+    )
 
 
 HEADS = (
     "",
     "mutants",
-    "contract",
-    "tests",
-    "undecided",
+    "by a case",
+    "by a test",
+    "timed out",
     "equivalent",
-    "listed",
+    "survivors",
     "unlisted",
-    "of all",
-    "rate",
-    "with tests",
+    "killed",
+    "not tried",
 )
 
 
-def rows(trials: Iterable[Trial], known: Mapping[str, Survivor]) -> list[Row]:
-    """One row for each app, then one for `shared/`."""
-    groups: dict[str, list[Trial]] = {}
-    for trial in trials:
-        folder = trial.id.partition("/")[0]
-        groups.setdefault(folder.removesuffix("_app"), []).append(trial)
-    names = sorted(groups, key=lambda name: (name == "shared", name))
-    return [_row(name, groups[name], known) for name in names]
-
-
-def _row(name: str, trials: list[Trial], known: Mapping[str, Survivor]) -> Row:
-    survived = [trial.id for trial in trials if trial.outcome == "survived"]
-    equivalent = sum(id in known and known[id].is_equivalent for id in survived)
-    listed = sum(id in known for id in survived)
-    return Row(
-        name,
-        len(trials),
-        sum(t.outcome == "killed" and t.stage == "contract" for t in trials),
-        sum(t.outcome == "killed" and t.stage == "tests" for t in trials),
-        sum(t.outcome in ("timed out", "died") for t in trials),
-        equivalent,
-        listed - equivalent,
-        len(survived) - listed,
-    )
-
-
-def table(found: Iterable[Row]) -> str:
-    """The rows as text, side by side."""
+def table(report: Report) -> str:
+    """The counts as text, side by side. "killed" is the share of what is not equivalent."""
     lines: list[tuple[str, ...]] = [HEADS]
-    for row in found:
-        counts = (row.mutants, row.by_contract, row.by_tests, row.undecided)
-        survivors = (row.equivalent, row.other, row.unlisted)
-        rates = (row.raw, row.rate, row.rate_with_tests)
-        lines.append(
-            (row.name, *map(str, (*counts, *survivors)), *(f"{100 * rate:.1f} %" for rate in rates))
+    for name, counts in (*report.apps.items(), ("shared/", report.shared), *report.files.items()):
+        numbers = (
+            *(counts.mutants, counts.by_contract, counts.by_tests, counts.timed_out),
+            *(counts.equivalent, counts.survivors, counts.unlisted),
         )
+        rate = "-" if counts.rate is None else f"{100 * counts.rate:.1f} %"
+        lines.append((name, *map(str, numbers), rate, str(counts.untried)))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
         for line in lines
     )
 
@@ -114,8 +147,8 @@ def complaints(
     tried = {trial.id: trial for trial in trials}
     found = []
     for id, trial in tried.items():
-        if trial.outcome == "survived" and id not in known:
-            found.append(f"{id} survives, and is not listed: {trial.change}")
+        if trial.outcome in ("survived", "died") and id not in known:
+            found.append(f"{id} {trial.outcome}, and is not listed: {trial.change}")
     for id, survivor in known.items():
         if not id.startswith(tuple(within)):
             continue
@@ -128,21 +161,34 @@ def complaints(
     return found
 
 
-def write(file: Path, trials: list[Trial], found: list[Row], seconds: float) -> None:
-    """Writes the rows and every trial as JSON."""
-    document: dict[str, Any] = {
+def below_goal(report: Report) -> list[str]:
+    """A sentence for each app of which every mutant was tried, and too many survive."""
+    return [
+        f"{app}: {100 * counts.rate:.1f} % were killed, less than {100 * GOAL:.0f} %."
+        for app, counts in report.apps.items()
+        if counts.rate is not None and counts.rate < GOAL
+    ]
+
+
+def document(report: Report, trials: Collection[Trial]) -> dict[str, Any]:
+    """The counts as JSON. `commit` is that of the code; `tried`: how many were tried at which."""
+    return {
+        "commit": commit(),
+        "tried": dict(sorted(Counter(trial.commit for trial in trials).items())),
         "python": platform.python_version(),
-        "seconds": round(seconds),
-        "rows": [
-            asdict(row)
-            | {
-                "raw": round(row.raw, 4),
-                "rate": round(row.rate, 4),
-                "rate_with_tests": round(row.rate_with_tests, 4),
-            }
-            for row in found
-        ],
-        "mutants": [asdict(trial) for trial in trials],
+        "apps": {name: counts.as_json() for name, counts in report.apps.items()},
+        "shared": report.shared.as_json()
+        | {"files": {file: counts.as_json() for file, counts in report.files.items()}},
     }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def commit() -> str:
+    """The commit that is checked out; with "-dirty" if tracked files differ from it."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "unknown"

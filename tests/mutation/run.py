@@ -1,4 +1,4 @@
-"""Tries mutants: each with the contract first, then, if it survives, with further tests."""
+"""Tries mutants: each with what takes least time first, until something fails."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from zlib import crc32
 
 from tests.mutation import killer, loading
 from tests.mutation.killer import Stage
-from tests.mutation.mutants import Mutant
+from tests.mutation.mutants import UNREACHED_BY_APPS, Mutant
 from tests.mutation.pool import Finished, Pool
 from tooling.frameworks import find_frameworks
 
@@ -17,8 +17,8 @@ TIMEOUT = 8
 
 Outcome = Literal["killed", "timed out", "died", "survived"]
 
-Attempt = tuple[str, Stage]
-"""The framework whose app is run, and what runs on it."""
+Attempt = tuple[str, Stage, str | None]
+"""The framework whose app is run, what runs on it, and the file whose own tests they are."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Trial:
 
     - `by`: the part of the contract or the test that failed.
     - `stage`, `framework`: where it was killed, timed out or died.
-    - `seconds`: of all attempts.
+    - `seconds`: of all attempts, in processor time.
+    - `commit`: what was tried.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Trial:
     stage: Stage | None
     framework: str | None
     seconds: float
+    commit: str
 
 
 class BaselineError(Exception):
@@ -46,62 +48,67 @@ class BaselineError(Exception):
 def attempts(mutant: Mutant) -> list[Attempt]:
     """What is run until the mutant is killed.
 
-    For a mutant of `shared/` the app is chosen by the id, so that each runs an equal part. What
-    one app does not reach another may, so that all are tried before a mutant counts as survived:
-    after the tests of `shared/`, which take less time.
+    For a mutant of `shared/` two apps are chosen by its id, so that each app runs an equal part:
+    what one does not reach another may.
     """
     if mutant.app is not None:
-        return [(mutant.app, "contract"), (mutant.app, "tests")]
+        return [(mutant.app, "contract", None), (mutant.app, "tests", mutant.file)]
     names = [framework.name for framework in find_frameworks()]
     first = crc32(mutant.id.encode()) % len(names)
-    names = names[first:] + names[:first]
-    return [
-        (names[0], "contract"),
-        (names[0], "tests"),
-        *((name, "contract") for name in names[1:]),
-    ]
+    name, other = names[first], names[first - len(names) // 2]
+    found: list[Attempt] = []
+    if killer.own_tests(mutant.file):
+        found.append((name, "own tests", mutant.file))
+    if mutant.file not in UNREACHED_BY_APPS:
+        found.append((name, "contract", None))
+    found.append((name, "tests", None))
+    if mutant.file not in UNREACHED_BY_APPS:
+        found.append((other, "contract", None))
+    return found
 
 
 def call(mutant: Mutant | None, attempt: Attempt) -> dict[str, Any]:
     """Runs one attempt in this process, which is of no use afterwards."""
     if mutant is not None:
         loading.install(mutant)
-    shared = mutant is not None and mutant.app is None
-    return {"by": killer.judge(*attempt, shared=shared).by}
+    return {"by": killer.judge(*attempt)}
 
 
 def baselines(mutants: Iterable[Mutant], pool: Pool) -> dict[Attempt, float]:
-    """The seconds of each attempt without a mutant. Raises `BaselineError`."""
-    needed = sorted({attempt for mutant in mutants for attempt in attempts(mutant)})
+    """The processor time of each attempt without a mutant, in seconds. Raises `BaselineError`."""
+    needed = list(dict.fromkeys(attempt for mutant in mutants for attempt in attempts(mutant)))
     seconds: dict[Attempt, float] = {}
 
     def take(finished: Finished) -> None:
-        name, _, stage = finished.key.partition(" ")
+        attempt = needed[int(finished.key)]
         if finished.result is None or finished.result["by"] is not None:
-            raise BaselineError(f"{finished.key} fails without a mutant: {finished.result}")
-        seconds[name, "contract" if stage == "contract" else "tests"] = finished.seconds
+            raise BaselineError(f"{attempt} fails without a mutant: {finished.result}")
+        seconds[attempt] = finished.seconds
 
-    for attempt in needed:
+    for number, attempt in enumerate(needed):
         while pool.is_full:
             for finished in pool.wait():
                 take(finished)
-        pool.start(" ".join(attempt), partial(call, None, attempt), 300)
+        pool.start(str(number), partial(call, None, attempt), 300)
     while not pool.is_idle:
         for finished in pool.wait():
             take(finished)
     return seconds
 
 
-def trials(mutants: list[Mutant], processes: int, told: Callable[[str], None]) -> Iterator[Trial]:
+def trials(
+    mutants: list[Mutant], processes: int, commit: str, told: Callable[[str], None]
+) -> Iterator[Trial]:
     """Tries every mutant. Raises `BaselineError`."""
+    if not mutants:
+        return
     pool = Pool(processes)
     loading.preload()
     try:
-        limits = {a: TIMEOUT * seconds for a, seconds in baselines(mutants, pool).items()}
-        told(
-            "Without a mutant: "
-            + ", ".join(f"{' '.join(a)} {limit / TIMEOUT:.1f} s" for a, limit in limits.items())
-        )
+        seconds = baselines(mutants, pool)
+        for attempt, each in seconds.items():
+            told(f"Without a mutant: {' '.join(map(str, attempt))} {each:.1f} s")
+        limits = {attempt: TIMEOUT * each for attempt, each in seconds.items()}
         by_id = {mutant.id: mutant for mutant in mutants}
         waiting = list(reversed(mutants))
         left = {mutant.id: attempts(mutant) for mutant in mutants}
@@ -119,9 +126,17 @@ def trials(mutants: list[Mutant], processes: int, told: Callable[[str], None]) -
                 if outcome == "survived" and left[mutant.id]:
                     waiting.append(mutant)
                     continue
-                framework, stage = (None, None) if outcome == "survived" else attempt
-                seconds = round(spent[mutant.id], 2)
-                yield Trial(mutant.id, mutant.change, outcome, by, stage, framework, seconds)
+                framework, stage = (None, None) if outcome == "survived" else attempt[:2]
+                yield Trial(
+                    mutant.id,
+                    mutant.change,
+                    outcome,
+                    by,
+                    stage,
+                    framework,
+                    round(spent[mutant.id], 2),
+                    commit,
+                )
     finally:
         pool.close()
 

@@ -7,16 +7,16 @@ from typing import Literal, get_args
 
 FILE = Path(__file__).with_name("survivors.toml")
 
-Kind = Literal["equivalent", "speed", "time", "log", "prose", "servers", "database"]
+Kind = Literal["equivalent", "speed", "time", "log", "servers", "database", "gap"]
 """Why a mutant survives.
 
 - `equivalent`: no request, setting or log tells the mutant from the app.
 - `speed`: it is slower, needs more memory, or releases something a moment later.
 - `time`: a test would have to wait for a minute or longer.
 - `log`: it differs only in what is logged, or in a message for operators.
-- `prose`: it differs only in the descriptions of the OpenAPI document, which DOCS-3 ignores.
 - `servers`: only a real server shows the difference; the reason names the test.
 - `database`: only a database shows the difference; the reason names the test.
+- `gap`: a test is missing; the reason says what it would have to do.
 """
 
 

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from tests.mutation import report, survivors
+from tests.mutation import report, results, survivors
+from tests.mutation.__main__ import RECORD
 from tests.mutation.mutants import files, mutants_of
 from tests.mutation.operators import mutations
 from tests.mutation.pool import Finished, Pool
@@ -125,7 +128,7 @@ def test_an_entry_can_be_read_again(tmp_path: Path) -> None:
 
 
 def trial(id: str, outcome: str = "survived", by: str | None = None) -> Trial:
-    return Trial(id, "a -> b", outcome, by, "contract", "x", 1.0)  # type: ignore[arg-type]
+    return Trial(id, "a -> b", outcome, by, "contract", "x", 1.0, "c0ffee")  # type: ignore[arg-type]
 
 
 def test_a_list_that_is_not_true_is_told() -> None:
@@ -153,21 +156,69 @@ def test_a_list_that_is_not_true_is_told() -> None:
 
 
 def test_rates_count_what_was_killed_and_leave_out_what_is_equivalent() -> None:
+    mutants = [m for file in ("quart_app/app.py", "shared/hello.py") for m in mutants_of(file)]
+    own = [mutant.id for mutant in mutants if mutant.app]
     tried = [
-        *(trial(f"x_app/app.py:{number}", "killed", "HTTP-1") for number in range(7)),
-        trial("x_app/app.py:7", "timed out"),
-        trial("x_app/app.py:8"),
-        trial("x_app/app.py:9"),
+        *(trial(id, "killed", "HTTP-1") for id in own[:7]),
+        trial(own[7], "timed out"),
+        trial(own[8]),
+        trial(own[9]),
+        trial(own[10], "died"),
     ]
     known = {
-        "x_app/app.py:8": Survivor("x_app/app.py:8", "a -> b", "equivalent", "so"),
-        "x_app/app.py:9": Survivor("x_app/app.py:9", "a -> b", "servers", "so"),
+        own[8]: Survivor(own[8], "a -> b", "equivalent", "so"),
+        own[9]: Survivor(own[9], "a -> b", "servers", "so"),
     }
-    (row,) = report.rows(tried, known)
-    assert (row.undecided, row.equivalent, row.other, row.unlisted) == (1, 1, 1, 0)
-    assert row.raw == 7 / 10
-    assert row.rate == 7 / 9
-    assert "77.8 %" in report.table([row])
+    found = report.count(mutants, {each.id: each for each in tried}, known)
+    counts = found.apps["quart"]
+    assert (counts.mutants, counts.untried) == (11, len(own) - 11)
+    assert (counts.by_contract, counts.by_tests, counts.timed_out, counts.killed) == (7, 0, 1, 8)
+    assert (counts.equivalent, counts.survivors, counts.unlisted) == (1, 2, 1)
+    assert counts.rate is None
+    assert report.below_goal(found) == []
+    document = report.document(found, tried)
+    assert document["apps"]["quart"]["killed"] == 8
+    assert document["tried"] == {"c0ffee": 11}
+    assert found.shared.mutants == 0
+    whole = report.count(mutants[:11], {each.id: each for each in tried}, known)
+    assert whole.apps["quart"].rate == 8 / 10
+    assert "80.0 %" in report.table(whole)
+
+
+def test_an_app_below_the_goal_is_told() -> None:
+    mutants = mutants_of("quart_app/app.py")
+    tried = {mutant.id: trial(mutant.id) for mutant in mutants}
+    (told,) = report.below_goal(report.count(mutants, tried, {}))
+    assert told == "quart: 0.0 % were killed, less than 95 %."
+
+
+def test_a_trial_is_kept_until_the_code_changes(tmp_path: Path) -> None:
+    file = tmp_path / "mutation.json"
+    assert results.read(file, []) == {}
+    first, second, third = mutants_of("quart_app/app.py")[:3]
+    kept = replace(trial(first.id, "killed", "HTTP-1"), change=first.change)
+    results.write(file, {"commit": "x"}, [kept, trial(second.id)])
+    # The second is of another change, and the third was not tried.
+    assert results.read(file, [first, second, third]) == {first.id: kept}
+    text = file.read_text(encoding="utf-8").replace(
+        results.fingerprint("quart", "contract"), "another"
+    )
+    file.write_text(text, encoding="utf-8")
+    assert results.read(file, [first, second, third]) == {}
+
+
+def test_the_recorded_counts_add_up_and_reach_the_goal() -> None:
+    recorded = json.loads(RECORD.read_text(encoding="utf-8"))
+    assert set(recorded["apps"]) == {framework.name for framework in find_frameworks()}
+    shared = recorded["shared"]
+    for counts in (*recorded["apps"].values(), shared, *shared["files"].values()):
+        assert counts["mutants"] == counts["killed"] + counts["equivalent"] + counts["survivors"]
+    for counts in recorded["apps"].values():
+        assert (counts["rate"] is None) == (counts["untried"] > 0)
+        assert counts["rate"] is None or counts["rate"] >= report.GOAL
+    assert sum(recorded["tried"].values()) == sum(
+        counts["mutants"] for counts in (*recorded["apps"].values(), shared)
+    )
 
 
 def finished(call: object, timeout: float = 10.0) -> Finished:
@@ -180,8 +231,11 @@ def finished(call: object, timeout: float = 10.0) -> Finished:
 
 def test_a_process_that_is_too_slow_or_dies_is_no_result() -> None:
     assert finished(lambda: {"by": "x"}).result == {"by": "x"}
-    slow = finished(lambda: time.sleep(60), timeout=0.2)
+    slow = finished(lambda: time.sleep(60), timeout=0.05)
     assert (slow.result, slow.timed_out) == (None, True)
+    busy = finished(lambda: next(number for number in count() if number < 0), timeout=1)
+    assert (busy.result, busy.timed_out) == (None, True)
+    assert busy.seconds < 2.5
     dead = finished(lambda: os._exit(1))
     assert (dead.result, dead.timed_out) == (None, False)
 
@@ -207,12 +261,12 @@ def test_a_sample_of_mutants_is_killed() -> None:
     options = [option for id in ids for option in ("--id", id)]
     file = ROOT / "build" / "mutation-sample.json"
     found = subprocess.run(
-        [sys.executable, "-m", "tests.mutation", *options, "--report", str(file)],
+        [sys.executable, "-m", "tests.mutation", "--again", *options, "--report", str(file)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert found.returncode == 0, found.stdout + found.stderr
-    outcomes = {m["id"]: m["outcome"] for m in json.loads(file.read_text())["mutants"]}
+    outcomes = {m["id"]: m["outcome"] for m in json.loads(file.read_text())["trials"]}
     assert outcomes == dict.fromkeys(ids, "killed")
