@@ -34,6 +34,18 @@ ANSWER = 0.4
 
 _log = logging.getLogger(__name__)
 
+WAITING = 0.8
+"""The share of the query timeout that a request may wait for a connection.
+
+If it could wait for all of it, then with more requests than the database serves each one would get
+its connection when no time is left for its query, and none would succeed.
+"""
+
+
+class BusyError(Exception):
+    """All connections are in use, and none became free in time."""
+
+
 # What is raised if the server is unreachable, disconnects, or refuses the connection.
 _LOST = (OSError, TimeoutError, psycopg.Error)
 
@@ -148,9 +160,17 @@ class Pool:
         self._closed = False
 
     async def fetch(self, query: str, *arguments: object) -> list[tuple[str, str]]:
-        """Returns the rows of a query. Raises one of `_LOST`, also after the query timeout."""
-        async with asyncio.timeout(self._settings.query_timeout):
-            await self._slots.acquire()
+        """Returns the rows of a query.
+
+        Raises `BusyError`, or one of `_LOST`, also after the query timeout.
+        """
+        timeout = self._settings.query_timeout
+        async with asyncio.timeout(timeout):
+            try:
+                async with asyncio.timeout(timeout * WAITING):
+                    await self._slots.acquire()
+            except TimeoutError:
+                raise BusyError from None
             connection = None
             try:
                 if connection := await self._take_unused():
@@ -301,6 +321,9 @@ class PostgreSQLStore:
         """Returns the rows of a query. Raises `UnavailableError`, also after the query timeout."""
         try:
             rows = await pool.fetch(query, *arguments)
+        except BusyError:
+            # The database is not away: nothing is logged.
+            raise UnavailableError(f"PostgreSQL at {self._address} is busy.") from None
         except _LOST as error:
             self._log_availability_change(error)
             raise UnavailableError(f"PostgreSQL at {self._address} cannot be used.") from error

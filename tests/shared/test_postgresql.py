@@ -245,6 +245,31 @@ def test_the_database_is_not_away_while_every_connection_is_busy(database: Datab
     asyncio.run(ask())
 
 
+def test_with_twice_the_requests_that_the_database_serves_as_many_as_it_serves_succeed(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request that waited too long for a connection is refused before it has one."""
+    make_db(database.url)
+    settings = PoolSettings(pool_size=2, query_timeout=2.0)
+    seconds, served = 0.1, 20  # A query, and how many of them two connections serve in a second.
+
+    async def ask() -> int:
+        async with opened(database.url, settings) as store:
+            query = f"SELECT pg_sleep({seconds})::text, ''"
+            asked = []
+            for _ in range(2 * served * 6):
+                asked.append(asyncio.create_task(store._fetch(store._pool, query)))
+                await asyncio.sleep(1 / (2 * served))
+            # Those of the first three seconds have filled the queue.
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            late = answers[len(answers) // 2 :]
+            assert {type(answer) for answer in late} == {list, UnavailableError}
+            return sum(isinstance(answer, list) for answer in late)
+
+    assert asyncio.run(ask()) > 3 * served * 0.6
+    assert "cannot be used" not in caplog.text
+
+
 def test_a_connection_that_is_lost_during_a_query_is_replaced_for_it(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
