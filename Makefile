@@ -55,8 +55,8 @@ setup: ## create .venv with everything that the other targets need
 	exec $(SETUP) "$$found" -s -m tooling.setup "$(VENV)"
 
 .PHONY: run
-run: setup ## deploy all four to a stand-in for Connect on http://127.0.0.1:3939/ (PORT=, HOST=, PROFILE=)
-	@exec $(BIN)/python -m rehearsal $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile)
+run: setup ## deploy all four to a stand-in for Connect on http://127.0.0.1:3939/ (PORT=, HOST=, PROFILE=, ALLOWED_HOSTS=)
+	@exec $(BIN)/python -m rehearsal $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile) $(call option,ALLOWED_HOSTS,--allowed-hosts)
 
 run-%: %_app/app.py setup ## start one app with auto-reload on http://127.0.0.1:8000/ (PORT=)
 	@exec $(BIN)/python -m tooling.development $* $(call option,PORT,--port)
@@ -83,9 +83,11 @@ test-%: %_app/app.py setup ## the contract for one framework, the in-process hal
 		--server uvicorn --server hypercorn --server gateway --ignore tests/contract/test_browser.py
 
 .PHONY: soak
-soak: setup ## the long tests: restarts, disconnects, kills, generated requests; figures in build/soak.json
-	@$(BIN)/python -m pytest -q $(PARALLEL) --soak -k "LIFE-1 or STORE-6 or kill or differential or generated" \
-		tests/contract/test_contract.py tests/rehearsal/test_kill.py tests/rehearsal/test_hostile.py tests/differential
+soak: setup ## attacks, restarts, kills and generated requests: a table, and build/soak.json (SOAK=short for less)
+	@$(BIN)/python -m pytest -q $(PARALLEL) --soak=$(or $(call given,SOAK),full) \
+		-k "LIFE-1 or STORE-6 or kill or generated or memory or differential or schemathesis" \
+		tests/contract/test_contract.py tests/rehearsal/test_kill.py tests/rehearsal/test_hostile.py \
+		tests/differential tests/test_memory.py tests/rehearsal/proxy/test_memory.py tests/test_schemathesis.py
 
 .PHONY: mutation mutation-record
 mutation: setup ## change the apps and shared/ in small ways: does the suite fail? build/mutation.json (APP=)
@@ -115,8 +117,8 @@ db: setup ## prepare the database in GREETINGS_URL: create the table, and add mi
 	@$(BIN)/python -m deploy.prepare_database
 
 .PHONY: rehearse
-rehearse: setup ## start the stand-in for Connect with its existing content; prints URL and API keys (PROFILE=, PORT=)
-	@exec $(BIN)/python -m rehearsal rehearse $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile)
+rehearse: setup ## start the stand-in for Connect with its existing content; prints URL and API keys (PROFILE=, PORT=, ALLOWED_HOSTS=)
+	@exec $(BIN)/python -m rehearsal rehearse $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile) $(call option,ALLOWED_HOSTS,--allowed-hosts)
 
 .PHONY: rehearse-logs
 rehearse-logs: setup ## print the log of deployed content: NAME=<name, vanity path or GUID>

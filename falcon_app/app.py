@@ -206,11 +206,14 @@ class Static:
             raise Problem(404)
         await self.files(req, resp)
         resp.set_headers(file_headers(path))
-
-    async def on_head(self, req: Request, resp: Response, path: str) -> None:
-        await self.on_get(req, resp, path)
-        if close := getattr(resp.stream, "close", None):
-            await close()  # Falcon closes a stream only after it has sent it.
+        # In one piece: Falcon sends all pieces of a stream, also to a client that has disconnected,
+        # and closes the file only then.
+        file: Any = resp.stream
+        resp.stream = None
+        try:
+            resp.data = await file.read()
+        finally:
+            await file.close()
 
 
 html = Pages()

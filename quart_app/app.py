@@ -1,5 +1,6 @@
 """Greetings in Quart: Flask's decorators on coroutines; its templates and a JSON provider."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -14,6 +15,7 @@ from quart import (
     send_file,
     websocket,
 )
+from quart.asgi import ASGIWebsocketConnection
 from quart.json.provider import JSONProvider
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
@@ -41,7 +43,16 @@ class MsgspecProvider(JSONProvider):
         return msgspec.json.decode(s)
 
 
+class WebsocketConnection(ASGIWebsocketConnection):
+    """Keeps few messages that the handler has not read: without a limit it keeps all of them."""
+
+    def __init__(self, app: Quart, scope: Any) -> None:
+        super().__init__(app, scope)
+        self.queue = asyncio.Queue(maxsize=8)
+
+
 api = Quart(__name__, static_folder=None, template_folder=str(pages.TEMPLATES))
+api.asgi_websocket_class = WebsocketConnection
 api.json = MsgspecProvider(api)
 api.config["SEND_FILE_MAX_AGE_DEFAULT"] = None  # Otherwise browsers keep files for 12 hours.
 api.url_map.merge_slashes = False  # Otherwise `/static//x` is redirected, to an absolute URL.

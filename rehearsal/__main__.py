@@ -23,6 +23,7 @@ import sys
 from ipaddress import ip_address
 from pathlib import Path
 
+from rehearsal.access import host_names
 from rehearsal.first_deploy import publish, reserve
 from rehearsal.logs import show_log, unusable
 from rehearsal.profiles import PROFILES, find_profile
@@ -47,6 +48,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("command", nargs="?", default="run", choices=("run", "rehearse", "logs"))
     parser.add_argument("name", nargs="?", help="the name, vanity path or GUID of content (logs)")
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument(
+        "--allowed-hosts",
+        default="",
+        help="names of hosts, with commas, under which a proxy such as JupyterHub's passes"
+        " requests on",
+    )
     parser.add_argument("--port", default=port_of(os.environ, "3939"))
     parser.add_argument("--profile", default="included")
     options = parser.parse_args()
@@ -81,6 +88,7 @@ async def _serve(options: argparse.Namespace) -> None:
             loop.add_signal_handler(number, stop.set)
 
     profile = find_profile(options.profile)
+    allowed_hosts = host_names(options.allowed_hosts)
     # The state is opened before the port: its error names the address of a running rehearsal.
     with (
         contextlib.closing(_open_state(options.state)) as state,
@@ -99,6 +107,7 @@ async def _serve(options: argparse.Namespace) -> None:
             profile,
             environments=ROOT / "build" / "rehearsal" / "environments",
             start_active=options.command != "run",
+            allowed_hosts=allowed_hosts,
         )
         await _run(Rehearsal(settings, state), options.command, sock, stop)
 

@@ -43,6 +43,8 @@ class Settings:
     """The directory with Python environments, by default in `directory`; it may be shared."""
     start_active: bool = True
     """Whether active bundles are started at once, or at their first request."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """Names, in lower case, under which a proxy passes requests on, beside the host of `url`."""
 
 
 class Rehearsal:
@@ -58,6 +60,7 @@ class Rehearsal:
             settings.profile,
             settings.url,
         )
+        self._own_hosts = settings.allowed_hosts | {urlsplit(settings.url).hostname or ""}
         self._tasks = Tasks()
         api = create_api(
             Services(state, self.hosting, self._tasks, settings.version, settings.limits)
@@ -78,7 +81,7 @@ class Rehearsal:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if scope["type"] != "lifespan":
-                check_request(scope, urlsplit(self.settings.url).hostname or "")
+                check_request(scope, self._own_hosts)
         except HTTPException as error:
             await refuse(error, scope, receive, send)
         else:

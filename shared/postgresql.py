@@ -27,12 +27,24 @@ PAGE = (
 MAX_PAGE = 256
 """The largest number of rows that `each` reads at once."""
 
-UNUSED = 1.0
+UNUSED = 0.1
 """The seconds after which an unused connection has to answer before it is used again."""
 ANSWER = 0.4
 """The seconds within which it has to. `GET /health` may take one second in all."""
 
 _log = logging.getLogger(__name__)
+
+WAITING = 0.8
+"""The share of the query timeout that a request may wait for a connection.
+
+If it could wait for all of it, then with more requests than the database serves each one would get
+its connection when no time is left for its query, and none would succeed.
+"""
+
+
+class BusyError(Exception):
+    """All connections are in use, and none became free in time."""
+
 
 # What is raised if the server is unreachable, disconnects, or refuses the connection.
 _LOST = (OSError, TimeoutError, psycopg.Error)
@@ -43,7 +55,9 @@ class PoolSettings:
     """The limits of one process; times in seconds."""
 
     pool_size: int = 5
-    """The largest number of connections; each is opened when it is needed."""
+    """The largest number of connections; each is opened when it is needed. `GET /health` has one
+    more.
+    """
     connect_timeout: float = 2.0
     """For each address of each host. libpq takes whole seconds, and at least 2."""
     query_timeout: float = 5.0
@@ -108,6 +122,9 @@ def connector(url: str, settings: PoolSettings) -> Connect:
     """
     given: dict[str, Any] = {
         "connect_timeout": max(2, math.ceil(settings.connect_timeout)),
+        # The time until what was sent has arrived, in milliseconds. Linux otherwise repeats it for
+        # a quarter of an hour: tcp(7), TCP_USER_TIMEOUT.
+        "tcp_user_timeout": 2000,
         **parameters(url),
         "client_encoding": "UTF8",
     }
@@ -125,65 +142,49 @@ def connector(url: str, settings: PoolSettings) -> Connect:
     return connect
 
 
-class PostgreSQLStore:
-    """The table `greetings` of a database, as `python -m deploy.prepare_database` creates it.
+class Pool:
+    """The connections of one process for queries that only read.
 
-    A connection is opened when a request needs one, and replaced after it was lost. Requests
-    therefore succeed as soon as the database is available again. A connection is held for one query
-    at a time.
+    A connection is opened when a query needs one, and replaced after it was lost. It is held for
+    one query at a time.
     """
 
-    kind: Literal["postgresql"] = "postgresql"
-
-    def __init__(self, connect: Connect, address: str, settings: PoolSettings) -> None:
+    def __init__(self, connect: Connect, size: int, settings: PoolSettings) -> None:
         # A function, because the parameters of the connection contain the password.
         self._connect = connect
-        self._address = address
+        self._size = size
         self._settings = settings
-        self._available = True
-        self._slots = asyncio.Semaphore(settings.pool_size)
+        self._slots = asyncio.Semaphore(size)
         self._unused: list[tuple[Connection, float]] = []
         self._ends: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    @classmethod
-    async def open(cls, url: str, settings: PoolSettings) -> Self:
-        """Opens the store. If the database does not answer, this is logged and is not an error.
+    async def fetch(self, query: str, *arguments: object) -> list[tuple[str, str]]:
+        """Returns the rows of a query.
 
-        Raises `GreetingsError` for an invalid URL.
+        Raises `BusyError`, or one of `_LOST`, also after the query timeout.
         """
-        store = cls(connector(url, settings), address(url), settings)
-        try:
-            await store.check()
-        except UnavailableError:
-            pass  # It is logged, and every request tries again.
-        except BaseException:
-            await store.aclose()
-            raise
-        return store
-
-    async def all(self) -> list[Greeting]:
-        return await self._fetch(ALL)
-
-    async def get(self, lang: str) -> Greeting | None:
-        return next(iter(await self._fetch(ONE, lang)), None)
-
-    async def each(self) -> AsyncGenerator[Greeting, None]:
-        """Reads pages, because a cursor would hold its connection while a slow client reads.
-
-        The first page is a single row, so that it is sent at once. Each following page is twice as
-        large.
-        """
-        last, size = "", 1
-        while page := await self._fetch(PAGE, last, size):
-            for greeting in page:
-                yield greeting
-            if len(page) < size:
-                break
-            last, size = page[-1].lang, min(2 * size, MAX_PAGE)
-
-    async def check(self) -> None:
-        await self._fetch("SELECT '', '' FROM greetings LIMIT 0")
+        timeout = self._settings.query_timeout
+        async with asyncio.timeout(timeout):
+            try:
+                async with asyncio.timeout(timeout * WAITING):
+                    await self._slots.acquire()
+            except TimeoutError:
+                raise BusyError from None
+            connection = None
+            try:
+                if connection := await self._take_unused():
+                    try:
+                        return await _rows(connection, query, arguments)
+                    except psycopg.OperationalError:
+                        if not connection.closed:
+                            raise
+                    # It was lost. Whatever the server has done, it has only read.
+                    connection = None
+                connection = await self._connect()
+                return await _rows(connection, query, arguments)
+            finally:
+                self._give_back(connection)
 
     async def aclose(self) -> None:
         """Waits for running queries, no longer than the query timeout."""
@@ -192,31 +193,13 @@ class PostgreSQLStore:
         self._closed = True
         try:
             async with asyncio.timeout(self._settings.query_timeout):
-                for _ in range(self._settings.pool_size):
+                for _ in range(self._size):
                     await self._slots.acquire()
         except TimeoutError:
             for end in self._ends:
                 end.cancel()
             await asyncio.gather(*self._ends, return_exceptions=True)
         await self._close_unused()
-
-    async def _fetch(self, query: str, *arguments: object) -> list[Greeting]:
-        """Returns the rows of a query. Raises `UnavailableError`, also after the query timeout."""
-        try:
-            async with asyncio.timeout(self._settings.query_timeout):
-                await self._slots.acquire()
-                connection = None
-                try:
-                    connection = await self._take_unused() or await self._connect()
-                    cursor = await connection.execute(query, arguments)
-                    rows = await cursor.fetchall()
-                finally:
-                    self._give_back(connection)
-        except _LOST as error:
-            self._log_availability_change(error)
-            raise UnavailableError(f"PostgreSQL at {self._address} cannot be used.") from error
-        self._log_availability_change(None)
-        return [Greeting(lang, text) for lang, text in rows]
 
     async def _take_unused(self) -> Connection | None:
         """Returns the connection that was used last, if there is one and it is not lost.
@@ -267,6 +250,85 @@ class PostgreSQLStore:
     async def _close_unused(self) -> None:
         while self._unused:
             await self._unused.pop()[0].close()
+
+
+async def _rows(
+    connection: Connection, query: str, arguments: tuple[object, ...]
+) -> list[tuple[str, str]]:
+    cursor = await connection.execute(query, arguments)
+    return await cursor.fetchall()
+
+
+class PostgreSQLStore:
+    """The table `greetings` of a database, as `python -m deploy.prepare_database` creates it.
+
+    Requests succeed as soon as the database is available again. The health check has a connection
+    of its own: while all others are busy, the database is not away.
+    """
+
+    kind: Literal["postgresql"] = "postgresql"
+
+    def __init__(self, connect: Connect, address: str, settings: PoolSettings) -> None:
+        self._address = address
+        self._available = True
+        self._pool = Pool(connect, settings.pool_size, settings)
+        self._checks = Pool(connect, 1, settings)
+
+    @classmethod
+    async def open(cls, url: str, settings: PoolSettings) -> Self:
+        """Opens the store. If the database does not answer, this is logged and is not an error.
+
+        Raises `GreetingsError` for an invalid URL.
+        """
+        store = cls(connector(url, settings), address(url), settings)
+        try:
+            await store.check()
+        except UnavailableError:
+            pass  # It is logged, and every request tries again.
+        except BaseException:
+            await store.aclose()
+            raise
+        return store
+
+    async def all(self) -> list[Greeting]:
+        return await self._fetch(self._pool, ALL)
+
+    async def get(self, lang: str) -> Greeting | None:
+        return next(iter(await self._fetch(self._pool, ONE, lang)), None)
+
+    async def each(self) -> AsyncGenerator[Greeting, None]:
+        """Reads pages, because a cursor would hold its connection while a slow client reads.
+
+        The first page is a single row, so that it is sent at once. Each following page is twice as
+        large.
+        """
+        last, size = "", 1
+        while page := await self._fetch(self._pool, PAGE, last, size):
+            for greeting in page:
+                yield greeting
+            if len(page) < size:
+                break
+            last, size = page[-1].lang, min(2 * size, MAX_PAGE)
+
+    async def check(self) -> None:
+        await self._fetch(self._checks, "SELECT '', '' FROM greetings LIMIT 0")
+
+    async def aclose(self) -> None:
+        """Waits for running queries, no longer than the query timeout."""
+        await asyncio.gather(self._pool.aclose(), self._checks.aclose())
+
+    async def _fetch(self, pool: Pool, query: str, *arguments: object) -> list[Greeting]:
+        """Returns the rows of a query. Raises `UnavailableError`, also after the query timeout."""
+        try:
+            rows = await pool.fetch(query, *arguments)
+        except BusyError:
+            # The database is not away: nothing is logged.
+            raise UnavailableError(f"PostgreSQL at {self._address} is busy.") from None
+        except _LOST as error:
+            self._log_availability_change(error)
+            raise UnavailableError(f"PostgreSQL at {self._address} cannot be used.") from error
+        self._log_availability_change(None)
+        return [Greeting(lang, text) for lang, text in rows]
 
     def _log_availability_change(self, error: Exception | None) -> None:
         """Logs once when the database becomes unavailable, and once when it is available again."""

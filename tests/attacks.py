@@ -39,13 +39,16 @@ def websocket(url: str, path: str) -> socket.socket:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(TIMEOUT_SECONDS)
     connection.connect((address.hostname, address.port))
-    connection.sendall(
-        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-        "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n".encode()
-    )
+    connection.sendall(handshake(path, "Sec-WebSocket-Extensions: permessage-deflate"))
     assert b" 101 " in read_until(connection, b"\r\n\r\n")
     return connection
+
+
+def handshake(path: str, *lines: str) -> bytes:
+    """The request that opens a websocket, with more header lines."""
+    own = ("Host: localhost", "Connection: Upgrade", "Upgrade: websocket")
+    key = ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==")
+    return "\r\n".join([f"GET {path} HTTP/1.1", *own, *key, *lines, "", ""]).encode()
 
 
 def frame(first_byte: int, payload: bytes) -> bytes:

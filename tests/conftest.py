@@ -1,15 +1,17 @@
 """How pytest-xdist shares the tests out, where the time went, and `--soak`.
 
-`--soak` repeats what the tests of endurance do as often as they are meant to, and writes
-`build/soak.json`:
+`--soak=full` repeats what the tests of endurance do as often as they are meant to, `--soak=short`
+less often. Both print a table of the figures, and write `build/soak.json`:
 
-- `counts`: how often each kind of thing was done, for each app on each way to serve it.
+- `counts`: the settings: how often each kind of thing is done.
+- `tried`, `held`: what was tried, and how often it held. A row that is absent was not run.
+- `measures`: what each attack cost each app on each server.
 - `tests`: for each test its `id`, its `outcome` (passed, failed, skipped) and its `seconds`.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -17,13 +19,19 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
-from tests import chromium
+from tests import chromium, figures
 from tests.contract import faults
 from tests.contract.apps import RunningApps
 from tests.contract.subjects import GROUPS, Subject
 from tests.endurance import COUNTS
 from tooling.frameworks import ROOT
 from tooling.postgresql import Cluster
+
+BY_PARAMETER = ("tests/differential/test_differential.py", "tests/test_memory.py")
+"""The files whose tests for one value of their parameter are a group."""
+
+FIGURES = "figures"
+"""The name of the property of a report with what `tests/figures.py` counted."""
 
 SLOWEST = 8
 """How many groups the list of the slowest names."""
@@ -32,7 +40,9 @@ pytest_plugins = ["tests.contract.plugin"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", action="store_true", help="repeat as often as `make soak` does")
+    parser.addoption(
+        "--soak", choices=("short", "full"), help="repeat as often as `make soak` does"
+    )
 
 
 def group_of(config: pytest.Config, nodeid: str) -> str:
@@ -43,6 +53,8 @@ def group_of(config: pytest.Config, nodeid: str) -> str:
     file, _, test = nodeid.partition("::")
     if file.endswith("test_process_breakages.py"):
         return nodeid  # Each starts a server of its own, and waits.
+    if file in BY_PARAMETER:
+        return f"{file} {test.partition('[')[2]}"
     if file.endswith(("test_make_run.py", "test_readme_commands.py")):
         return "README's commands"
     if file.endswith("test_contract.py"):
@@ -112,12 +124,16 @@ class Times:
         self._config = config
         self._seconds: Counter[str] = Counter()
         self._tests: list[dict[str, Any]] = []
+        self._figures = figures.Figures()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._seconds[group_of(self._config, report.nodeid)] += report.duration  # type: ignore[assignment]
         if report.when == "call":
             told = {"id": report.nodeid, "outcome": report.outcome}
             self._tests.append({**told, "seconds": round(report.duration, 3)})
+            for name, value in report.user_properties:
+                if name == FIGURES and isinstance(value, dict):
+                    self._figures.add(**value)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         whole = sum(self._seconds.values())
@@ -131,13 +147,27 @@ class Times:
                 )
         if self._config.getoption("soak"):
             file = ROOT / "build" / "soak.json"
-            document = {"counts": asdict(COUNTS), "tests": self._tests}
+            figures.with_mutants(self._figures, ROOT / "build" / "mutation.json")
+            for line in figures.table(self._figures):
+                terminalreporter.write_line(line)
+            found = self._figures.as_json()
+            document = {"counts": asdict(COUNTS), **found, "tests": self._tests}
             file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
             terminalreporter.write_line(f"The figures: {file}")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Sends the figures of a test with its report, because it may run in another process."""
+    figures.take()
+    try:
+        yield
+    finally:
+        item.user_properties.append((FIGURES, figures.take().as_json()))
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("soak"):
-        COUNTS.soak()
+    if length := config.getoption("soak"):
+        COUNTS.soak(length)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Times(config))

@@ -3,11 +3,14 @@ soak`.
 """
 
 from dataclasses import dataclass
+from typing import Literal
+
+Length = Literal["short", "full"]
 
 
 @dataclass
 class Counts:
-    """`--soak` replaces the small numbers by the large ones, before any test runs."""
+    """`--soak` replaces the small numbers by larger ones, before any test runs."""
 
     restarts: int = 1
     """LIFE-1: of one app on each of the five ways to serve it."""
@@ -17,16 +20,23 @@ class Counts:
     """To the addresses of a rehearsal; `seed` chooses them."""
     seed: int = 1
     differential_requests: int = 2000
-    """The same to all four apps, whose answers are compared."""
+    """The same to all apps, whose answers are compared."""
+    schemathesis_cases: int = 40
+    """Generated from the contract's document, for each app."""
     kills: int = 2
     """Of a rehearsal: at so many moments of a deployment."""
+    different_requests: int = 500
+    """To one process of each app on each server, whose memory must not grow."""
 
-    def soak(self) -> None:
-        self.restarts = 10
-        self.hang_ups = 1000
-        self.hostile_requests = 20_000
-        self.differential_requests = 40_000
+    def soak(self, length: Length) -> None:
+        short = length == "short"
+        self.restarts = 3 if short else 10
+        self.hang_ups = 300 if short else 1000
+        self.hostile_requests = 5000 if short else 20_000
+        self.differential_requests = 20_000 if short else 100_000
+        self.schemathesis_cases = 1000 if short else 16_000
         self.kills = 7
+        self.different_requests = 5000 if short else 50_000
 
 
 COUNTS = Counts()

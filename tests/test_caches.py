@@ -1,7 +1,8 @@
 """A shared cache in front of an app gives no visitor the answer for another."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from tests.nginx import nginx
 from tests.servers import server_process
 from tests.serving import serving
+from tests.varnish import varnish
 from tooling.frameworks import Framework, find_frameworks
 
 CACHE = "proxy_cache_path cache keys_zone=cache:1m;"
@@ -30,22 +32,42 @@ location {path} {{
 CREDENTIALS, BASE_URL = "RStudio-Connect-Credentials", "RStudio-Connect-App-Base-URL"
 
 
-@pytest.fixture(scope="module", params=find_frameworks(), ids=lambda framework: framework.name)
+@contextmanager
+def nginx_cache(folder: Path, url: str) -> Iterator[str]:
+    with nginx(folder, LOCATION.format(path="/", url=url), CACHE) as address:
+        yield address
+
+
+each_cache = pytest.mark.parametrize(
+    "cache", [pytest.param(nginx_cache, id="nginx"), pytest.param(varnish, id="Varnish")]
+)
+Cache = Callable[[Path, str], AbstractContextManager[str]]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        (framework, cache) for framework in find_frameworks() for cache in (nginx_cache, varnish)
+    ],
+    ids=lambda param: f"{param[0].name}-{param[1].__name__}",
+)
 def cached(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The address of an app that trusts Connect's headers, behind the cache."""
-    framework: Framework = request.param
+    framework: Framework = request.param[0]
+    cache: Cache = request.param[1]
     folder = tmp_path_factory.mktemp(framework.name)
     variables = {"CONNECT_HEADERS": "trust"}
     log = folder / "log"
     with server_process(framework.entrypoint, log=log, variables=variables) as process:
         url = process.wait_until_ready().url
-        with nginx(folder, LOCATION.format(path="/", url=url), CACHE) as address:
+        with cache(folder, url) as address:
             yield address
 
 
-def test_the_cache_caches(tmp_path: Path) -> None:
+@each_cache
+def test_the_cache_caches(cache: Cache, tmp_path: Path) -> None:
     calls = count(1)
 
     async def number(_: Request) -> PlainTextResponse:
@@ -53,7 +75,7 @@ def test_the_cache_caches(tmp_path: Path) -> None:
 
     with (
         serving(Starlette(routes=[Route("/", number)])) as url,
-        nginx(tmp_path, LOCATION.format(path="/", url=url), CACHE) as address,
+        cache(tmp_path, url) as address,
     ):
         assert [httpx.get(address).text for _ in range(3)] == ["1", "1", "1"]
 

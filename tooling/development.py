@@ -20,6 +20,13 @@ from tooling.serving import listen
 MAX_MESSAGE_BYTES = 4 * 1024
 """`MAX_MESSAGE` in shared/live.py."""
 
+WEBSOCKETS_VARIABLES = {"WEBSOCKETS_MAX_LINE_LENGTH": f"{64 * 1024}"}
+"""Environment variables: the size limit, in bytes, of a line of a handshake under uvicorn.
+
+After a longer line uvicorn answers nothing and keeps the connection. The default is 8 KiB, and
+cookies may be longer: https://github.com/python-websockets/websockets/issues/1471.
+"""
+
 
 def logging_config() -> dict[str, Any]:
     """Returns uvicorn's configuration without its start-up messages; `serve` prints the address."""
@@ -47,6 +54,8 @@ def serve(framework: Framework, port: int) -> None:
             f"{framework.title}'s app: {address}  (a changed file restarts it; Ctrl-C stops it)",
             flush=True,
         )
+        # The process that serves inherits them, and websockets reads them when it is imported.
+        os.environ |= WEBSOCKETS_VARIABLES | os.environ
         ChangeReload(config, target=uvicorn.Server(config).run, sockets=[sock]).run()
 
 

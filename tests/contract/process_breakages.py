@@ -48,6 +48,13 @@ def store() -> Any:
     return PostgreSQLStore
 
 
+def pool() -> Any:
+    """The class of its connection pools."""
+    from shared.postgresql import Pool
+
+    return Pool
+
+
 @breakage("STORE-1", "the database sorts by its own rules")
 def the_database_sorts_by_its_own_rules() -> None:
     everything = store().all
@@ -136,30 +143,30 @@ def a_query_that_is_late_keeps_its_connection() -> None:
     async def kept(self: Any, connection: Any) -> None:
         pass
 
-    store()._end = kept
+    pool()._end = kept
 
 
 @breakage("STORE-5", "a query is waited for without end")
 def a_query_is_waited_for_without_end() -> None:
-    init = store().__init__
+    init = pool().__init__
 
     def patient(self: Any, *arguments: Any) -> None:
         init(self, *arguments)
         self._settings = type(self._settings)(query_timeout=60)
 
-    store().__init__ = patient
+    pool().__init__ = patient
 
 
 @breakage("STORE-6", "now and then a connection is not given back")
 def now_and_then_a_connection_is_not_given_back() -> None:
-    give_back = store()._give_back
+    give_back = pool()._give_back
     asked = iter(range(sys.maxsize))
 
     def forgetful(self: Any, connection: Any) -> None:
         if next(asked) % 3 != 2:
             give_back(self, connection)
 
-    store()._give_back = forgetful
+    pool()._give_back = forgetful
 
 
 @breakage("HEALTH-1: without the database", "the database is not asked")
@@ -175,6 +182,14 @@ def the_database_is_waited_for_as_long_as_for_any_query() -> None:
     from shared import health
 
     health.SECONDS = 60
+
+
+@breakage("HEALTH-1: while every connection is busy", "the check waits for one of them")
+def the_check_waits_for_one_of_them() -> None:
+    async def waiting(self: Any) -> None:
+        await self.get("en")
+
+    store().check = waiting
 
 
 @breakage("LIFE-1", "the pool is opened twice")

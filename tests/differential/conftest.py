@@ -1,6 +1,4 @@
-"""The four apps in this process, and what the generated requests have shown."""
-
-from collections import Counter
+"""The apps in this process."""
 
 import pytest
 
@@ -13,9 +11,3 @@ from tooling.frameworks import find_frameworks
 @pytest.fixture(scope="session")
 def running(apps: RunningApps) -> list[App]:
     return [App.of(each, apps.in_process(each, BARE).app) for each in find_frameworks()]
-
-
-@pytest.fixture(scope="session")
-def occurred() -> Counter[str]:
-    """How often each named difference has occurred."""
-    return Counter()

@@ -2,16 +2,20 @@
 
 import random
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from rehearsal.access import host_names
 from rehearsal.logs import show_log
 from tests.endurance import COUNTS
+from tests.figures import HOSTILE, attempt
 from tests.rehearsal.bundles import FILES, bundle_of
-from tests.rehearsal.running import MIRROR, Running, answered, mirror
+from tests.rehearsal.running import MIRROR, Running, answered, mirror, running
 from tests.rehearsal.wire import TIMEOUT_SECONDS, exchange
+from tooling.errors import UsageError
 
 DIGITS = "9" * 40
 MANY_DIGITS = "9" * 5000
@@ -72,6 +76,28 @@ def test_a_name_that_anybody_may_own_is_refused(
 )
 def test_localhost_and_addresses_are_no_such_names(rehearsed: Running, host: bytes) -> None:
     assert status(ask(rehearsed, "/", host=host)) == 200
+
+
+def test_a_name_that_the_developer_has_given_is_answered(tmp_path: Path) -> None:
+    """JupyterHub and Workbench pass the host on under which they are opened."""
+    allowed = host_names("hub.example.org, Workbench.example.org")
+    with running(tmp_path, allowed_hosts=allowed) as rehearsed:
+        for host, expected in (
+            (b"hub.example.org", 200),
+            (b"HUB.example.org:443", 200),
+            (b"workbench.example.org", 200),
+            (b"x.hub.example.org", 421),
+            (b"hub.example.org.evil.example", 421),
+        ):
+            assert status(ask(rehearsed, "/", host=host)) == expected
+
+
+@pytest.mark.parametrize(
+    "given", ["*", "https://hub.example.org", "hub.example.org:443", "a b", "."]
+)
+def test_what_is_no_name_of_a_host_is_refused_with_a_sentence(given: str) -> None:
+    with pytest.raises(UsageError, match=r"^ALLOWED_HOSTS: .* is not the name of a host"):
+        host_names(given)
 
 
 @pytest.mark.parametrize(
@@ -162,11 +188,11 @@ def test_generated_requests_are_never_answered_500(rehearsed: Running, guid: str
     random_ = random.Random(COUNTS.seed)
     for number in range(COUNTS.hostile_requests):
         request = generated(random_, guid, api_key, session)
-        try:
-            answer = exchange(rehearsed.url, request)
-        except ConnectionError:
-            continue  # The server has refused the rest of the request.
-        if answer:
+        with attempt(HOSTILE):
+            try:
+                answer = exchange(rehearsed.url, request)
+            except ConnectionError:
+                continue  # The server has refused the rest of the request.
             assert not re.match(rb"HTTP/1.1 5", answer), (number, request[:2000], answer[:300])
     answered(rehearsed.api().get("/v1/user"))
 

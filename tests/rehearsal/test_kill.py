@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.endurance import COUNTS
+from tests.figures import KILLS, attempt
 from tests.rehearsal.running import answered, mirror
 from tests.rehearsal.system import ends, needs_proc
 from tests.rehearsal.wire import TIMEOUT_SECONDS, dial
@@ -133,7 +134,15 @@ MOMENTS = [
 def test_the_version_that_was_active_serves_after_a_kill(
     kill: Callable[[Server, str], None], allowed: set[str], tmp_path: Path
 ) -> None:
-    with rehearsing(tmp_path) as server:
+    with attempt(KILLS):
+        kill_and_restart(kill, allowed, tmp_path)
+
+
+def kill_and_restart(
+    kill: Callable[[Server, str], None], allowed: set[str], directory: Path
+) -> None:
+    """Kills a rehearsal during a deployment, and starts it again with the same state."""
+    with rehearsing(directory) as server:
         content = answered(server.api.post("/v1/content", json={"name": "killed"}))
         guid: str = content["guid"]
         for _ in server.deploy(guid, server.upload(guid, "one")):
@@ -142,12 +151,12 @@ def test_the_version_that_was_active_serves_after_a_kill(
         kill(server, guid)
         assert server.process.returncode == -signal.SIGKILL
         assert ends(pid)
-    with rehearsing(tmp_path) as server:
+    with rehearsing(directory) as server:
         before = server.version(guid)
         assert before in allowed
         active = answered(server.api.get(f"/v1/content/{guid}"))["bundle_id"]
         bundles = server.api.get(f"/v1/content/{guid}/bundles").json()
-        files = sorted(path.name for path in (tmp_path / "bundles").iterdir())
+        files = sorted(path.name for path in (directory / "bundles").iterdir())
         expected = [(b["id"], f"{b['id']}.tar.gz") for b in bundles]
         assert files == sorted(itertools.chain(*expected))
         assert active in [bundle["id"] for bundle in bundles]

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import socket
 from contextlib import aclosing
 from urllib.parse import quote
 
@@ -9,8 +11,10 @@ import psycopg
 import pytest
 
 from deploy.prepare_database import prepare
+from shared import postgresql
 from shared.greetings import FILE, Greeting, GreetingsError, UnavailableError, read_greetings
-from shared.postgresql import MAX_PAGE, PoolSettings, PostgreSQLStore
+from shared.health import Health, check_health
+from shared.postgresql import MAX_PAGE, Connection, PoolSettings, PostgreSQLStore
 from tests.shared.databases import PATIENCE, make_db, opened
 from tooling.postgresql import Cluster, Database
 
@@ -195,7 +199,7 @@ def test_connections_are_opened_when_they_are_needed_and_all_are_closed(
             counted.append(await asyncio.to_thread(database.connections))
         return counted
 
-    assert asyncio.run(ask()) == [1, PATIENCE.pool_size]
+    assert asyncio.run(ask()) == [1, PATIENCE.pool_size + 1]
     assert database.connections() == 0
 
 
@@ -221,3 +225,76 @@ def test_neither_a_query_nor_the_end_waits_for_a_database_that_stands_still(
 
     asyncio.run(ask())
     assert database.connections() == 0
+
+
+def test_the_database_is_not_away_while_every_connection_is_busy(database: Database) -> None:
+    make_db(database.url)
+
+    async def ask() -> None:
+        async with opened(database.url, PoolSettings(pool_size=2, query_timeout=20.0)) as store:
+            query = "SELECT pg_sleep(10)::text, ''"
+            busy = [asyncio.create_task(store._pool.fetch(query)) for _ in range(4)]
+            await asyncio.sleep(0.1)
+            for _ in range(20):
+                assert await check_health(store) == Health("ok", "postgresql")
+            assert not any(task.done() for task in busy)
+            for task in busy:
+                task.cancel()
+            await asyncio.wait(busy)
+
+    asyncio.run(ask())
+
+
+def test_with_twice_the_requests_that_the_database_serves_as_many_as_it_serves_succeed(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request that waited too long for a connection is refused before it has one."""
+    make_db(database.url)
+    settings = PoolSettings(pool_size=2, query_timeout=2.0)
+    seconds, served = 0.1, 20  # A query, and how many of them two connections serve in a second.
+
+    async def ask() -> int:
+        async with opened(database.url, settings) as store:
+            query = f"SELECT pg_sleep({seconds})::text, ''"
+            asked = []
+            for _ in range(2 * served * 6):
+                asked.append(asyncio.create_task(store._fetch(store._pool, query)))
+                await asyncio.sleep(1 / (2 * served))
+            # Those of the first three seconds have filled the queue.
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            late = answers[len(answers) // 2 :]
+            assert {type(answer) for answer in late} == {list, UnavailableError}
+            return sum(isinstance(answer, list) for answer in late)
+
+    assert asyncio.run(ask()) > 3 * served * 0.6
+    assert "cannot be used" not in caplog.text
+
+
+def test_a_connection_that_is_lost_during_a_query_is_replaced_for_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if it was lost after the store has looked at it."""
+    make_db(database.url)
+    monkeypatch.setattr(Connection, "quiet", lambda self: True)
+    monkeypatch.setattr(postgresql, "UNUSED", 60.0)
+
+    async def ask() -> None:
+        async with opened(database.url) as store:
+            for _ in range(3):
+                assert len(await store.all()) == len(GREETINGS)
+                await asyncio.to_thread(database.kill_connections)
+
+    asyncio.run(ask())
+
+
+def test_what_does_not_arrive_is_given_up_before_the_query_times_out(database: Database) -> None:
+    make_db(database.url)
+
+    async def ask() -> int:
+        async with opened(database.url) as store:
+            await store.all()
+            connection, _ = store._pool._unused[-1]
+            with socket.socket(fileno=os.dup(connection.fileno())) as own:
+                return own.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+
+    assert asyncio.run(ask()) == 2000 < 1000 * PoolSettings.query_timeout

@@ -73,7 +73,7 @@ def test_a_query_runs_without_prepared_statements(prepared: Database) -> None:
         async with opened(prepared.url) as store:
             for _ in range(20):
                 await store.get("en")
-            connection, _ = store._unused[-1]
+            connection, _ = store._pool._unused[-1]
             cursor = await connection.execute("SELECT name, '' FROM pg_prepared_statements")
             return len(await cursor.fetchall())
 

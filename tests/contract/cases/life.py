@@ -8,6 +8,7 @@ from tests.contract.registry import must, part
 from tests.contract.vocabulary import ASLEEP, CLOSED, HALF_WAY, OPENED, SLEEPY, Capability
 from tests.contract.waiting import eventually
 from tests.endurance import COUNTS
+from tests.figures import RESTARTS, attempt
 
 IN_FLIGHT = 12
 STOPPED = (0, -15)
@@ -25,7 +26,8 @@ STOPPED = (0, -15)
 def the_store_is_opened_and_closed_once(client: Client) -> None:
     with slowed(client.database, 0.1) if client.store == "postgresql" else nullcontext():
         for _ in range(COUNTS.restarts):
-            restart(client)
+            with attempt(RESTARTS):
+                restart(client)
 
 
 @part(

@@ -24,6 +24,7 @@ from tests.contract.vocabulary import (
 )
 from tests.contract.waiting import eventually
 from tests.endurance import COUNTS
+from tests.figures import HANG_UPS, attempt
 
 LIST = Request("GET", "/greetings")
 
@@ -202,7 +203,8 @@ def the_app_recovers_from_a_lost_database(client: Client) -> None:
                 answered = lambda: any(t.answer.status == 200 for t in answers[back:])  # noqa: E731
                 assert eventually(answered, 2.0)
             statuses = {timed.answer.status for timed in answers}
-            assert statuses == {200, 503}
+            # Not 503 where only connections are lost: a query is repeated on another one.
+            assert {200} <= statuses <= {200, 503}
             assert max(timed.seconds for timed in answers) < QUERY_TIMEOUT + 1
 
         def killed() -> None:
@@ -225,7 +227,7 @@ def the_app_recovers_from_a_lost_database(client: Client) -> None:
         for meanwhile in (cluster.restart, stopped, frozen):
             lost(meanwhile)
         # The shared processes have lost their connections too.
-        assert database.connections() <= POOL_SIZE + before
+        assert database.connections() <= POOL_SIZE + 1 + before
         with slowed(database, 0) as slow:
             assert whole(own, slow)
 
@@ -278,9 +280,15 @@ def side_by_side(client: Client, slow: Slow, delay: float) -> bool:
     version=2,
 )
 def a_client_that_hangs_up_releases_its_connection(client: Client) -> None:
+    with attempt(HANG_UPS, COUNTS.hang_ups):
+        hang_up(client, COUNTS.hang_ups // 100)
+
+
+def hang_up(client: Client, rounds: int) -> None:
+    """In each round 100 clients leave during their query. No connection is lost in all of them."""
     asked = 0
     with slowed(client.database, 0.03) as slow, ExitStack() as stack:
-        for _ in range(COUNTS.hang_ups // 100):
+        for _ in range(rounds):
             begun = [stack.enter_context(client.begin("GET", "/greetings")) for _ in range(100)]
             asked += eventually(lambda: client.database.active() > 0, 1.0)
             for request in begun:

@@ -1,0 +1,146 @@
+"""What the tests of endurance try, and what they measure: the table of `make soak`."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+ATTACKS = "attacks"
+COMPARED = "requests compared"
+SCHEMATHESIS = "cases generated from openapi.yaml"
+HOSTILE = "hostile requests to a rehearsal"
+RESTARTS = "restarts"
+HANG_UPS = "hang-ups during a query"
+KILLS = "kills of a rehearsal"
+MUTANTS = "mutants"
+
+ROWS = {
+    ATTACKS: "not held",
+    COMPARED: "differences",
+    SCHEMATHESIS: "failures",
+    HOSTILE: "answered 500",
+    RESTARTS: "lost",
+    HANG_UPS: "lost",
+    KILLS: "lost",
+    MUTANTS: "survivors",
+}
+"""What is tried, and what an attempt is called that does not hold."""
+
+Unit = Literal["MiB", "ms", "log lines", "descriptors"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What one attack cost one app on one server.
+
+    - `allowed`: the largest value that the tests accept.
+    - `exposed`: why the value may be larger; empty if it may not.
+    """
+
+    attack: str
+    app: str
+    server: str
+    value: float
+    unit: Unit
+    allowed: float
+    exposed: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return self.value <= self.allowed
+
+
+@dataclass
+class Figures:
+    """The figures of one test, or of all."""
+
+    tried: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
+    measures: list[Measure] = field(default_factory=list)
+
+    def add(self, tried: dict[str, int], held: dict[str, int], measures: list[Any]) -> None:
+        """Adds what `as_json` has returned, in another process."""
+        self.tried.update(tried)
+        self.held.update(held)
+        self.measures += [Measure(**measure) for measure in measures]
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as JSON can hold them."""
+        measures = [asdict(measure) for measure in self.measures]
+        return {"tried": dict(self.tried), "held": dict(self.held), "measures": measures}
+
+
+_current = Figures()
+
+
+def take() -> Figures:
+    """Returns the figures since the last call."""
+    global _current
+    taken, _current = _current, Figures()
+    return taken
+
+
+@contextmanager
+def attempt(row: str, number: int = 1) -> Iterator[None]:
+    """Counts so many attempts, and counts them as held if the context raises no exception."""
+    assert row in ROWS
+    _current.tried[row] += number
+    yield
+    _current.held[row] += number
+
+
+def measured(measure: Measure) -> None:
+    """Records what an attack cost. Raises `AssertionError` if that is more than is allowed.
+
+    An attack that is known to cost more than is allowed (`exposed`) has to do so.
+    """
+    _current.measures.append(measure)
+    _current.tried[ATTACKS] += 1
+    _current.held[ATTACKS] += measure.holds
+    if measure.exposed:
+        assert not measure.holds, f"{measure} holds: remove it from the known ones"
+    else:
+        assert measure.holds, measure
+
+
+def with_mutants(figures: Figures, report: Path) -> None:
+    """Adds the mutants of the last run of `python -m tests.mutation`, if there was one."""
+    if report.exists():
+        for row in json.loads(report.read_text(encoding="utf-8"))["rows"]:
+            figures.tried[MUTANTS] += row["mutants"]
+            figures.held[MUTANTS] += row["by_contract"] + row["by_tests"]
+
+
+def table(figures: Figures) -> list[str]:
+    """The figures as lines: what was tried, then what each attack cost."""
+    lines = [f"{'':36}{'tried':>9}{'held':>9}"]
+    for row, otherwise in ROWS.items():
+        tried, held = figures.tried[row], figures.held[row]
+        if tried:
+            lines.append(f"{row:36}{tried:9,}{held:9,}  {otherwise} {tried - held:,}")
+        else:
+            command = " (python -m tests.mutation)" if row == MUTANTS else ""
+            lines.append(f"{row:36}{'-':>9}{'-':>9}  not run{command}")
+    return [*lines, "", *_costs(figures.measures)]
+
+
+def _costs(measures: Iterable[Measure]) -> Iterator[str]:
+    """A row for each attack, with a column for each app on each server."""
+    cells = {(m.attack, m.unit, m.server, m.app): m for m in measures}
+    columns = sorted({key[2:] for key in cells})
+    if not columns:
+        return
+    for number in (0, 1):
+        yield f"{'':46}{'' if number else 'allowed':>8}" + "".join(
+            f"{column[number]:>11}" for column in columns
+        )
+    for attack, unit in dict.fromkeys(key[:2] for key in cells):
+        found = [cells.get((attack, unit, *column)) for column in columns]
+        allowed = next(f"{measure.allowed:g}" for measure in found if measure)
+        values = (f"{m.value:.4g}{'' if m.holds else '!'}" if m else "" for m in found)
+        yield f"{f'{attack}, {unit}':46}{allowed:>8}" + "".join(f"{each:>11}" for each in values)
+    for server, reason in dict.fromkeys((m.server, m.exposed) for m in measures if m.exposed):
+        yield f"! {server}: {reason}"
