@@ -222,9 +222,11 @@ def the_app_recovers_from_a_lost_database(client: Client) -> None:
                 # Longer than an answer may take: an app that waits for the database fails the case.
                 time.sleep(QUERY_TIMEOUT + 1.2)
 
+        # Slowed, so that queries run at that moment.
         with slowed(database, 0.02):
             lost(killed)
-        for meanwhile in (cluster.restart, stopped, frozen):
+            lost(frozen)
+        for meanwhile in (cluster.restart, stopped):
             lost(meanwhile)
         # The shared processes have lost their connections too.
         assert database.connections() <= POOL_SIZE + 1 + before
