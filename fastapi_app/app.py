@@ -18,9 +18,10 @@ from starlette.exceptions import HTTPException
 
 from shared import connect, hello, live, pages, problems
 from shared.asgi import ASGIApp, Receive, Scope, Send
+from shared.errors import UnavailableError
 from shared.events import Event, open_events
 from shared.files import Files, file_headers
-from shared.greetings import LANGUAGE_TAG, Greeting, Store, UnavailableError
+from shared.greetings import LANGUAGE_TAG, Greeting, Store
 from shared.health import Health, check_health
 from shared.lifespan import Lifespan
 from shared.problems import Problem, ProblemDetails

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tooling.development import MAX_MESSAGE_BYTES
+from shared.live import MAX_MESSAGE
 from tooling.frameworks import ROOT
 from tooling.processes import AppProcess, ServerKind
 
@@ -21,7 +21,7 @@ def server_process(
 ) -> AppProcess:
     """A process of that server with `--root-path`; `program` replaces `python -m <server>`."""
     arguments: tuple[str, ...] = ("--fd", "{fd}", "--no-access-log")
-    arguments += ("--ws-max-size", f"{MAX_MESSAGE_BYTES}")
+    arguments += ("--ws-max-size", f"{MAX_MESSAGE}")
     if server == "hypercorn":
         # 0 workers: hypercorn serves in this process, and not in a child that would outlive it.
         arguments = ("--bind", "fd://{fd}", "--workers", "0")

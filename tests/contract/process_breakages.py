@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.greetings import Greeting
 
-VARIABLE = "CONTRACT_BREAKAGE"
+VARIABLE = "CONTRACT_SETUP"
 """The environment variable that names the breakage of a process by its `what`."""
 
 
@@ -43,7 +43,7 @@ def breakage(caught_by: str, what: str) -> Callable[[Install], Install]:
 
 def store() -> Any:
     """The store class. The import runs in the process that is broken."""
-    from shared.postgresql import PostgreSQLStore
+    from shared.postgresql_greetings import PostgreSQLStore
 
     return PostgreSQLStore
 

@@ -10,7 +10,7 @@ from tests.mutation.operators import Mutation, mutations
 from tooling.frameworks import ROOT, find_frameworks
 
 # The in-process half has no database.
-_UNREACHED = ("postgresql.py",)
+_UNREACHED = ("postgresql.py", "postgresql_greetings.py")
 
 
 @dataclass(frozen=True)

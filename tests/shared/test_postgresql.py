@@ -9,8 +9,10 @@ import psycopg
 import pytest
 
 from deploy.prepare_database import prepare
-from shared.greetings import FILE, Greeting, GreetingsError, UnavailableError, read_greetings
-from shared.postgresql import MAX_PAGE, PoolSettings, PostgreSQLStore
+from shared.errors import ConfigurationError, UnavailableError
+from shared.greetings import FILE, Greeting, read_greetings
+from shared.postgresql import PoolSettings
+from shared.postgresql_greetings import MAX_PAGE, PostgreSQLStore
 from tests.postgresql import Cluster, Database
 from tests.shared.databases import PATIENCE, make_db, opened
 
@@ -125,7 +127,7 @@ def test_the_password_is_in_no_log_no_error_and_no_repr(
     with caplog.at_level(logging.DEBUG):
         asyncio.run(ask())
         for url in (f"{database.url}?sslmode=perhaps", database.url.replace("greetings", "a@b")):
-            with pytest.raises(GreetingsError) as refused:
+            with pytest.raises(ConfigurationError) as refused:
                 asyncio.run(PostgreSQLStore.open(url, PATIENCE))
             told.append(str(refused.value))
     assert "cannot be used" in caplog.text
@@ -180,7 +182,9 @@ def test_a_database_that_was_not_prepared_is_told_with_the_remedy(
             assert len(await store.all()) == len(GREETINGS)
 
     asyncio.run(ask())
-    assert "it has no table greetings (make db prepares one)" in caplog.text
+    assert (
+        'it lacks a table (make db prepares it): relation "greetings" does not exist' in caplog.text
+    )
 
 
 def test_connections_are_opened_when_they_are_needed_and_all_are_closed(

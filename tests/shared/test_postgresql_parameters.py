@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.greetings import UnavailableError
+from shared.errors import UnavailableError
 from tests.postgresql import ROLE, Cluster, Database
 from tests.shared.databases import count, make_db, opened
 

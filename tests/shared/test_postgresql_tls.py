@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import trustme
 
-from shared.greetings import UnavailableError
+from shared.errors import UnavailableError
 from tests.postgresql import Cluster, Database
 from tests.shared.databases import count, opened
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from shared.greetings import UnavailableError
+from shared.errors import UnavailableError
 from tests.contract import faults
 from tests.contract.cases import expect
 from tests.contract.cases.slow import slowed
