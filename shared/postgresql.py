@@ -252,8 +252,8 @@ class Pool:
             _log.warning("PostgreSQL at %s can be used again.", self._address)
         else:
             _log.warning(
-                "PostgreSQL at %s cannot be used: %s. Until it can, requests that need it are answered"
-                " 503.",
+                "PostgreSQL at %s cannot be used: %s. Until it can, requests that need it are"
+                " answered 503.",
                 self._address,
                 reason(error),
             )

@@ -4,7 +4,7 @@ import json
 import time
 from contextlib import ExitStack
 
-from tests.contract.cases import expect
+from tests.contract.cases import expect, routes
 from tests.contract.client import Client
 from tests.contract.interfaces import WebSocket
 from tests.contract.registry import must, part, should
@@ -224,7 +224,7 @@ def broadcast(websockets: list[WebSocket]) -> None:
 )
 def a_handshake_elsewhere_is_refused(client: Client) -> None:
     statuses = []
-    for target in ("/", "/hello", "/greetings/en", "/nope"):
+    for target in (*routes.READ_ONLY, "/nope"):
         try:
             with client.websocket(target):
                 statuses.append(101)
