@@ -65,8 +65,8 @@ run-%: %_app/app.py setup ## start one app with auto-reload on http://127.0.0.1:
 NAMES := $(patsubst %_app/,%,$(sort $(wildcard *_app/)))
 %_app/app.py:
 	@echo "make: there is no $*_app/ here; there are: $(NAMES)" >&2; exit 1
-.PHONY: run- test- bundle- deploy-
-run- test- bundle- deploy-:
+.PHONY: run- test- bundle- deploy- new-
+run- test- bundle- deploy- new-:
 	@echo "make: which app? make $@<name>, and <name> is one of: $(NAMES)" >&2; exit 1
 
 .PHONY: test-all
@@ -125,6 +125,9 @@ bundle-%: %_app/app.py setup ## stage build/bundles/<name>/, ready for rsconnect
 
 deploy-%: %_app/app.py setup ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY (STORE=postgres)
 	@$(BIN)/python -m deploy deploy $* $(call option,SERVER,--server) $(call option,STORE,--store)
+
+new-%: %_app/app.py setup ## a project of your own from one app: DEST=../our-service NAME=our_service
+	@$(BIN)/python -m deploy.new_project $* --dest=$(call given,DEST) --name=$(call given,NAME)
 
 .PHONY: lock
 lock: setup ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)

@@ -26,7 +26,7 @@ async def open_store() -> Store:
         from shared.postgresql_greetings import PostgreSQLStore
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"GREETINGS_URL needs the package {error.name}: install requirements-postgres.txt,"
-            " or stage the bundle with STORE=postgres."
+            f"GREETINGS_URL needs the package {error.name}: install the requirements with the"
+            " database driver (for a bundle: STORE=postgres)."
         ) from None
     return await PostgreSQLStore.open(url, PoolSettings.from_environment())
