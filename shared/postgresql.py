@@ -154,7 +154,7 @@ class Pool:
         return pool
 
     async def check(self) -> None:
-        await self._fetch(self.probe)
+        await self.fetch(self.probe)
 
     async def aclose(self) -> None:
         """Waits for running queries, no longer than the query timeout."""
@@ -171,11 +171,12 @@ class Pool:
             await asyncio.gather(*self._ends, return_exceptions=True)
         await self._close_unused()
 
-    async def _fetch(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
+    async def fetch(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Returns the rows of a query, in which `$1` stands for the first argument.
 
         A statement that returns no rows gives an empty list. Each call is a transaction of its own.
-        Raises `UnavailableError`, also after the query timeout.
+        Raises `UnavailableError`, also after the query timeout, and `psycopg.DataError` or
+        `psycopg.IntegrityError` if the database does not accept the arguments.
         """
         try:
             async with asyncio.timeout(self._settings.query_timeout):
@@ -187,6 +188,8 @@ class Pool:
                     rows = await cursor.fetchall() if cursor.description else []
                 finally:
                     self._give_back(connection)
+        except (psycopg.DataError, psycopg.IntegrityError):
+            raise  # The database answers: the arguments are wrong.
         except _LOST as error:
             self._log_availability_change(error)
             raise UnavailableError(f"PostgreSQL at {self._address} cannot be used.") from error

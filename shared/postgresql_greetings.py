@@ -24,10 +24,10 @@ class PostgreSQLStore(Pool):
     probe = "SELECT FROM greetings LIMIT 0"
 
     async def all(self) -> list[Greeting]:
-        return _greetings(await self._fetch(ALL))
+        return _greetings(await self.fetch(ALL))
 
     async def get(self, lang: str) -> Greeting | None:
-        return next(iter(_greetings(await self._fetch(ONE, lang))), None)
+        return next(iter(_greetings(await self.fetch(ONE, lang))), None)
 
     async def each(self) -> AsyncGenerator[Greeting, None]:
         """Reads pages, because a cursor would hold its connection while a slow client reads.
@@ -36,7 +36,7 @@ class PostgreSQLStore(Pool):
         large.
         """
         last, size = "", 1
-        while page := _greetings(await self._fetch(PAGE, last, size)):
+        while page := _greetings(await self.fetch(PAGE, last, size)):
             for greeting in page:
                 yield greeting
             if len(page) < size:

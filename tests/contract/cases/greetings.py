@@ -2,7 +2,7 @@
 
 import json
 
-from tests.contract.cases import expect, routes
+from tests.contract.cases import expect, known, routes
 from tests.contract.client import Client
 from tests.contract.registry import must, should
 from tests.contract.vocabulary import FAULT, FAULTY, Capability
@@ -57,7 +57,7 @@ NOT_TAGS = (
 
 @must("GREETINGS-1", "GET /greetings lists every greeting, sorted by language, its text unescaped.")
 def every_greeting_is_listed_by_language(client: Client) -> None:
-    greetings = expect.known_greetings(client)
+    greetings = known.known_greetings(client)
     answer = client.request("GET", "/greetings")
     assert expect.json_of(answer) == greetings
     for greeting in greetings:
@@ -66,7 +66,7 @@ def every_greeting_is_listed_by_language(client: Client) -> None:
 
 @must("GREETINGS-2", "GET /greetings/{lang} gives the greeting in that language.")
 def a_language_has_its_greeting(client: Client) -> None:
-    greetings = expect.known_greetings(client)
+    greetings = known.known_greetings(client)
     for greeting in greetings:
         answer = client.request("GET", f"/greetings/{greeting['lang']}")
         assert expect.json_of(answer) == greeting
@@ -77,7 +77,7 @@ def a_language_has_its_greeting(client: Client) -> None:
 
 @must("GREETINGS-3", "A well-formed language without a greeting is answered 404.")
 def an_unknown_language_is_not_found(client: Client) -> None:
-    for lang in expect.without_greeting(client):
+    for lang in known.without_greeting(client):
         answer = client.request("GET", f"/greetings/{lang}")
         expect.problem(answer, 404, f"There is no greeting in {lang}.")
 
