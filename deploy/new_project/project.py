@@ -70,7 +70,7 @@ def _write(folder: Path, framework: Framework, names: Names, commit: str) -> Non
     development = configuration.development(root, framework, sources)
     readme = files["README.md"].decode().replace("@FRAMEWORK@", framework.title)
     texts = {
-        "README.md": readme.replace("@RESOURCE@", framework.contract["resource"].strip()),
+        "README.md": readme.replace("@RESOURCE@", names.example(framework.contract["resource"])),
         "pyproject.toml": configuration.pyproject(framework, names, commit, development),
         "requirements.txt": configuration.requirements(framework, names),
         "tests/requirements.txt": configuration.development_requirements(
@@ -113,7 +113,8 @@ def _format(folder: Path) -> None:
             text=True,
         )
         if done.returncode:
-            raise UsageError(f"ruff does not accept the project:\n{done.stdout}{done.stderr}")
+            reason = " ".join(f"{done.stdout}{done.stderr}".split())[:200]
+            raise UsageError(f"ruff does not accept the project: {reason}")
 
 
 # --- git

@@ -31,6 +31,10 @@ class Names:
         folder = {self.app: self.package, "shared": self.package, "tests": "tests"}
         return str(PurePosixPath(folder.get(top, "tools"), *rest))
 
+    def example(self, code: str) -> str:
+        """Returns example code for a package `our_service` with the name of the project."""
+        return code.strip().replace("our_service", self.package)
+
     def text(self, text: str) -> str:
         """Returns the text of a file with the names of the project."""
         for pattern, replacement in self._tokens():
