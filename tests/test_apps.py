@@ -53,7 +53,7 @@ ABSENT = {
 ADDITIONAL = {
     # Two dependencies; FastAPI's own validation errors; unexpected errors, which the other two log
     # and turn into an HTTP error of their own.
-    "fastapi": {"get_store", "get_events", "on_invalid", "on_error", "allowed"},
+    "fastapi": {"get_store", "get_events", "on_invalid", "on_error"},
     "sanic": {"on_error"},
 }
 

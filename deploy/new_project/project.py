@@ -68,9 +68,8 @@ def _write(folder: Path, framework: Framework, names: Names, commit: str) -> Non
         if path.endswith(".py") and path.startswith(("tests/", "tools/"))
     ]
     development = configuration.development(root, framework, sources)
-    readme = files["README.md"].decode().replace("@FRAMEWORK@", framework.title)
     texts = {
-        "README.md": readme.replace("@RESOURCE@", names.example(framework.contract["resource"])),
+        "README.md": _readme(files["README.md"].decode(), framework, names),
         "pyproject.toml": configuration.pyproject(framework, names, commit, development),
         "requirements.txt": configuration.requirements(framework, names),
         "tests/requirements.txt": configuration.development_requirements(
@@ -81,6 +80,16 @@ def _write(folder: Path, framework: Framework, names: Names, commit: str) -> Non
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
+
+
+def _readme(text: str, framework: Framework, names: Names) -> str:
+    """Returns the README with the framework's example of a further resource."""
+    imports, heading, handlers = names.example(framework.contract["resource"]).partition("# --- ")
+    return (
+        text.replace("@FRAMEWORK@", framework.title)
+        .replace("@IMPORTS@", imports.strip())
+        .replace("@RESOURCE@", heading + handlers)
+    )
 
 
 def _renamed(file: Path, names: Names) -> bytes:
