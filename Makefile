@@ -84,8 +84,9 @@ test-%: %_app/app.py setup ## the contract for one framework, the in-process hal
 
 .PHONY: soak
 soak: setup ## the long tests: restarts, disconnects, kills, generated requests; figures in build/soak.json
-	@$(BIN)/python -m pytest -q $(PARALLEL) --soak -k "LIFE-1 or STORE-6 or kill or differential or generated" \
-		tests/contract/test_contract.py tests/rehearsal/test_kill.py tests/rehearsal/test_hostile.py tests/differential
+	@$(BIN)/python -m pytest -q $(PARALLEL) --soak -k "LIFE-1 or STORE-6 or kill or differential or generated or new_project_used" \
+		tests/contract/test_contract.py tests/rehearsal/test_kill.py tests/rehearsal/test_hostile.py tests/differential \
+		tests/deploy/test_new_project_used.py
 
 .PHONY: test-front-door
 test-front-door: setup ## README's first command in a fresh clone: start, pages, Ctrl-C (needs port 3939)

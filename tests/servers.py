@@ -4,9 +4,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shared.live import MAX_MESSAGE
 from tooling.frameworks import ROOT
 from tooling.processes import AppProcess, ServerKind
+
+MAX_MESSAGE_BYTES = 4 * 1024
+"""`MAX_MESSAGE` of the apps' websocket."""
 
 
 def server_process(
@@ -21,7 +23,7 @@ def server_process(
 ) -> AppProcess:
     """A process of that server with `--root-path`; `program` replaces `python -m <server>`."""
     arguments: tuple[str, ...] = ("--fd", "{fd}", "--no-access-log")
-    arguments += ("--ws-max-size", f"{MAX_MESSAGE}")
+    arguments += ("--ws-max-size", f"{MAX_MESSAGE_BYTES}")
     if server == "hypercorn":
         # 0 workers: hypercorn serves in this process, and not in a child that would outlive it.
         arguments = ("--bind", "fd://{fd}", "--workers", "0")
