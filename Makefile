@@ -65,8 +65,8 @@ run-%: %_app/app.py setup ## start one app with auto-reload on http://127.0.0.1:
 NAMES := $(patsubst %_app/,%,$(sort $(wildcard *_app/)))
 %_app/app.py:
 	@echo "make: there is no $*_app/ here; there are: $(NAMES)" >&2; exit 1
-.PHONY: run- test- bundle- deploy-
-run- test- bundle- deploy-:
+.PHONY: run- test- bundle- deploy- new-
+run- test- bundle- deploy- new-:
 	@echo "make: which app? make $@<name>, and <name> is one of: $(NAMES)" >&2; exit 1
 
 .PHONY: test-all
@@ -85,9 +85,10 @@ test-%: %_app/app.py setup ## the contract for one framework, the in-process hal
 .PHONY: soak
 soak: setup ## attacks, restarts, kills and generated requests: a table, and build/soak.json (SOAK=short for less)
 	@$(BIN)/python -m pytest -q $(PARALLEL) --soak=$(or $(call given,SOAK),full) \
-		-k "LIFE-1 or STORE-6 or kill or generated or memory or differential or schemathesis" \
+		-k "LIFE-1 or STORE-6 or kill or generated or memory or differential or schemathesis or new_project_used" \
 		tests/contract/test_contract.py tests/rehearsal/test_kill.py tests/rehearsal/test_hostile.py \
-		tests/differential tests/test_memory.py tests/rehearsal/proxy/test_memory.py tests/test_schemathesis.py
+		tests/differential tests/test_memory.py tests/rehearsal/proxy/test_memory.py tests/test_schemathesis.py \
+		tests/deploy/test_new_project_used.py
 
 .PHONY: mutation mutation-record
 mutation: setup ## change the apps and shared/ in small ways: does the suite fail? build/mutation.json (APP=)
@@ -149,6 +150,9 @@ bench-record: setup ## copy a full run whose gates hold to comparison/results/be
 .PHONY: bench-readme
 bench-readme: setup ## fill README's measured rows from comparison/results/bench.json
 	@$(BIN)/python -m comparison.bench readme
+
+new-%: %_app/app.py setup ## a project of your own from one app: DEST=../our-service NAME=our_service
+	@$(BIN)/python -m deploy.new_project $* --dest=$(call given,DEST) --name=$(call given,NAME)
 
 .PHONY: lock
 lock: setup ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)

@@ -36,14 +36,14 @@ def contents(framework: Framework, store: str | None = None) -> dict[str, Path]:
         "requirements.txt": f"{app}/{locks[store] if store else 'requirements.txt'}",
     }
     left_out = {f"{app}/requirements.txt", *moved.values(), *(f"{app}/{n}" for n in locks.values())}
-    paths = [path for path in _listed(root, (app, "shared")) if path not in left_out]
+    paths = [path for path in listed(root, (app, "shared")) if path not in left_out]
     files = moved | {path: path for path in paths if not path.startswith(f"{app}/tests/")}
     for path in files.values():
         _check(root, path)
     return {path: root / source for path, source in files.items()}
 
 
-def _listed(root: Path, folders: Sequence[str]) -> list[str]:
+def listed(root: Path, folders: Sequence[str]) -> list[str]:
     """Returns the tracked files in these folders.
 
     Without git, returns all files except hidden and compiled ones.

@@ -12,7 +12,8 @@ import psycopg
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege, UniqueViolation
 
-from shared.greetings import FILE, LANGUAGE_TAG, GreetingsError, read_greetings
+from shared.errors import ConfigurationError
+from shared.greetings import FILE, LANGUAGE_TAG, read_greetings
 from shared.postgresql import Connection, PoolSettings, connector, reason
 from shared.postgresql_url import address
 from tooling.commands import exit_code
@@ -31,7 +32,7 @@ async def prepare(url: str, greetings: Mapping[str, str], settings: PoolSettings
     """Creates the table if it does not exist, and adds the greetings that it does not contain.
 
     Does everything in one transaction. Returns a sentence that describes the result. Raises
-    `GreetingsError`.
+    `ConfigurationError`.
     """
     connect, where = connector(url, settings), address(url)
     try:
@@ -42,7 +43,7 @@ async def prepare(url: str, greetings: Mapping[str, str], settings: PoolSettings
         finally:
             await connection.close()
     except (OSError, TimeoutError, psycopg.Error) as error:
-        raise GreetingsError(
+        raise ConfigurationError(
             f"PostgreSQL at {where} cannot be prepared: {reason(error)}."
         ) from None
     added = len(greetings.keys() - before.keys())
@@ -56,7 +57,7 @@ async def _make_once_more(
 ) -> dict[str, str]:
     """Returns what `_make` returns, also if another run creates the table at the same moment."""
     if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
-        raise GreetingsError(
+        raise ConfigurationError(
             f"PostgreSQL at {where} stores text as {encoding}, which cannot hold every"
             " script: create the database with ENCODING 'UTF8' TEMPLATE template0."
         )
@@ -68,7 +69,7 @@ async def _make_once_more(
         return await _make(connection, greetings)
     except InsufficientPrivilege:
         await connection.rollback()
-        raise GreetingsError(
+        raise ConfigurationError(
             f"PostgreSQL at {where} cannot be prepared: {await _missing(connection)}."
         ) from None
 
@@ -116,7 +117,7 @@ def _prepare() -> None:
     try:
         settings = PoolSettings.from_environment()
         print(asyncio.run(prepare(url, read_greetings(FILE), settings)))
-    except GreetingsError as error:
+    except ConfigurationError as error:
         raise UsageError(str(error)) from None
 
 

@@ -13,8 +13,9 @@ from falcon.asgi import Request, Response, SSEvent, WebSocket
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from shared import connect, events, hello, live, pages, problems
+from shared.errors import UnavailableError
 from shared.files import Files, file_headers
-from shared.greetings import Store, UnavailableError, is_language_tag
+from shared.greetings import Store, is_language_tag
 from shared.health import check_health
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi

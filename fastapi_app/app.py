@@ -13,12 +13,14 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.templating import Jinja2Templates
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from shared import connect, hello, live, pages, problems
 from shared.asgi import ASGIApp, Receive, Scope, Send
+from shared.errors import UnavailableError
 from shared.events import Event, open_events
 from shared.files import Files, file_headers
-from shared.greetings import LANGUAGE_TAG, Greeting, Store, UnavailableError
+from shared.greetings import LANGUAGE_TAG, Greeting, Store
 from shared.health import Health, check_health
 from shared.lifespan import Lifespan
 from shared.problems import Problem, ProblemDetails
@@ -240,10 +242,16 @@ async def on_invalid(request: Request, error: RequestValidationError) -> JSONRes
     return refuse(Problem.invalid(error.errors()[0]["loc"][-1]))
 
 
+def allowed(scope: Scope) -> str:
+    """Starlette names the methods of one route, of several with the same path."""
+    routes = [route for route in api.routes if route.matches(scope)[0] is Match.PARTIAL]
+    methods = {method for route in routes for method in getattr(route, "methods", ())} or {"GET"}
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+
+
 @api.exception_handler(HTTPException)
 async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:
-    # The routes list GET only; `HeadAsGet` adds HEAD.
-    headers = {"Allow": "GET, HEAD"} if error.status_code == 405 else error.headers
+    headers = {"Allow": allowed(request.scope)} if error.status_code == 405 else error.headers
     return refuse(Problem(error.status_code, headers=headers))
 
 

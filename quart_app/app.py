@@ -21,8 +21,9 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from shared import connect, events, hello, live, pages, problems
+from shared.errors import UnavailableError
 from shared.files import Files, file_headers
-from shared.greetings import Greeting, Store, UnavailableError, is_language_tag
+from shared.greetings import Greeting, Store, is_language_tag
 from shared.health import check_health
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi

@@ -12,8 +12,9 @@ from sanic.exceptions import SanicException
 
 from shared import connect, events, hello, live, pages, problems
 from shared.asgi import Receive, Scope, Send
+from shared.errors import UnavailableError
 from shared.files import Files, file_headers
-from shared.greetings import UnavailableError, is_language_tag
+from shared.greetings import is_language_tag
 from shared.health import check_health
 from shared.lifespan import Lifespan
 from shared.openapi import load_openapi

@@ -180,8 +180,8 @@ def _connect_headers(headers: Headers) -> tuple[Headers, BaseURL | None]:
 def _normalized(raw_path: bytes | None) -> bytes | None:
     """Decodes the characters that need no encoding, as RFC 3986 section 6.2.2.2 demands.
 
-    Sanic routes this path, and would not find `/he%61lth`. A percent sign that encodes nothing is
-    encoded: otherwise `%6%38` became `%68`, which Sanic would decode once more.
+    A framework that routes this path would not find `/he%61lth`. A percent sign that encodes
+    nothing is encoded: otherwise `%6%38` became `%68`, which would be decoded once more.
     """
     if raw_path and b"%" in raw_path:
         return _UNRESERVED.sub(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from shared.greetings import Greeting, Store, UnavailableError
+from shared.errors import UnavailableError
+from shared.greetings import Greeting, Store
 from shared.problems import Problem, ProblemDetails
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ async def open_events(store: Store) -> AsyncGenerator[Event, None]:
             except UnavailableError:
                 yield Event("problem", Problem.unavailable().details)
             except Exception:
-                # Raised, it would end FastAPI's stream like a complete one.
+                # Raised, it could end the stream like a complete one.
                 _log.exception("A stream of greetings could not be completed.")
                 yield Event("problem", Problem(500).details)
             else:

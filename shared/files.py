@@ -53,7 +53,7 @@ class Files:
         if scope["type"] != "http" or not scope[ROUTE].startswith("/static/"):
             await self.app(scope, receive, send)
             return
-        if "\n" in scope[ROUTE]:  # In Starlette `$` also matches before a final line break.
+        if "\n" in scope[ROUTE]:  # In a pattern `$` also matches before a final line break.
             await send_problem(Problem(404), scope, send)
             return
         conditions: dict[bytes, list[bytes]] = {}
@@ -67,7 +67,7 @@ class Files:
 
         async def send_file(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == 200:
-                # Frameworks announce ranges, which never reach them. Sanic's names have capitals.
+                # Frameworks announce ranges, which never reach them. Some names have capitals.
                 headers = [(name.lower(), value) for name, value in message["headers"]]
                 headers = [header for header in headers if header[0] != b"accept-ranges"]
                 message = {**message, "headers": headers}
@@ -81,7 +81,7 @@ class Files:
             if not instead:
                 await send(message)
             elif not message.get("more_body", message["type"] == "http.response.start"):
-                # Not before the end: Quart would be cancelled, and would leave the file open.
+                # Not before the end: a framework that is cancelled may leave the file open.
                 for message in instead:
                     await send(message)
 

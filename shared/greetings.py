@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from shared.errors import ConfigurationError
+
 FILE = Path(__file__).parent / "greetings.json"
 
 LANGUAGE_TAG = r"^(?:[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*|x(?:-[A-Za-z0-9]{1,8})+)$"
@@ -30,14 +32,6 @@ class Greeting:
 
     lang: str
     text: str
-
-
-class GreetingsError(Exception):
-    """The greetings or their configuration cannot be used. The message names the position."""
-
-
-class UnavailableError(Exception):
-    """The store does not answer now. The same request may succeed a second later."""
 
 
 class Store(Protocol):
@@ -99,35 +93,40 @@ class JSONStore:
 def read_greetings(file: Path) -> dict[str, str]:
     """Returns the greetings of a JSON file, an object of language tag to text.
 
-    Raises `GreetingsError`, which names the file and, if known, the line and the key.
+    Raises `ConfigurationError`, which names the file and, if known, the line and the key.
     """
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise GreetingsError(f"{file}: cannot be read: {error}") from error
+        raise ConfigurationError(f"{file}: cannot be read: {error}") from error
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         members: dict[str, object] = {}
         for key, value in pairs:
             if key in members:
-                raise GreetingsError(f"{_position(file, text, key)}: the key is there twice.")
+                raise ConfigurationError(f"{_position(file, text, key)}: the key is there twice.")
             members[key] = value
         return members
 
     try:
         members = json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
-        raise GreetingsError(f"{file}, line {error.lineno}: not JSON: {error.msg}.") from error
+        where = f"{file}, line {error.lineno}"
+        raise ConfigurationError(f"{where}: not JSON: {error.msg}.") from error
     except (ValueError, RecursionError) as error:
-        raise GreetingsError(f"{file}: too large a number, or nested too deep: {error}.") from error
+        raise ConfigurationError(
+            f"{file}: too large a number, or nested too deep: {error}."
+        ) from error
     if not isinstance(members, dict) or not members:
-        raise GreetingsError(f"{file}: not an object of language tags and texts.")
+        raise ConfigurationError(f"{file}: not an object of language tags and texts.")
     for key, value in members.items():
         if not is_language_tag(key):
-            raise GreetingsError(f"{_position(file, text, key)}: the key is not a language tag.")
+            raise ConfigurationError(
+                f"{_position(file, text, key)}: the key is not a language tag."
+            )
         # A JSON escape can be half of a surrogate pair, which cannot be encoded as UTF-8.
         if not isinstance(value, str) or not value or re.search("[\ud800-\udfff]", value):
-            raise GreetingsError(f"{_position(file, text, key)}: the value is not a text.")
+            raise ConfigurationError(f"{_position(file, text, key)}: the value is not a text.")
     return members
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
-from shared.greetings import Store, UnavailableError
+from shared.errors import UnavailableError
 
 SECONDS = 0.75
 """The timeout of the check; the contract allows one second for the whole answer."""
@@ -18,7 +18,18 @@ class Health:
     store: Literal["json", "postgresql"]
 
 
-async def check_health(store: Store) -> Health:
+class Checkable(Protocol):
+    """The part of a store that is needed here."""
+
+    @property
+    def kind(self) -> Literal["json", "postgresql"]:
+        """The kind of the store."""
+
+    async def check(self) -> None:
+        """Returns when the store has answered. Raises `UnavailableError`."""
+
+
+async def check_health(store: Checkable) -> Health:
     """Checks the store. Raises `UnavailableError` if it does not answer in time."""
     try:
         async with asyncio.timeout(SECONDS):

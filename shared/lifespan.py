@@ -14,16 +14,16 @@ class Lifespan:
     """ASGI middleware that starts the application before its first request.
 
     A server may not use the lifespan protocol (`uvicorn --lifespan off`; Connect is reported not to
-    have used it before 2024.11). Sanic then answers 500 to every request, and no application opens
-    its store. In that case this layer starts the application once, at the first request. Such a
-    server sends no shutdown event.
+    have used it before 2024.11). One framework then answers 500 to every request, and no
+    application opens its store. In that case this layer starts the application once, at the first
+    request. Such a server sends no shutdown event.
 
     At shutdown uvicorn closes websockets with the code 1012, "service restart". hypercorn cancels
     their tasks instead, which would close them with the code of an internal error, 1011. This layer
     sends 1012 there too.
 
     The lifespan scope always has the member `asgi`, which the specification requires. Without it
-    Falcon assumes an ASGI 2 server and does not start. Source:
+    some frameworks assume an ASGI 2 server and do not start. Source:
     https://asgi.readthedocs.io/en/latest/specs/lifespan.html.
     """
 

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from shared.connect import Credentials
-from shared.greetings import Store, UnavailableError, is_language_tag
+from shared.errors import UnavailableError
+from shared.greetings import Store, is_language_tag
 from shared.problems import Problem
 
 MAX_MESSAGE = 4 * 1024

@@ -1,11 +1,11 @@
-"""Greetings from PostgreSQL, or any server with its protocol: one connection pool per process."""
+"""PostgreSQL, or any server with its protocol: one connection pool per process."""
 
 import asyncio
 import logging
 import math
 import os
 import select
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -13,19 +13,8 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.waiting import wait_async
 
-from shared.greetings import Greeting, GreetingsError, UnavailableError
+from shared.errors import ConfigurationError, UnavailableError
 from shared.postgresql_url import address, parameters
-
-# Collation C sorts by code point, as Python does; the database's default may sort by a language's
-# rules.
-ALL = 'SELECT lang, text FROM greetings ORDER BY lang COLLATE "C"'
-ONE = "SELECT lang, text FROM greetings WHERE lang = $1"
-PAGE = (
-    'SELECT lang, text FROM greetings WHERE lang COLLATE "C" > $1'
-    ' ORDER BY lang COLLATE "C" LIMIT $2'
-)
-MAX_PAGE = 256
-"""The largest number of rows that `each` reads at once."""
 
 UNUSED = 0.1
 """The seconds after which an unused connection has to answer before it is used again."""
@@ -67,7 +56,7 @@ class PoolSettings:
     def from_environment(cls) -> Self:
         """Reads `GREETINGS_POOL_SIZE`, `GREETINGS_CONNECT_TIMEOUT` and `GREETINGS_QUERY_TIMEOUT`.
 
-        Raises `GreetingsError`, which names a variable that is not a number or out of range.
+        Raises `ConfigurationError`, which names a variable that is not a number or out of range.
         """
         return cls(
             pool_size=int(_number("GREETINGS_POOL_SIZE", cls.pool_size, least=1, most=1000)),
@@ -87,10 +76,10 @@ def _number(name: str, default: float, least: float = 0.1, most: float = 3600) -
     except ValueError:
         pass
     kind = "a whole number" if isinstance(default, int) else "a number of seconds"
-    raise GreetingsError(f"{name} must be {kind} from {least} to {most}.")
+    raise ConfigurationError(f"{name} must be {kind} from {least} to {most}.")
 
 
-class Connection(psycopg.AsyncConnection[tuple[str, str]]):
+class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
     """A connection on which a cancelled query ends at once.
 
     The inherited `wait` first cancels the query on the server, for up to ten seconds. The request
@@ -118,7 +107,7 @@ Connect = Callable[[], Awaitable[Connection]]
 def connector(url: str, settings: PoolSettings) -> Connect:
     """Returns a function that opens a connection to the database.
 
-    Raises `GreetingsError` for an invalid URL.
+    Raises `ConfigurationError` for an invalid URL.
     """
     given: dict[str, Any] = {
         "connect_timeout": max(2, math.ceil(settings.connect_timeout)),
@@ -142,8 +131,8 @@ def connector(url: str, settings: PoolSettings) -> Connect:
     return connect
 
 
-class Pool:
-    """The connections of one process for queries that only read.
+class Connections:
+    """Up to `size` connections of one process to a database.
 
     A connection is opened when a query needs one, and replaced after it was lost. It is held for
     one query at a time.
@@ -159,8 +148,8 @@ class Pool:
         self._ends: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def fetch(self, query: str, *arguments: object) -> list[tuple[str, str]]:
-        """Returns the rows of a query.
+    async def fetch(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """Returns the rows of a query. If its connection is lost, a `SELECT` is repeated once.
 
         Raises `BusyError`, or one of `_LOST`, also after the query timeout.
         """
@@ -177,9 +166,9 @@ class Pool:
                     try:
                         return await _rows(connection, query, arguments)
                     except psycopg.OperationalError:
-                        if not connection.closed:
+                        # The server may have done what any other statement asks for.
+                        if not (connection.closed and query.startswith("SELECT")):
                             raise
-                    # It was lost. Whatever the server has done, it has only read.
                     connection = None
                 connection = await self._connect()
                 return await _rows(connection, query, arguments)
@@ -254,81 +243,76 @@ class Pool:
 
 async def _rows(
     connection: Connection, query: str, arguments: tuple[object, ...]
-) -> list[tuple[str, str]]:
+) -> list[tuple[Any, ...]]:
     cursor = await connection.execute(query, arguments)
-    return await cursor.fetchall()
+    return await cursor.fetchall() if cursor.description else []
 
 
-class PostgreSQLStore:
-    """The table `greetings` of a database, as `python -m deploy.prepare_database` creates it.
+class Pool:
+    """A database for the requests of one process. A subclass has the queries.
 
     Requests succeed as soon as the database is available again. The health check has a connection
     of its own: while all others are busy, the database is not away.
     """
 
     kind: Literal["postgresql"] = "postgresql"
+    probe = "SELECT"
+    """The query with which `check` asks whether the database can be used."""
 
     def __init__(self, connect: Connect, address: str, settings: PoolSettings) -> None:
         self._address = address
         self._available = True
-        self._pool = Pool(connect, settings.pool_size, settings)
-        self._checks = Pool(connect, 1, settings)
+        self._connections = Connections(connect, settings.pool_size, settings)
+        self._checks = Connections(connect, 1, settings)
 
     @classmethod
     async def open(cls, url: str, settings: PoolSettings) -> Self:
-        """Opens the store. If the database does not answer, this is logged and is not an error.
+        """Opens the pool. If the database does not answer, this is logged and is not an error.
 
-        Raises `GreetingsError` for an invalid URL.
+        Raises `ConfigurationError` for an invalid URL.
         """
-        store = cls(connector(url, settings), address(url), settings)
+        pool = cls(connector(url, settings), address(url), settings)
         try:
-            await store.check()
+            await pool.check()
         except UnavailableError:
             pass  # It is logged, and every request tries again.
         except BaseException:
-            await store.aclose()
+            await pool.aclose()
             raise
-        return store
+        return pool
 
-    async def all(self) -> list[Greeting]:
-        return await self._fetch(self._pool, ALL)
+    async def fetch(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """Returns the rows of a query, in which `$1` stands for the first argument.
 
-    async def get(self, lang: str) -> Greeting | None:
-        return next(iter(await self._fetch(self._pool, ONE, lang)), None)
-
-    async def each(self) -> AsyncGenerator[Greeting, None]:
-        """Reads pages, because a cursor would hold its connection while a slow client reads.
-
-        The first page is a single row, so that it is sent at once. Each following page is twice as
-        large.
+        A statement that returns no rows gives an empty list. Each call is a transaction of its own.
+        Raises `UnavailableError`, also after the query timeout, and `psycopg.DataError` or
+        `psycopg.IntegrityError` if the database does not accept the arguments.
         """
-        last, size = "", 1
-        while page := await self._fetch(self._pool, PAGE, last, size):
-            for greeting in page:
-                yield greeting
-            if len(page) < size:
-                break
-            last, size = page[-1].lang, min(2 * size, MAX_PAGE)
+        return await self._fetch(self._connections, query, *arguments)
 
     async def check(self) -> None:
-        await self._fetch(self._checks, "SELECT '', '' FROM greetings LIMIT 0")
+        """Raises `UnavailableError` if the database cannot be used."""
+        await self._fetch(self._checks, self.probe)
 
     async def aclose(self) -> None:
         """Waits for running queries, no longer than the query timeout."""
-        await asyncio.gather(self._pool.aclose(), self._checks.aclose())
+        await asyncio.gather(self._connections.aclose(), self._checks.aclose())
 
-    async def _fetch(self, pool: Pool, query: str, *arguments: object) -> list[Greeting]:
-        """Returns the rows of a query. Raises `UnavailableError`, also after the query timeout."""
+    async def _fetch(
+        self, connections: Connections, query: str, *arguments: object
+    ) -> list[tuple[Any, ...]]:
         try:
-            rows = await pool.fetch(query, *arguments)
+            rows = await connections.fetch(query, *arguments)
         except BusyError:
             # The database is not away: nothing is logged.
             raise UnavailableError(f"PostgreSQL at {self._address} is busy.") from None
+        except (psycopg.DataError, psycopg.IntegrityError):
+            raise  # The database answers: the arguments are wrong.
         except _LOST as error:
             self._log_availability_change(error)
             raise UnavailableError(f"PostgreSQL at {self._address} cannot be used.") from error
         self._log_availability_change(None)
-        return [Greeting(lang, text) for lang, text in rows]
+        return rows
 
     def _log_availability_change(self, error: Exception | None) -> None:
         """Logs once when the database becomes unavailable, and once when it is available again."""
@@ -339,7 +323,7 @@ class PostgreSQLStore:
             _log.warning("PostgreSQL at %s can be used again.", self._address)
         else:
             _log.warning(
-                "PostgreSQL at %s cannot be used: %s. Until it can, requests for greetings are"
+                "PostgreSQL at %s cannot be used: %s. Until it can, requests that need it are"
                 " answered 503.",
                 self._address,
                 reason(error),
@@ -352,5 +336,5 @@ def reason(error: Exception) -> str:
         case TimeoutError():
             return "it did not answer in time"
         case psycopg.errors.UndefinedTable():
-            return "it has no table greetings (make db prepares one)"
+            return f"it lacks a table (make db prepares it): {error.diag.message_primary}"
     return " ".join(str(error).split()).rstrip(".")

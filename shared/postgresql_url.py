@@ -13,7 +13,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from shared.greetings import GreetingsError
+from shared.errors import ConfigurationError
 
 _NO_URL = (
     "GREETINGS_URL is not an address such as postgresql://user:password@host:5432/database;"
@@ -34,23 +34,23 @@ _NUMBERS = (
 def address(url: str) -> str:
     """Returns `host:port/database` of a URL, for messages: without user and password.
 
-    Raises `GreetingsError` if it is not the URL of a database.
+    Raises `ConfigurationError` if it is not the URL of a database.
     """
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise GreetingsError(_NO_URL) from None
+        raise ConfigurationError(_NO_URL) from None
     # Only the text after the @ is shown. With a second @, it could contain part of the password.
     _, at, server = parts.netloc.rpartition("@")
     if parts.scheme not in ("postgresql", "postgres") or url.count("@") != len(at):
-        raise GreetingsError(_NO_URL)
+        raise ConfigurationError(_NO_URL)
     return server + parts.path
 
 
 def parameters(url: str) -> dict[str, str]:
     """Returns the connection parameters in a URL. No connection is opened.
 
-    Raises `GreetingsError`, which names the parameter that libpq does not take, and never a
+    Raises `ConfigurationError`, which names the parameter that libpq does not take, and never a
     password.
     """
     address(url)
@@ -58,19 +58,19 @@ def parameters(url: str) -> dict[str, str]:
         given = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     except psycopg.ProgrammingError:
         # The message may quote a part of the password.
-        raise GreetingsError(_unknown(url) or _NO_URL) from None
+        raise ConfigurationError(_unknown(url) or _NO_URL) from None
     except ValueError:
-        raise GreetingsError(_NO_URL) from None  # An invalid byte, or NUL.
+        raise ConfigurationError(_NO_URL) from None  # An invalid byte, or NUL.
     given = {**_hosts(given), **given}
     options = _effective(given)
     for name in _NUMBERS:
         if re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", options.get(name, "0")) is None:
-            raise GreetingsError(f"GREETINGS_URL: {name} must be a whole number.")
+            raise ConfigurationError(f"GREETINGS_URL: {name} must be a whole number.")
     for host in options["host"].split(","):
         try:
             host.startswith("/") or host.encode("idna")  # As the resolver does.
         except UnicodeError:
-            raise GreetingsError("GREETINGS_URL: host is not a host name.") from None
+            raise ConfigurationError("GREETINGS_URL: host is not a host name.") from None
     _check_root_certificate(options)
     if "sslcert" not in options and not _readable_home():
         # libpq looks for a client's certificate there, and does not connect if it may not.
@@ -96,11 +96,11 @@ def _unknown(url: str) -> str | None:
 def _effective(given: Mapping[str, str]) -> dict[str, str]:
     """Returns the parameters with those from the environment and from a service file.
 
-    Raises `GreetingsError` for a value that libpq refuses.
+    Raises `ConfigurationError` for a value that libpq refuses.
     """
     names, addresses = (given.get(name, "").split(",") for name in ("host", "hostaddr"))
     if given.get("host") and given.get("hostaddr") and len(names) != len(addresses):
-        raise GreetingsError("GREETINGS_URL: host and hostaddr must have as many entries.")
+        raise ConfigurationError("GREETINGS_URL: host and hostaddr must have as many entries.")
     # libpq checks most values when it begins to connect, before it resolves or contacts a host.
     # There is no server at this address, so that it always stops there.
     hosts = max(len(names), len(addresses))
@@ -110,12 +110,12 @@ def _effective(given: Mapping[str, str]) -> dict[str, str]:
     try:
         connection = pq.PGconn.connect_start(make_conninfo(**probe).encode())
     except (psycopg.Error, ValueError):
-        raise GreetingsError(_NO_URL) from None
+        raise ConfigurationError(_NO_URL) from None
     try:
         # libpq is not translated here: Python does not set the locale of messages.
         said = connection.get_error_message("utf-8")
         if "connection to server" not in said:
-            raise GreetingsError(f"GREETINGS_URL: {' '.join(said.split())}.")
+            raise ConfigurationError(f"GREETINGS_URL: {' '.join(said.split())}.")
         effective = {
             option.keyword.decode(): option.val.decode(errors="replace")
             for option in connection.info
@@ -146,7 +146,7 @@ def _hosts(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _check_root_certificate(options: Mapping[str, str]) -> None:
-    """Raises `GreetingsError` if a file is needed to verify the server, and cannot be read.
+    """Raises `ConfigurationError` if a file is needed to verify the server, and cannot be read.
 
     libpq notices this after the server has agreed to TLS, and then it looks like a server that
     cannot be reached.
@@ -155,7 +155,7 @@ def _check_root_certificate(options: Mapping[str, str]) -> None:
     local = options["host"].startswith(("/", "@"))  # TLS is not used on a Unix socket.
     verified = options.get("sslmode", "").startswith("verify-")
     if verified and not local and file != "system" and not os.access(file, os.R_OK):
-        raise GreetingsError(
+        raise ConfigurationError(
             f"GREETINGS_URL: sslmode={options['sslmode']} needs the file that sslrootcert names,"
             f" and {file} cannot be read."
         )

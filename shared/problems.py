@@ -67,9 +67,9 @@ class Problem(Exception):
         self.details = ProblemDetails("about:blank", title, status, detail)
 
     @classmethod
-    def invalid(cls, parameter: str) -> "Problem":
+    def invalid(cls, parameter: object) -> "Problem":
         """Returns the 422 for a parameter whose value the contract does not allow."""
-        return cls(422, _PARAMETERS[parameter])
+        return cls(422, _PARAMETERS.get(f"{parameter}", "The request is not valid."))
 
     @classmethod
     def no_greeting(cls, lang: str) -> "Problem":

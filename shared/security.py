@@ -23,10 +23,10 @@ class Security:
       application sets no `Cache-Control`, it is `no-cache`.
     - A websocket handshake from a page of another origin is refused with 403 (RFC 6455 section
       10.2), because browsers send it with the visitor's cookies.
-    - A path that begins with two slashes is refused with 404. Two frameworks take them for one, and
-      Sanic answers `//` with 500.
+    - A path that begins with two slashes is refused with 404. Frameworks take them for one, or
+      answer `//` with 500.
     - A handshake for any other address than `websockets` is refused with 404, and so is a request
-      for one of these that is no handshake. Frameworks differ in both, and Sanic
+      for one of these that is no handshake. Frameworks differ in both, and one
       would run the handler of an HTTP route for a handshake.
     - Credentials in a chunked request are refused with 411: uvicorn with httptools adds the
       trailers of the request, which a proxy does not check, to its headers.
@@ -46,7 +46,7 @@ class Security:
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [*message.get("headers", ()), _NOSNIFF]
-                # Sanic does not send names in lower case, as ASGI demands.
+                # Not every framework sends names in lower case, as ASGI demands.
                 if not any(name.lower() == b"cache-control" for name, _ in headers):
                     headers += _REVALIDATE
                 message["headers"] = headers

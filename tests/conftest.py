@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
 from tests import chromium, figures
-from tests.contract import faults
+from tests.contract import faults, gateway
 from tests.contract.apps import RunningApps
 from tests.contract.subjects import GROUPS, Subject
 from tests.endurance import COUNTS
@@ -35,6 +35,8 @@ FIGURES = "figures"
 
 SLOWEST = 8
 """How many groups the list of the slowest names."""
+
+gateway.install()  # Before the plugin names the kinds of server.
 
 pytest_plugins = ["tests.contract.plugin"]
 

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tooling.development import MAX_MESSAGE_BYTES, WEBSOCKETS_VARIABLES
 from tooling.frameworks import ROOT
+from tooling.limits import MAX_MESSAGE_BYTES, WEBSOCKETS_VARIABLES
 from tooling.processes import AppProcess, ServerKind
 
 

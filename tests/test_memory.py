@@ -39,8 +39,8 @@ from tests.endurance import COUNTS
 from tests.figures import Measure, Unit, measured
 from tests.rehearsal.wire import TIMEOUT_SECONDS, dial, read_until
 from tests.servers import server_process
-from tooling import development
 from tooling.frameworks import find_frameworks
+from tooling.limits import MAX_MESSAGE_BYTES
 from tooling.processes import AppProcess, ServerKind
 
 pytestmark = pytest.mark.skipif(
@@ -137,7 +137,7 @@ def converse(app: Attacked, *frames: bytes) -> None:
 
 
 def test_the_servers_limit_is_that_of_the_apps() -> None:
-    assert development.MAX_MESSAGE_BYTES == MAX_MESSAGE
+    assert MAX_MESSAGE_BYTES == MAX_MESSAGE
 
 
 def test_compressed_messages_are_not_unpacked_beyond_the_limit(app: Attacked) -> None:

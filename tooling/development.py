@@ -15,17 +15,8 @@ from uvicorn.supervisors import ChangeReload
 
 from tooling.commands import exit_code, port, port_of
 from tooling.frameworks import ROOT, Framework, find_framework
+from tooling.limits import MAX_MESSAGE_BYTES, WEBSOCKETS_VARIABLES
 from tooling.serving import listen
-
-MAX_MESSAGE_BYTES = 4 * 1024
-"""`MAX_MESSAGE` in shared/live.py."""
-
-WEBSOCKETS_VARIABLES = {"WEBSOCKETS_MAX_LINE_LENGTH": f"{64 * 1024}"}
-"""Environment variables: the size limit, in bytes, of a line of a handshake under uvicorn.
-
-After a longer line uvicorn answers nothing and keeps the connection. The default is 8 KiB, and
-cookies may be longer: https://github.com/python-websockets/websockets/issues/1471.
-"""
 
 
 def logging_config() -> dict[str, Any]:

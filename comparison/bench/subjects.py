@@ -13,8 +13,8 @@ from typing import Literal
 from comparison.bench.client import fetch_status
 from comparison.bench.cores import choose_cores, on_cores
 from comparison.bench.process_tree import cpu_seconds, pss_bytes
-from tooling.development import MAX_MESSAGE_BYTES
 from tooling.frameworks import ROOT, find_frameworks
+from tooling.limits import MAX_MESSAGE_BYTES
 from tooling.processes import AppProcess
 
 Form = Literal["control", "control again", "stock", "matched"]

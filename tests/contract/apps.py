@@ -52,7 +52,9 @@ class RunningApps:
         """Creates a database for the subject, prepared with the command that users run."""
         if self._cluster is None:
             self._cluster = self._stack.enter_context(Cluster())
-        database = self._cluster.create_database(subject.group.replace("-", "_"))
+        # PostgreSQL reads an unquoted name in lower case.
+        name = subject.group.replace("-", "_").lower()
+        database = self._cluster.create_database(name)
         database.prepare()
         return database
 

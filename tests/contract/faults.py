@@ -8,7 +8,8 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from shared.greetings import Greeting, JSONStore, UnavailableError
+from shared.errors import UnavailableError
+from shared.greetings import Greeting, JSONStore
 from tests.contract.vocabulary import ASLEEP, AWAY, CLOSED, FAULT, FAULTY, HALF_WAY, OPENED, SLEEPY
 
 SECONDS = 0.3
@@ -44,7 +45,7 @@ def install() -> None:
     """Patches the store classes in this process: PostgreSQL only if `GREETINGS_URL` is set."""
     _install(JSONStore)
     if os.environ.get("GREETINGS_URL"):
-        from shared.postgresql import PostgreSQLStore
+        from shared.postgresql_greetings import PostgreSQLStore
 
         _install(PostgreSQLStore)
         if os.environ.get("CONTRACT_FAULT") == HALF_WAY:

@@ -28,14 +28,8 @@ from tests.contract.deployed import (  # noqa: E402
     record_of,
 )
 from tests.contract.registry import CASES, Part  # noqa: E402
-from tests.contract.subjects import (  # noqa: E402
-    GROUPS,
-    ServerName,
-    Subject,
-    subjects_of,
-)
-
-SERVERS: tuple[ServerName, ...] = ("in process", "uvicorn", "hypercorn", "gateway")
+from tests.contract.servers import server_names  # noqa: E402
+from tests.contract.subjects import GROUPS, Subject, subjects_of  # noqa: E402
 
 RESULTS = pytest.StashKey[list[report.Result]]()
 SUBJECTS = pytest.StashKey[list[Subject]]()
@@ -46,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("contract")
     group.addoption("--app", help="the framework to test (default: all)")
     group.addoption(
-        "--server", choices=SERVERS, action="append", help="a kind of server (default: all)"
+        "--server", choices=server_names(), action="append", help="a kind of server (default: all)"
     )
     group.addoption("--url", help="the URL of a deployed app to test")
     group.addoption(
@@ -93,7 +87,7 @@ def _here(config: pytest.Config) -> list[Subject]:
     app, server = config.getoption("--app"), config.getoption("--server")
     return [
         subject
-        for kind in SERVERS
+        for kind in server_names()
         if not server or kind in server
         for framework in ([find_framework(app)] if app else find_frameworks())
         for subject in sorted(

@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.greetings import Greeting
 
-VARIABLE = "CONTRACT_BREAKAGE"
+VARIABLE = "CONTRACT_SETUP"
 """The environment variable that names the breakage of a process by its `what`."""
 
 
@@ -43,7 +43,7 @@ def breakage(caught_by: str, what: str) -> Callable[[Install], Install]:
 
 def store() -> Any:
     """The store class. The import runs in the process that is broken."""
-    from shared.postgresql import PostgreSQLStore
+    from shared.postgresql_greetings import PostgreSQLStore
 
     return PostgreSQLStore
 
@@ -92,26 +92,26 @@ def text_is_taken_for_ASCII() -> None:
 
 @breakage("STORE-3", "the loop is blocked while the database is waited for")
 def the_loop_is_blocked_while_the_database_is_waited_for() -> None:
-    fetch = store()._fetch
+    fetch = store().fetch
 
     async def blocking(self: Any, *arguments: Any) -> Any:
         rows = await fetch(self, *arguments)
         time.sleep(0.2)  # noqa: ASYNC251
         return rows
 
-    store()._fetch = blocking
+    store().fetch = blocking
 
 
 @breakage("STORE-3", "there is one connection for all")
 def there_is_one_connection_for_all() -> None:
-    fetch = store()._fetch
+    fetch = store().fetch
     connection = asyncio.Lock()
 
     async def one_by_one(self: Any, *arguments: Any) -> Any:
         async with connection:
             return await fetch(self, *arguments)
 
-    store()._fetch = one_by_one
+    store().fetch = one_by_one
 
 
 @breakage("STORE-4", "the start-up needs the database")
@@ -243,7 +243,7 @@ def the_last_greeting_is_waited_for_before_the_first_is_sent() -> None:
 
 @breakage("STREAM-1: when the client leaves", "the cancellation is swallowed")
 def the_cancellation_is_swallowed() -> None:
-    fetch = store()._fetch
+    fetch = store().fetch
     going_on = set()
 
     async def shielded(self: Any, *arguments: Any) -> Any:
@@ -251,7 +251,7 @@ def the_cancellation_is_swallowed() -> None:
         going_on.add(query)
         return await asyncio.shield(query)
 
-    store()._fetch = shielded
+    store().fetch = shielded
 
 
 @breakage("STREAM-1: when the database stops", "a stream that fails ends as if it was complete")

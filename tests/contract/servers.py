@@ -2,19 +2,16 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rehearsal.proxy.upstream import Upstream
 from tests.contract.sockets import Connection
-from tests.contract.subjects import Subject
+from tests.contract.subjects import ServerName, Subject
 from tests.contract.vocabulary import Capability, Mount, TimeoutFailure
 from tests.contract.waiting import eventually
-from tests.gateway import gateway
 from tests.servers import server_process
-from tests.serving import serving
 from tooling.frameworks import ROOT
 from tooling.postgresql import Database
 from tooling.processes import ServerKind
@@ -22,6 +19,17 @@ from tooling.processes import ServerKind
 RECORDS = ROOT / "build" / "contract"
 # Each worker of pytest-xdist has logs of its own, because two may start the same app.
 LOGS = RECORDS / os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+PROXIES: dict[ServerName, Callable[[Mount, int], AbstractContextManager[str]]] = {}
+"""The kinds of server that are uvicorn behind a proxy. The function starts the proxy, from the
+mount and the port of uvicorn, and gives its address without a final slash.
+"""
+
+
+def server_names() -> tuple[ServerName, ...]:
+    """The kinds of server that the suite can start."""
+    return ("in process", "uvicorn", "hypercorn", *PROXIES)
 
 
 def variables_of(*, trust: bool, database: Database | None = None) -> dict[str, str]:
@@ -49,7 +57,7 @@ class Server:
 
 
 class ServerProcess(Server):
-    """One process of an app, and the gateway in front of it if the subject has one."""
+    """One process of an app, and the proxy in front of it if the subject has one."""
 
     def __init__(
         self, subject: Subject, mount: Mount, environment: Mapping[str, str], log: Path
@@ -68,9 +76,8 @@ class ServerProcess(Server):
             )
         )
         url = self._process.url
-        if subject.server == "gateway":
-            route = Upstream(mount.prefix, self._process.port, strip_prefix=True, base_url=True)
-            url = self._stack.enter_context(serving(gateway(route)))
+        if proxy := PROXIES.get(subject.server):
+            url = self._stack.enter_context(proxy(mount, self._process.port))
         self._connection = Connection(url)
         self._stack.callback(self._connection.close)
         self._log = log

@@ -23,7 +23,7 @@ PREFIXES = {
 }
 
 ServerName = Literal["in process", "uvicorn", "hypercorn", "gateway", "deployed"]
-"""`gateway`: uvicorn behind the gateway of the rehearsal."""
+"""`gateway`: uvicorn behind a gateway that strips the prefix."""
 
 # The gateway strips the prefix, which the client sends, and sends it on in the header.
 GATEWAY = Mount("content, header, stripped", PREFIXES["content"], client_sends_prefix=True)
@@ -51,7 +51,7 @@ def mounts(server: ServerName) -> Iterator[Mount]:
         yield Mount(f"{name}, header, included", prefix, base_url=True, client_sends_prefix=True)
         yield Mount(f"{name}, header, stripped", prefix, base_url=True)
         if server == "in process":
-            # What Connect seems to send: see the evidence in the rehearsal's profiles.
+            # What Connect seems to send.
             yield Mount(
                 f"{name}, both", prefix, root_path=True, base_url=True, client_sends_prefix=True
             )
@@ -101,8 +101,8 @@ class Subject:
         """Whether the part can run there. For a deployed app it is skipped and reported instead."""
         if self.server == "deployed":
             return True
-        # With a database STORE-1 runs the cases of version 1; `make test-rehearsal` runs them
-        # through the gateway.
+        # With a database STORE-1 runs the cases of version 1. A deployed app runs them
+        # through a proxy.
         version = CASES[part.case_id].version
         if version == 1 and (self.store == "postgresql" or self.server == "gateway"):
             return False

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.contract import process_breakages
 from tests.contract.apps import RunningApps
 from tests.contract.process_breakages import PROCESS_BREAKAGES, VARIABLE, ProcessBreakage
 from tests.contract.registry import CASES, PARTS, Level
@@ -31,7 +32,9 @@ def test_a_broken_process_is_caught(
     subject = Subject("uvicorn", WITH_DATABASE["uvicorn"], framework, "postgresql")
     apps.stop_servers()
     database = apps.database(subject)
-    processes = ServerProcesses(subject, database, {VARIABLE: breakage.what})
+    processes = ServerProcesses(
+        subject, database, {VARIABLE: f"{process_breakages.__name__}:{breakage.what}"}
+    )
     try:
         client = SocketClient(
             server=processes,

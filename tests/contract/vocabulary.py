@@ -163,7 +163,7 @@ SEVEN = [
     {"lang": "sw", "text": "هَبَارِ"},
     {"lang": "zh", "text": "你好"},
 ]
-"""The greetings of `shared/greetings.json`, from Posit Connect's user guide on FastAPI."""
+"""The greetings of `shared/greetings.json`, from Posit Connect's user guide."""
 
 STRANGER = {"message": "Howdy stranger!"}
 """The answer of `/hello` without credentials."""

@@ -6,7 +6,8 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from shared.postgresql import PoolSettings, PostgreSQLStore
+from shared.postgresql import PoolSettings
+from shared.postgresql_greetings import PostgreSQLStore
 from tooling.frameworks import ROOT
 
 PATIENCE = PoolSettings(pool_size=2, connect_timeout=0.5, query_timeout=1.0)

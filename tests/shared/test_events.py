@@ -5,8 +5,9 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from shared.errors import UnavailableError
 from shared.events import Event, open_events
-from shared.greetings import Greeting, JSONStore, UnavailableError
+from shared.greetings import Greeting, JSONStore
 from shared.problems import Problem
 
 ONE, TWO = Greeting("en", "Hello"), Greeting("es", "Hola")

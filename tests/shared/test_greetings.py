@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.greetings import GreetingsError, read_greetings
+from shared.errors import ConfigurationError
+from shared.greetings import read_greetings
 
 
 @pytest.mark.parametrize(
@@ -32,11 +33,11 @@ def test_a_malformed_file_is_told_by_file_line_and_key(
 ) -> None:
     file = tmp_path / "greetings.json"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(GreetingsError, match=re.escape(str(file))) as refused:
+    with pytest.raises(ConfigurationError, match=re.escape(str(file))) as refused:
         read_greetings(file)
     assert message in str(refused.value)
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(GreetingsError, match=r"none\.json: cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"none\.json: cannot be read"):
         read_greetings(tmp_path / "none.json")

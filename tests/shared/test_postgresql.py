@@ -12,9 +12,11 @@ import pytest
 
 from deploy.prepare_database import prepare
 from shared import postgresql
-from shared.greetings import FILE, Greeting, GreetingsError, UnavailableError, read_greetings
+from shared.errors import ConfigurationError, UnavailableError
+from shared.greetings import FILE, Greeting, read_greetings
 from shared.health import Health, check_health
-from shared.postgresql import MAX_PAGE, Connection, PoolSettings, PostgreSQLStore
+from shared.postgresql import Connection, PoolSettings
+from shared.postgresql_greetings import MAX_PAGE, PostgreSQLStore
 from tests.shared.databases import PATIENCE, make_db, opened
 from tooling.postgresql import Cluster, Database
 
@@ -129,7 +131,7 @@ def test_the_password_is_in_no_log_no_error_and_no_repr(
     with caplog.at_level(logging.DEBUG):
         asyncio.run(ask())
         for url in (f"{database.url}?sslmode=perhaps", database.url.replace("greetings", "a@b")):
-            with pytest.raises(GreetingsError) as refused:
+            with pytest.raises(ConfigurationError) as refused:
                 asyncio.run(PostgreSQLStore.open(url, PATIENCE))
             told.append(str(refused.value))
     assert "cannot be used" in caplog.text
@@ -184,7 +186,9 @@ def test_a_database_that_was_not_prepared_is_told_with_the_remedy(
             assert len(await store.all()) == len(GREETINGS)
 
     asyncio.run(ask())
-    assert "it has no table greetings (make db prepares one)" in caplog.text
+    assert (
+        'it lacks a table (make db prepares it): relation "greetings" does not exist' in caplog.text
+    )
 
 
 def test_connections_are_opened_when_they_are_needed_and_all_are_closed(
@@ -233,7 +237,7 @@ def test_the_database_is_not_away_while_every_connection_is_busy(database: Datab
     async def ask() -> None:
         async with opened(database.url, PoolSettings(pool_size=2, query_timeout=20.0)) as store:
             query = "SELECT pg_sleep(10)::text, ''"
-            busy = [asyncio.create_task(store._pool.fetch(query)) for _ in range(4)]
+            busy = [asyncio.create_task(store._connections.fetch(query)) for _ in range(4)]
             await asyncio.sleep(0.1)
             for _ in range(20):
                 assert await check_health(store) == Health("ok", "postgresql")
@@ -258,7 +262,7 @@ def test_with_twice_the_requests_that_the_database_serves_as_many_as_it_serves_s
             query = f"SELECT pg_sleep({seconds})::text, ''"
             asked = []
             for _ in range(2 * served * 6):
-                asked.append(asyncio.create_task(store._fetch(store._pool, query)))
+                asked.append(asyncio.create_task(store.fetch(query)))
                 await asyncio.sleep(1 / (2 * served))
             # Those of the first three seconds have filled the queue.
             answers = await asyncio.gather(*asked, return_exceptions=True)
@@ -293,7 +297,7 @@ def test_what_does_not_arrive_is_given_up_before_the_query_times_out(database: D
     async def ask() -> int:
         async with opened(database.url) as store:
             await store.all()
-            connection, _ = store._pool._unused[-1]
+            connection, _ = store._connections._unused[-1]
             with socket.socket(fileno=os.dup(connection.fileno())) as own:
                 return own.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.greetings import UnavailableError
+from shared.errors import UnavailableError
 from tests.shared.databases import count, make_db, opened
 from tooling.postgresql import ROLE, Cluster, Database
 
@@ -73,7 +73,7 @@ def test_a_query_runs_without_prepared_statements(prepared: Database) -> None:
         async with opened(prepared.url) as store:
             for _ in range(20):
                 await store.get("en")
-            connection, _ = store._pool._unused[-1]
+            connection, _ = store._connections._unused[-1]
             cursor = await connection.execute("SELECT name, '' FROM pg_prepared_statements")
             return len(await cursor.fetchall())
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import trustme
 
-from shared.greetings import UnavailableError
+from shared.errors import UnavailableError
 from tests.shared.databases import count, opened
 from tooling.postgresql import Cluster, Database
 
@@ -52,7 +52,7 @@ def test_a_connection_is_encrypted_and_verified(with_tls: Database, root_certifi
     async def encrypted(url: str) -> bool:
         async with opened(url) as store:
             assert len(await store.all()) == 7
-            connection, _ = store._pool._unused[-1]
+            connection, _ = store._connections._unused[-1]
             return connection.pgconn.ssl_in_use
 
     for query in ("sslmode=require", f"sslmode=verify-full&sslrootcert={root_certificate}"):

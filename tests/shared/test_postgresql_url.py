@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.greetings import GreetingsError
+from shared.errors import ConfigurationError
 from shared.postgresql_url import parameters
 from shared.stores import open_store
 
@@ -39,7 +39,7 @@ def test_a_parameter_that_cannot_work_stops_the_start_up(
     query: str, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GREETINGS_URL", f"{PLACE}?{query}")
-    with pytest.raises(GreetingsError, match=r"^GREETINGS_URL: ") as refused:
+    with pytest.raises(ConfigurationError, match=r"^GREETINGS_URL: ") as refused:
         asyncio.run(open_store())
     assert named in str(refused.value)
     assert SECRET not in str(refused.value)
@@ -79,7 +79,7 @@ def test_every_parameter_of_psql_is_taken(query: str) -> None:
     ],
 )
 def test_what_may_be_part_of_a_password_is_not_told(query: str) -> None:
-    with pytest.raises(GreetingsError, match="percent-encoded") as refused:
+    with pytest.raises(ConfigurationError, match="percent-encoded") as refused:
         parameters(f"postgresql://db.example/greetings?{query}")
     assert SECRET not in str(refused.value)
 
@@ -90,5 +90,5 @@ def test_a_service_may_name_what_verifies_the_server(
     services = tmp_path / "services"
     services.write_text("[app]\nsslmode=verify-full\nsslrootcert=/nowhere/root.crt\n")
     monkeypatch.setenv("PGSERVICEFILE", str(services))
-    with pytest.raises(GreetingsError, match=r"/nowhere/root\.crt cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"/nowhere/root\.crt cannot be read"):
         parameters(f"{PLACE}?service=app")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from shared.greetings import GreetingsError
+from shared.errors import ConfigurationError
 from shared.postgresql import PoolSettings
 from shared.postgresql_url import address
 from shared.stores import open_store
@@ -40,7 +40,7 @@ def test_an_address_of_another_kind_is_refused_without_being_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("GREETINGS_URL", "postgre://ada:secret@db.example/greetings")
-    with pytest.raises(GreetingsError, match="must begin with postgresql://") as refused:
+    with pytest.raises(ConfigurationError, match="must begin with postgresql://") as refused:
         asyncio.run(open_store())
     assert "secret" not in str(refused.value)
 
@@ -51,7 +51,7 @@ def test_without_the_driver_the_start_up_says_what_to_install(
     monkeypatch.setenv("GREETINGS_URL", "postgresql://db.example/greetings")
     monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.delitem(sys.modules, "shared.postgresql")
-    with pytest.raises(GreetingsError, match=r"needs the package psycopg.*STORE=postgres"):
+    with pytest.raises(ConfigurationError, match=r"needs the package psycopg.*STORE=postgres"):
         asyncio.run(open_store())
 
 
@@ -67,7 +67,7 @@ def test_a_setting_out_of_its_range_is_named(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(GreetingsError, match=f"{name} must be"):
+    with pytest.raises(ConfigurationError, match=f"{name} must be"):
         PoolSettings.from_environment()
 
 
@@ -104,7 +104,7 @@ def test_a_database_is_named_without_its_user_and_password(url: str, expected: s
     ],
 )
 def test_a_password_with_characters_that_end_it_is_refused_and_not_told(url: str) -> None:
-    with pytest.raises(GreetingsError, match="percent-encoded") as refused:
+    with pytest.raises(ConfigurationError, match="percent-encoded") as refused:
         address(url)
     assert "secret" not in str(refused.value)
     assert "cret" not in str(refused.value)

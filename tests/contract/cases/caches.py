@@ -1,6 +1,6 @@
 """CACHE: what a shared cache may do with an answer."""
 
-from tests.contract.cases import expect
+from tests.contract.cases import expect, routes
 from tests.contract.cases.hello import signed_in
 from tests.contract.client import Client
 from tests.contract.registry import must, part
@@ -53,6 +53,6 @@ def an_answer_of_the_mount_is_revalidated(client: Client) -> None:
     version=3,
 )
 def a_greeting_is_revalidated(client: Client) -> None:
-    for target in ("/greetings", "/greetings/en", "/greetings/fr", "/greetings/e", "/health"):
+    for target in routes.REVALIDATED:
         answer = client.request("GET", target)
         assert members(answer, "cache-control") == {"no-cache"}, target

@@ -4,7 +4,7 @@ import json
 import time
 from contextlib import ExitStack
 
-from tests.contract.cases import expect
+from tests.contract.cases import expect, known, routes
 from tests.contract.client import Client
 from tests.contract.interfaces import WebSocket
 from tests.contract.registry import must, part, should
@@ -73,8 +73,8 @@ def refused(websocket: WebSocket, status: int, detail: str) -> None:
     version=2,
 )
 def every_message_is_answered(client: Client) -> None:
-    greetings = expect.known_greetings(client)
-    known, unknown = greetings[-1], expect.without_greeting(client)
+    greetings = known.known_greetings(client)
+    last, unknown = greetings[-1], known.without_greeting(client)
     with client.websocket("/live") as websocket:
         for greeting in greetings:
             assert ask(websocket, lang=greeting["lang"]) == greeting
@@ -92,21 +92,21 @@ def every_message_is_answered(client: Client) -> None:
         for greeting in greetings:
             websocket.send(json.dumps({"lang": greeting["lang"]}))
         assert [answer(websocket) for _ in greetings] == greetings
-        websocket.send('{"lang"', ":", f'"{known["lang"]}"}}')
-        assert answer(websocket) == known
+        websocket.send('{"lang"', ":", f'"{last["lang"]}"}}')
+        assert answer(websocket) == last
         websocket.close()
 
 
 @part("LIVE-1", "no message")
 def what_is_no_message_closes_the_websocket(client: Client) -> None:
-    known = expect.known_greetings(client)[-1]
+    last = known.known_greetings(client)[-1]
     for data, code in (
-        (json.dumps({"lang": known["lang"]}).encode(), UNSUPPORTED_DATA),
+        (json.dumps({"lang": last["lang"]}).encode(), UNSUPPORTED_DATA),
         ("x" * (LIMIT + 1), MESSAGE_TOO_BIG),
         ("é" * (LIMIT // 2) + "x", MESSAGE_TOO_BIG),
     ):
         with client.websocket("/live") as websocket:
-            assert ask(websocket, lang=known["lang"]) == known
+            assert ask(websocket, lang=last["lang"]) == last
             websocket.send(data)
             assert closing(websocket) == code
 
@@ -159,7 +159,7 @@ def closing(websocket: WebSocket) -> int:
     version=2,
 )
 def the_websocket_greets_the_user(client: Client) -> None:
-    greeting, name = expect.known_greetings(client)[0], known_as(client)
+    greeting, name = known.known_greetings(client)[0], known_as(client)
     with client.websocket("/live") as websocket:
         assert ask(websocket, lang=greeting["lang"], greet=True) == {
             "lang": greeting["lang"],
@@ -231,7 +231,7 @@ def broadcast(websockets: list[WebSocket]) -> None:
 )
 def a_handshake_elsewhere_is_refused(client: Client) -> None:
     statuses = []
-    for target in ("/", "/hello", "/greetings/en", "/nope"):
+    for target in (*routes.READ_ONLY, "/nope"):
         try:
             with client.websocket(target):
                 statuses.append(101)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.contract.cases import expect
+from tests.contract.cases import expect, routes
 from tests.contract.client import Client
 from tests.contract.registry import must, part
 from tests.contract.vocabulary import BARE, BASE_URL, Capability, Mount
@@ -52,13 +52,11 @@ HOSTILE_BASE_URLS = (
     *(f"https://host.example{prefix}" for prefix in HOSTILE_PREFIXES if prefix != "//evil.example"),
 )
 
-PAGES = ("/", "/about", "/docs", "/openapi.json", "/greetings/en", "/nope")
-
 
 def pages(client: Client, *base_urls: str) -> list[tuple[int, str | None, bytes]]:
     """Status, content type and body of each page, requested with a header for each base URL."""
     headers = [(BASE_URL, base_url) for base_url in base_urls]
-    answers = [client.request("GET", page, headers) for page in PAGES]
+    answers = [client.request("GET", page, headers) for page in routes.ALIKE]
     return [(answer.status, answer.header("content-type"), answer.body) for answer in answers]
 
 
@@ -75,10 +73,10 @@ def the_app_knows_its_mount(client: Client) -> None:
     document = expect.json_of(client.request("GET", "/openapi.json"))
     assert isinstance(document, dict)
     assert document.get("servers", [{"url": "/"}]) == [{"url": prefix or "/"}]
-    assert client.request("GET", "/greetings/es").json() == {"lang": "es", "text": "Hola"}
-    assert client.request("GET", "/static/styles.css").status == 200
+    for target in routes.READ_ONLY:
+        assert client.request("GET", target).status == 200
     # This path begins with the path of a route, but is none.
-    assert client.request("GET", "/greetings-and-more").status == 404
+    assert client.request("GET", "/hello-and-more").status == 404
 
 
 @part("MOUNT-1", "the address that Connect names", Capability.PREFIX)

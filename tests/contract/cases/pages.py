@@ -3,7 +3,7 @@
 import re
 from urllib.parse import quote, urlsplit
 
-from tests.contract.cases import expect
+from tests.contract.cases import expect, routes
 from tests.contract.client import Client
 from tests.contract.registry import must, part, should
 from tests.contract.vocabulary import Answer, Capability
@@ -84,7 +84,7 @@ def the_index_links_to_every_page(client: Client) -> None:
     index = answer.html()
     assert len(index.all("h1")) == 1
     linked = {expect.address(client, "/", a.attributes["href"]) for a in index.all("a")}
-    pages = {expect.address(client, "/", page) for page in ("about", "greetings", "docs")}
+    pages = {expect.address(client, "/", page) for page in routes.LINKED}
     assert pages <= linked
 
 

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from shared.greetings import UnavailableError
+from shared.errors import UnavailableError
 from tests.contract import faults
-from tests.contract.cases import expect
+from tests.contract.cases import expect, known
 from tests.contract.cases.slow import slowed
 from tests.contract.client import Client
 from tests.contract.interfaces import InFlight
@@ -57,9 +57,7 @@ def every_greeting_is_an_event(client: Client) -> None:
     assert answer.status == 200
     assert (answer.header("content-type") or "").split(";")[0] == EVENT_STREAM
     assert answer.header("cache-control") == "no-cache"
-    events: list[tuple[str, object]] = [
-        ("message", each) for each in expect.known_greetings(client)
-    ]
+    events: list[tuple[str, object]] = [("message", each) for each in known.known_greetings(client)]
     assert events_of(answer.body)[:-1] == events
     assert events_of(answer.body)[-1][0] == "end"
     head = client.request("HEAD", "/greetings/stream")
