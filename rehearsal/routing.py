@@ -19,7 +19,7 @@ from rehearsal.access import (
 from rehearsal.hosting.hosting import Hosting
 from rehearsal.hosting.runtime import MOUNT_HEADER
 from rehearsal.profiles import Profile
-from rehearsal.proxy.upstream import Credentials, Upstream, is_under
+from rehearsal.proxy.upstream import Credentials, Local, Upstream, is_under
 from rehearsal.storage.database import Content, State, User
 from tooling.environments import EnvironmentFailedError
 from tooling.processes import AppDidNotStartError
@@ -37,8 +37,8 @@ class Routing:
     profile: Profile
 
     @asynccontextmanager
-    async def resolve(self, scope: Scope) -> AsyncIterator[Upstream | None]:
-        """Yields the app for a request, `None` if the path is not that of content.
+    async def resolve(self, scope: Scope) -> AsyncIterator[Upstream | Local | None]:
+        """Yields the content for a request, `None` if the path is not that of content.
 
         The app receives a draft's path or a vanity path as its mount. This is inferred: on live
         servers only the content's own path was seen. Raises `HTTPException`.
@@ -54,6 +54,13 @@ class Routing:
         if draft is not None and user and user.guid != content.owner_guid:
             raise HTTPException(403, "This user may not see this draft.")
         async with AsyncExitStack() as stack:
+            try:
+                pages = self.hosting.pages(content.guid, draft)
+            except LookupError as error:
+                raise HTTPException(404, str(error)) from None
+            if pages is not None:
+                yield Local(prefix, pages)
+                return
             process = self.hosting.process(content.guid, draft)
             try:
                 port = (await stack.enter_async_context(process)).port

@@ -8,10 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from rehearsal.hosting.pages import Pages
 from rehearsal.hosting.process import BundleClosedError, BundleProcess
 from rehearsal.hosting.tasks import TaskFailedError
 from rehearsal.profiles import Profile
 from rehearsal.storage.database import Bundle, Content, State
+from rehearsal.storage.manifest import STATIC
 from tooling.environments import EnvironmentFailedError, Environments, Log, check_python
 from tooling.processes import AppDidNotStartError, AppProcess, connect_variables
 
@@ -85,6 +87,18 @@ class Hosting:
             directory, bundle.requirements, self._profile.server, log
         )
 
+    def pages(self, guid: str, draft: int | None = None) -> Pages | None:
+        """Returns the static content of that draft or of the active bundle; `None` for an app.
+
+        Raises `LookupError` if there is no such bundle.
+        """
+        bundle = self._state.bundle(*self._key(guid, draft))
+        if bundle is None:
+            raise LookupError("There is no such bundle.")
+        if bundle.app_mode != STATIC:
+            return None
+        return Pages(self._state.directory_of(bundle.id), bundle.entrypoint)
+
     @asynccontextmanager
     async def process(self, guid: str, draft: int | None = None) -> AsyncIterator[AppProcess]:
         """Yields the process for one request to that draft, or to the active bundle.
@@ -156,6 +170,9 @@ class Hosting:
 
     async def _start(self, key: BundleKey, log: Log) -> None:
         bundle = self._bundle(key)
+        if bundle.app_mode == STATIC:
+            log(f"Bundle {key.bundle_id} is static content: no environment, no process.")
+            return
         served = self._served.get(key)
         if served is None:
             log(f"Building bundle {key.bundle_id} in the rehearsal.")
@@ -206,7 +223,8 @@ class Hosting:
     async def build(self, key: BundleKey, log: Log) -> None:
         """Makes the environment without starting the app. Raises `TaskFailedError`, `OSError`."""
         with self._task_failures(key):
-            await self._make_environment(self._bundle(key), log)
+            if (bundle := self._bundle(key)).app_mode != STATIC:
+                await self._make_environment(bundle, log)
 
     def _drain(self, keys: Iterable[BundleKey]) -> None:
         """Stops the processes of these bundles after their requests. New requests start others."""
@@ -260,7 +278,8 @@ class Hosting:
     async def _start_active(self, guid: str) -> None:
         """Starts the active bundle. Logs failures; the next request retries and reports them."""
         try:
-            await self._get_or_serve(guid, None)
+            if self.pages(guid) is None:
+                await self._get_or_serve(guid, None)
         except LookupError:
             return
         except (EnvironmentFailedError, OSError) as error:

@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass
 
+from starlette.types import ASGIApp
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -41,6 +43,15 @@ class Upstream:
     """Names of cookies that are not forwarded."""
     add: tuple[tuple[bytes, bytes], ...] = ()
     """Further request headers for the app."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """An ASGI application of this process behind one path prefix, such as static content."""
+
+    prefix: str
+    app: ASGIApp
+    """Receives `root_path` with the prefix, and a path that includes it."""
 
 
 def is_under(raw_path: bytes, prefix: str) -> bool:

@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS content (
 CREATE TABLE IF NOT EXISTS bundles (
     id INTEGER PRIMARY KEY AUTOINCREMENT, content_guid TEXT NOT NULL REFERENCES content (guid)
     ON DELETE CASCADE, created_time TEXT NOT NULL, size INTEGER NOT NULL, entrypoint TEXT NOT NULL,
-    python_version TEXT NOT NULL, python_requires TEXT, requirements TEXT NOT NULL, metadata TEXT);
+    python_version TEXT NOT NULL, python_requires TEXT, requirements TEXT NOT NULL, metadata TEXT,
+    app_mode TEXT NOT NULL DEFAULT 'python-fastapi');
 CREATE TABLE IF NOT EXISTS environment (
     content_guid TEXT NOT NULL REFERENCES content (guid) ON DELETE CASCADE,
     name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (content_guid, name));
@@ -84,6 +85,7 @@ class Bundle:
     requirements: str
     metadata: str | None
     """The JSON object about the git commit that rsconnect sends."""
+    app_mode: str
 
 
 _Row = TypeVar("_Row", User, Content, Bundle)
@@ -109,6 +111,9 @@ class State:
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
             + _SCHEMA
         )
+        columns = self._database.execute("SELECT name FROM pragma_table_info('bundles')")
+        if ("app_mode",) not in columns.fetchall():  # The state of an earlier version.
+            self._write("ALTER TABLE bundles ADD COLUMN app_mode TEXT DEFAULT 'python-fastapi'")
         for username, role in _USERS:
             self._write(
                 "INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?, ?)",
@@ -267,11 +272,12 @@ class State:
         with self._transaction():
             cursor = self._database.execute(
                 "INSERT INTO bundles (content_guid, created_time, size, entrypoint, python_version,"
-                " python_requires, requirements, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                " python_requires, requirements, metadata, app_mode)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(guid, _now(), archive.stat().st_size, manifest.entrypoint),
                     *(manifest.python_version, manifest.python_requires, manifest.requirements),
-                    metadata,
+                    *(metadata, manifest.app_mode),
                 ),
             )
             bundle_id = cursor.lastrowid or 0

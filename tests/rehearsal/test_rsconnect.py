@@ -269,3 +269,19 @@ def test_a_server_of_before_drafts_is_deployed_to_in_one_step(cli: Cli) -> None:
     assert "Verifying deployed content" in output
     assert "Activating deployed content" not in output
     assert cli.version() == "one"
+
+
+def test_a_folder_of_pages_is_deployed_and_updated(cli: Cli, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    (site / "more").mkdir(parents=True)
+    (site / "index.html").write_text('<a href="more/index.html">more</a>')
+    (site / "more" / "index.html").write_text("one")
+    output = cli("deploy", "html", "--title", "Pages", str(site))
+    assert "Verifying deployed content" in output
+    (item,) = json.loads(cli("content", "search", "--title-contains", "Pages"))
+    assert item["app_mode"] == "static"
+    assert "more/index.html" in cli.it.get(f"/content/{item['guid']}/").text
+    (site / "more" / "index.html").write_text("two")
+    cli("deploy", "html", "--app-id", item["id"], str(site))
+    assert cli.it.get(f"/content/{item['guid']}/more/").text == "two"
+    assert "app_mode" not in cli("deploy", "html", "--app-id", item["guid"], "--draft", str(site))
