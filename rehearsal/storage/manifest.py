@@ -129,10 +129,13 @@ def _not_hosted(app_mode: str) -> str:
         mode.name(): mode.desc()  # type: ignore[no-untyped-call]
         for mode in AppModes._modes
     }
-    kind = f"{known[app_mode]} ({app_mode})" if app_mode in known else repr(app_mode[:40])
+    if app_mode in known:
+        kind = f"Connect hosts content of the kind {known[app_mode]} ({app_mode})"
+    else:
+        kind = f"Connect may host content of the kind {app_mode[:40]!r}"
     return (
-        f"Connect may host content of the kind {kind}, but the rehearsal does not: it hosts ASGI"
-        " apps (`rsconnect deploy fastapi`) and static pages (`rsconnect deploy html`)."
+        f"{kind}, but the rehearsal does not: it hosts ASGI apps (`rsconnect deploy fastapi`) and"
+        " static pages (`rsconnect deploy html`)."
     )
 
 

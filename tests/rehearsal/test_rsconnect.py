@@ -44,7 +44,7 @@ class Cli:
     ) -> str:
         """Run it; gives all its output. `version` is the server's in place of what it says."""
         environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": os.pathsep.join((str(RSCONNECT.parent), os.environ["PATH"])),
             "HOME": str(self.home),
             "RSCONNECT_DISABLE_VERSION_CHECK": "1",
             "NO_COLOR": "1",
