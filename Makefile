@@ -84,8 +84,8 @@ test-%: %_app/app.py setup ## the contract for one framework, the in-process hal
 
 .PHONY: soak
 soak: setup ## the long tests: restarts, disconnects, kills, generated requests; figures in build/soak.json
-	@$(BIN)/python -m pytest -q $(PARALLEL) --soak -k "LIFE-1 or STORE-6 or kill or differential or generated" \
-		tests/contract/test_contract.py tests/rehearsal/test_kill.py tests/rehearsal/test_hostile.py tests/differential
+	@$(BIN)/python -m pytest -q $(PARALLEL) --soak -k "LIFE-1 or STORE-6 or kill or differential or generated or subcommand or selected_files" \
+		tests/contract/test_contract.py tests/rehearsal/test_kill.py tests/rehearsal/test_hostile.py tests/rehearsal/test_subcommands.py tests/deploy/test_publisher.py tests/differential
 
 .PHONY: test-front-door
 test-front-door: setup ## README's first command in a fresh clone: start, pages, Ctrl-C (needs port 3939)
@@ -127,13 +127,14 @@ deploy-%: %_app/app.py setup ## bundle, then rsconnect to SERVER=<saved name> or
 	@$(BIN)/python -m deploy deploy $* $(call option,SERVER,--server) $(call option,STORE,--store)
 
 .PHONY: lock
-lock: setup ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)
+lock: setup ## recompile every requirements.txt, and the files for Posit Publisher (LOCK_FLAGS=--upgrade raises the versions)
 	@$(LOCK) --group dev --all-extras $(wildcard *_app/pyproject.toml) -o tests/requirements.txt
 	@set -e; for app in *_app; do \
 		$(LOCK) -c tests/requirements.txt $$app/pyproject.toml -o $$app/requirements.txt; \
 		$(LOCK) -c tests/requirements.txt --extra postgres $$app/pyproject.toml -o $$app/requirements-postgres.txt; \
 	done
-	@echo "Recompiled:" tests/requirements.txt *_app/requirements*.txt
+	@$(BIN)/python -m deploy.publisher
+	@echo "Recompiled:" tests/requirements.txt *_app/requirements*.txt .posit/publish/*.toml
 
 .PHONY: clean
 clean: ## remove all generated files
