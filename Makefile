@@ -126,6 +126,10 @@ bundle-%: %_app/app.py setup ## stage build/bundles/<name>/, ready for rsconnect
 deploy-%: %_app/app.py setup ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY (STORE=postgres)
 	@$(BIN)/python -m deploy deploy $* $(call option,SERVER,--server) $(call option,STORE,--store)
 
+.PHONY: deploy-branch
+deploy-branch: setup ## commit the bundles to the branch connect, from which a Connect server can deploy them
+	@$(BIN)/python -m deploy.branch
+
 .PHONY: lock
 lock: setup ## recompile every requirements.txt, and the files for Posit Publisher (LOCK_FLAGS=--upgrade raises the versions)
 	@$(LOCK) --group dev --all-extras $(wildcard *_app/pyproject.toml) -o tests/requirements.txt

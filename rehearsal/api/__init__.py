@@ -28,6 +28,7 @@ from rehearsal.api.content import (
     Variables,
 )
 from rehearsal.api.endpoint import ApiError, Services, missing
+from rehearsal.api.repository import BundleOfRepository, RepositoryOfContent
 from rehearsal.api.tasks import Build, Deploy, TaskStatus
 from rehearsal.hosting.tasks import NO_SPACE
 from rehearsal.storage.database import ConflictError
@@ -48,6 +49,8 @@ _ROUTES = [
     Route(_CONTENT + "/environment", Variables),
     Route(_CONTENT + "/bundles", Bundles),
     Route(_CONTENT + "/bundles/{bundle_id}/download", BundleDownload),
+    Route(_CONTENT + "/repository", RepositoryOfContent),
+    Route(_CONTENT + "/repository/bundle", BundleOfRepository),
     Route(_CONTENT + "/deploy", Deploy),
     Route(_CONTENT + "/build", Build),
     Route("/v1/tasks/{id}", TaskStatus),

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TextIO, TypeVar
@@ -38,6 +38,10 @@ CREATE TABLE IF NOT EXISTS bundles (
 CREATE TABLE IF NOT EXISTS environment (
     content_guid TEXT NOT NULL REFERENCES content (guid) ON DELETE CASCADE,
     name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (content_guid, name));
+CREATE TABLE IF NOT EXISTS repositories (
+    content_guid TEXT PRIMARY KEY REFERENCES content (guid) ON DELETE CASCADE,
+    repository TEXT NOT NULL, branch TEXT NOT NULL, directory TEXT NOT NULL,
+    polling INTEGER NOT NULL, last_error TEXT NOT NULL, last_known_commit TEXT NOT NULL);
 """
 # The viewer's name reveals apps that decode header bytes as latin-1.
 _USERS = (("publisher", "publisher"), ("José Ünï 你好", "viewer"))
@@ -88,8 +92,24 @@ class Bundle:
     app_mode: str
 
 
-_Row = TypeVar("_Row", User, Content, Bundle)
-_TABLES = {User: "users", Content: "content", Bundle: "bundles"}
+@dataclass(frozen=True)
+class Repository:
+    """The folder of a git repository from which content is deployed."""
+
+    content_guid: str
+    repository: str
+    """Its URL."""
+    branch: str
+    directory: str
+    """The folder with `manifest.json`, relative to the root; `.` for the root."""
+    polling: int
+    """1 if the publisher wants the server to look for new commits. The rehearsal never does."""
+    last_error: str = ""
+    last_known_commit: str = ""
+
+
+_Row = TypeVar("_Row", User, Content, Bundle, Repository)
+_TABLES = {User: "users", Content: "content", Bundle: "bundles", Repository: "repositories"}
 
 
 class State:
@@ -238,6 +258,19 @@ class State:
                     self._database.execute(
                         "INSERT OR REPLACE INTO environment VALUES (?, ?, ?)", (guid, name, value)
                     )
+
+    # Repositories
+
+    def repository(self, guid: str) -> Repository | None:
+        return next(iter(self._read(Repository, "WHERE content_guid = ?", guid)), None)
+
+    def set_repository(self, repository: Repository) -> None:
+        values = astuple(repository)
+        marks = ", ".join("?" * len(values))
+        self._write(f"INSERT OR REPLACE INTO repositories VALUES ({marks})", *values)
+
+    def delete_repository(self, guid: str) -> None:
+        self._write("DELETE FROM repositories WHERE content_guid = ?", guid)
 
     # Bundles
 

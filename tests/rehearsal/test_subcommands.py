@@ -11,6 +11,7 @@ import click
 import pytest
 from rsconnect.main import cli as rsconnect
 
+from tests.rehearsal.test_git import repository_of
 from tests.rehearsal.test_rsconnect import Cli
 from tests.rehearsal.test_rsconnect import cli as cli
 from tooling.frameworks import ROOT
@@ -65,6 +66,10 @@ WORK = [
     ("content describe", "--guid {guid}", "{guid}"),
     ("content download-bundle", "--guid {guid} --output {site}/down.tar.gz", ""),
     ("deploy bundle", "--new {site}/down.tar.gz", "Direct content URL"),
+    ("deploy git", "--new -r {repository} -b main -d one", "Direct content URL"),
+    ("content repository show", "--guid {git}", "{repository}"),
+    ("content repository redeploy", "--guid {git}", "Deployment task started"),
+    ("content repository delete", "--guid {git} --force", "Removing git repository"),
     ("content build add", "--guid {guid}", "Added"),
     ("content build ls", "", "NEEDS_BUILD"),
     ("content build run", "", "Success = 1"),
@@ -102,7 +107,13 @@ REFUSED = [
     ("deploy nodejs", "--new {app}", "kind Node.js application"),
     ("deploy tensorflow", "--new {site}", "kind TensorFlow Model"),
 ]
-SAMPLE = ("server add", "server details", "environment list", "deploy dash", "deploy notebook")
+SAMPLE = (
+    "server add",
+    "server details",
+    "environment list",
+    "deploy dash",
+    "deploy notebook",
+)
 """What the default run tries; `--soak` tries all, which takes a minute."""
 
 
@@ -125,6 +136,7 @@ def test_a_subcommand_does_what_the_table_says(cli: Cli, request: pytest.Fixture
         (cli.app / name).write_text(json.dumps(package | {"lockfileVersion": 3}))
     (cli.app / "index.js").write_text("")
     values = {
+        "repository": repository_of(cli),
         "url": cli.it.url,
         "key": cli.it.user("publisher").api_key,
         "guid": cli.guid,
@@ -136,5 +148,7 @@ def test_a_subcommand_does_what_the_table_says(cli: Cli, request: pytest.Fixture
         if command in SAMPLE or request.config.getoption("soak"):
             # rsconnect takes a saved server or one in the environment, not both.
             cli.server_in_environment = "--name here" not in arguments
+            if command == "content repository show":
+                values["git"] = cli.it.rehearsal.state.contents()[0].guid
             words = [*command.split(), *(word.format(**values) for word in arguments.split())]
             assert sentence.format(**values) in cli(*words, code=code), command
