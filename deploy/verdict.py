@@ -6,7 +6,7 @@ rsconnect's own check accepts a 404.
 import sys
 from collections.abc import Mapping
 
-from deploy.rsconnect import CONNECTION, Target, run
+from deploy.rsconnect import CONNECTION, IDENTITY, Target, run
 from tooling.errors import UsageError
 from tooling.frameworks import Framework
 
@@ -22,7 +22,7 @@ def check_contract(
     store: str | None = None,
 ) -> None:
     """Runs the contract against a deployed app. Raises `UsageError` if a case fails."""
-    dropped = (*CONNECTION, "API_KEY")
+    dropped = (*CONNECTION, *IDENTITY, "API_KEY")
     environment = {key: value for key, value in environ.items() if key not in dropped}
     if certificates := environ.get("CONNECT_CA_CERTIFICATE"):
         # The ssl module, which HTTP clients use, reads this name instead.

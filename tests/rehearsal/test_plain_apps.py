@@ -160,7 +160,7 @@ def follow(it: Running, path: str) -> httpx.Response:
 def test_the_guides_json_example_answers_as_the_guide_says(cli: Cli) -> None:
     content = deploy(cli, JSON_EXAMPLE)
     for role in (None, "publisher"):
-        assert {"lang": "zh", "text": "你好"} in cli.it.get(f"{content}greetings", role).json()  # type: ignore[arg-type]
+        assert {"lang": "zh", "text": "你好"} in cli.it.get(f"{content}greetings", role).json()
     assert answered(cli.it.get(f"{content}greetings/es")) == {"lang": "es", "text": "Hola"}
     # It has no handler for GET /.
     docs = follow(cli.it, content)
