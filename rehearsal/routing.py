@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from rehearsal.access import (
+    PROCESS_COOKIE,
     SESSION_COOKIE,
     WrongKeyError,
     api_key_of,
@@ -61,9 +63,9 @@ class Routing:
             if pages is not None:
                 yield Local(prefix, pages)
                 return
-            process = self.hosting.process(content.guid, draft)
+            process = self.hosting.process(content.guid, draft, self._wanted(scope))
             try:
-                port = (await stack.enter_async_context(process)).port
+                number, app = await stack.enter_async_context(process)
             except LookupError as error:
                 raise HTTPException(404, str(error)) from None
             except AppDidNotStartError as error:
@@ -73,7 +75,7 @@ class Routing:
                 ) from None
             except EnvironmentFailedError as error:
                 raise HTTPException(502, str(error)) from None
-            yield self._upstream(scope, prefix, port, user)
+            yield self._upstream(scope, prefix, app.port, number, user)
 
     def _find(self, raw_path: bytes) -> tuple[str, Content, int | None] | None:
         """Returns the prefix, content and draft for a path."""
@@ -95,7 +97,14 @@ class Routing:
         except WrongKeyError:
             raise HTTPException(401, "The API key is not valid.") from None
 
-    def _upstream(self, scope: Scope, prefix: str, port: int, user: User | None) -> Upstream:
+    def _wanted(self, scope: Scope) -> int | None:
+        number = HTTPConnection(scope).cookies.get(PROCESS_COOKIE, "")
+        return int(number) if self.profile.sticky and re.fullmatch("[0-9]", number) else None
+
+    def _upstream(
+        self, scope: Scope, prefix: str, port: int, number: int, user: User | None
+    ) -> Upstream:
+        sticky = f"{PROCESS_COOKIE}={number}; Path={prefix}/; HttpOnly; SameSite=Lax".encode()
         return Upstream(
             prefix=prefix,
             port=port,
@@ -104,6 +113,7 @@ class Routing:
             credentials=Credentials(user.username) if user else None,
             # It is unknown whether Connect forwards the key. An app that needs it fails here.
             drop=frozenset({b"authorization"}) if api_key_of(scope) is not None else frozenset(),
-            drop_cookies=frozenset({SESSION_COOKIE.encode()}),
+            drop_cookies=frozenset({SESSION_COOKIE.encode(), PROCESS_COOKIE.encode()}),
+            cookie=sticky if self.profile.sticky and self._wanted(scope) != number else None,
             add=((MOUNT_HEADER, prefix.encode()),),
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rehearsal.hosting.pages import Pages
-from rehearsal.hosting.process import BundleClosedError, BundleProcess
+from rehearsal.hosting.process import BundleClosedError, BundleProcesses
 from rehearsal.hosting.tasks import TaskFailedError
 from rehearsal.profiles import Profile
 from rehearsal.storage.database import Bundle, Content, State
@@ -42,10 +42,10 @@ class Hosting:
         self._logs = logs
         self._profile = profile
         self._url = url
-        self._served: dict[BundleKey, BundleProcess] = {}
+        self._served: dict[BundleKey, BundleProcesses] = {}
         self._deploying: dict[str, asyncio.Lock] = {}
         self._serving: dict[str, asyncio.Lock] = {}
-        self._draining: dict[asyncio.Task[None], BundleProcess] = {}
+        self._draining: dict[asyncio.Task[None], BundleProcesses] = {}
         self._restarting: set[asyncio.Task[None]] = set()
 
     def log_of(self, guid: str, bundle_id: int) -> Path:
@@ -57,8 +57,8 @@ class Hosting:
         served = self._served.get(BundleKey(content.guid, content.bundle_id or 0))
         return served.running() if served else None
 
-    async def _serve(self, bundle: Bundle, log: Log) -> BundleProcess:
-        """Makes the bundle's environment and returns its `BundleProcess`.
+    async def _serve(self, bundle: Bundle, log: Log) -> BundleProcesses:
+        """Makes the bundle's environment and returns its `BundleProcesses`.
 
         Raises `EnvironmentFailedError`, `OSError`.
         """
@@ -78,7 +78,7 @@ class Hosting:
                 append=True,
             )
 
-        return BundleProcess(launch)
+        return BundleProcesses(launch, self._profile.processes)
 
     async def _make_environment(self, bundle: Bundle, log: Log) -> Path:
         check_python(bundle.python_requires)
@@ -100,8 +100,12 @@ class Hosting:
         return Pages(self._state.directory_of(bundle.id), bundle.entrypoint)
 
     @asynccontextmanager
-    async def process(self, guid: str, draft: int | None = None) -> AsyncIterator[AppProcess]:
-        """Yields the process for one request to that draft, or to the active bundle.
+    async def process(
+        self, guid: str, draft: int | None = None, wanted: int | None = None
+    ) -> AsyncIterator[tuple[int, AppProcess]]:
+        """Yields a process for one request to that draft, or to the active bundle, and its number.
+
+        `wanted` is the number of the process that the request should go to.
 
         Raises `AppDidNotStartError`, `EnvironmentFailedError`, and `LookupError` if there is no
         such bundle.
@@ -110,13 +114,13 @@ class Hosting:
             while True:
                 served = await self._get_or_serve(guid, draft)
                 try:
-                    process = await stack.enter_async_context(served.process())
+                    numbered = await stack.enter_async_context(served.process(wanted))
                 except BundleClosedError:
                     continue  # Another bundle was activated meanwhile; the next pass finds it.
                 break
-            yield process
+            yield numbered
 
-    async def _get_or_serve(self, guid: str, draft: int | None) -> BundleProcess:
+    async def _get_or_serve(self, guid: str, draft: int | None) -> BundleProcesses:
         """Returns the served bundle; serves one that was deployed before the rehearsal started."""
         key = self._key(guid, draft)
         if key in self._served:

@@ -76,7 +76,7 @@ class Gateway:
             target=target,
             host=host or f"127.0.0.1:{upstream.port}".encode(),
             headers=for_upstream(scope, upstream, drop),
-            rewrite=partial(for_client, prefix=upstream.prefix),
+            rewrite=partial(for_client, prefix=upstream.prefix, cookie=upstream.cookie),
             response_seconds=self._response_seconds,
         )
         await (proxy_websocket if is_websocket else proxy_http)(forward, scope, receive, send)

@@ -41,6 +41,8 @@ class Upstream:
     """Lower-case names of further request headers that are not forwarded."""
     drop_cookies: frozenset[bytes] = frozenset()
     """Names of cookies that are not forwarded."""
+    cookie: bytes | None = None
+    """The value of a `Set-Cookie` header for the client, if the gateway itself sets a cookie."""
     add: tuple[tuple[bytes, bytes], ...] = ()
     """Further request headers for the app."""
 
