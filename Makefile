@@ -130,6 +130,10 @@ deploy-%: %_app/app.py setup ## bundle, then rsconnect to SERVER=<saved name> or
 deploy-branch: setup ## commit the bundles to the branch connect, from which a Connect server can deploy them
 	@$(BIN)/python -m deploy.branch
 
+.PHONY: check-connect
+check-connect: setup ## try our statements about Connect on a server, with drafts that are removed again: build/check-connect.json
+	@$(BIN)/python -m deploy.check_connect $(call option,SERVER,--server)
+
 .PHONY: lock
 lock: setup ## recompile every requirements.txt, and the files for Posit Publisher (LOCK_FLAGS=--upgrade raises the versions)
 	@$(LOCK) --group dev --all-extras $(wildcard *_app/pyproject.toml) -o tests/requirements.txt

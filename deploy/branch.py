@@ -50,12 +50,16 @@ def update_branch(root: Path = ROOT) -> str:
     before = git(root, "for-each-ref", "--format=%(objectname)", ref)
     if before and git(root, "rev-parse", f"{before}^{{tree}}") == written:
         return f"The branch {BRANCH} is up to date: {before[:10]}."
-    # The time of HEAD instead of the clock's, so that the same input gives the same commit.
-    time = git(root, "show", "--no-patch", "--format=%cI", head)
-    dates = {"GIT_AUTHOR_DATE": time, "GIT_COMMITTER_DATE": time}
+    # The time and committer of HEAD, so that the same input gives the same commit everywhere.
+    told = git(root, "show", "--no-patch", "--format=%cI%n%cn%n%ce", head).splitlines()
+    identity = {
+        f"GIT_{role}_{part}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for part, value in zip(("DATE", "NAME", "EMAIL"), told, strict=True)
+    }
     parents = ("-p", before) if before else ()
     message = f"Bundles of {head}"
-    commit = git(root, "commit-tree", written, *parents, "-m", message, variables=dates)
+    commit = git(root, "commit-tree", written, *parents, "-m", message, variables=identity)
     git(root, "update-ref", ref, commit, before)
     return f"The branch {BRANCH} has {', '.join(folders)}: {commit[:10]}."
 

@@ -14,14 +14,14 @@ _STORES = {"postgres": "postgresql"}
 """The name of the store in `GET /health`, for each value of `STORE`."""
 
 
-def check_contract(
+def run_contract(
     framework: Framework,
     url: str,
     target: Target,
     environ: Mapping[str, str],
     store: str | None = None,
-) -> None:
-    """Runs the contract against a deployed app. Raises `UsageError` if a case fails."""
+) -> tuple[int, str]:
+    """Runs the contract against a deployed app. Returns pytest's exit code and its output."""
     dropped = (*CONNECTION, *IDENTITY, "API_KEY")
     environment = {key: value for key, value in environ.items() if key not in dropped}
     if certificates := environ.get("CONNECT_CA_CERTIFICATE"):
@@ -32,7 +32,7 @@ def check_contract(
     else:
         print("Checking without an API key, as an anonymous visitor.", flush=True)
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "tests/contract/test_contract.py"]
-    code, output = run(
+    return run(
         [
             *command,
             *("--url", url, "--app", framework.name),
@@ -42,6 +42,17 @@ def check_contract(
         target.api_key,
         framework.folder.parent,
     )
+
+
+def check_contract(
+    framework: Framework,
+    url: str,
+    target: Target,
+    environ: Mapping[str, str],
+    store: str | None = None,
+) -> None:
+    """Runs the contract against a deployed app. Raises `UsageError` if a case fails."""
+    code, output = run_contract(framework, url, target, environ, store)
     if store and "HEALTH-1 fails" in output:
         raise UsageError(
             f"The app at {url} does not answer from its database: GET /health states why. It reads"

@@ -131,6 +131,12 @@ class ContentItem(ContentEndpoint):
             self.state.update_content(content.guid, "title", changes.title)
         return await self.get(request)
 
+    async def delete(self, request: Request) -> Response:
+        content = self.owned_content()
+        self.state.delete_content(content.guid)
+        self.services.hosting.stop(content.guid)
+        return Response(status_code=204)
+
 
 # The old API numbers the modes (rsconnect's models.AppModes).
 _NUMBERS = {ASGI: 12, STATIC: 4}

@@ -20,17 +20,23 @@ from tests.postgresql import Cluster, Database
 from tooling.frameworks import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def fences(text: str) -> list[str]:
+    """What stands between fences of commands; those of another language name it."""
+    found = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+    return [fence for language, fence in found if not language]
+
+
 COMMANDS = [
     (block, line)
-    for block, fence in enumerate(
-        re.findall(r"^ *```\n(.*?)^ *```$", README, re.DOTALL | re.MULTILINE)
-    )
+    for block, fence in enumerate(fences(README))
     for line in (line.partition("  #")[0].strip() for line in fence.splitlines())
     if line
 ]
 """The number of the fence, and a line of it without its comment."""
 
-CHECK_US = README.partition("### You have a Connect server")[0].count("```") // 2
+CHECK_US = len(fences(README.partition("### You have a Connect server")[0]))
 """The number of the fence there."""
 
 ELSEWHERE = {

@@ -55,6 +55,7 @@ class Cli:
             environment["CONNECT_API_KEY"] = key or self.it.user("publisher").api_key
         done = subprocess.run(
             [str(RSCONNECT), *arguments],
+            cwd=self.home,  # `rsconnect content build` writes to the working directory.
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
