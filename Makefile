@@ -85,10 +85,11 @@ test-%: %_app/app.py setup ## the contract for one framework, the in-process hal
 .PHONY: soak
 soak: setup ## attacks, restarts, kills and generated requests: a table, and build/soak.json (SOAK=short for less)
 	@$(BIN)/python -m pytest -q $(PARALLEL) --soak=$(or $(call given,SOAK),full) \
-		-k "LIFE-1 or STORE-6 or kill or generated or memory or differential or schemathesis or new_project_used" \
+		-k "LIFE-1 or STORE-6 or kill or generated or memory or differential or schemathesis or new_project_used \
+			or subcommand or selected_files" \
 		tests/contract/test_contract.py tests/rehearsal/test_kill.py tests/rehearsal/test_hostile.py \
 		tests/differential tests/test_memory.py tests/rehearsal/proxy/test_memory.py tests/test_schemathesis.py \
-		tests/deploy/test_new_project_used.py
+		tests/deploy/test_new_project_used.py tests/rehearsal/test_subcommands.py tests/deploy/test_publisher.py
 
 .PHONY: mutation mutation-record
 mutation: setup ## change the apps and shared/ in small ways: does the suite fail? build/mutation.json (APP=)
@@ -154,14 +155,23 @@ bench-readme: setup ## fill README's measured rows from comparison/results/bench
 new-%: %_app/app.py setup ## a project of your own from one app: DEST=../our-service NAME=our_service
 	@$(BIN)/python -m deploy.new_project $* --dest=$(call given,DEST) --name=$(call given,NAME)
 
+.PHONY: deploy-branch
+deploy-branch: setup ## commit the bundles to the branch connect, from which a Connect server can deploy them
+	@$(BIN)/python -m deploy.branch
+
+.PHONY: check-connect
+check-connect: setup ## try our statements about Connect on a server, with drafts that are removed again: build/check-connect.json
+	@$(BIN)/python -m deploy.check_connect $(call option,SERVER,--server)
+
 .PHONY: lock
-lock: setup ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)
+lock: setup ## recompile every requirements.txt, and the files for Posit Publisher (LOCK_FLAGS=--upgrade raises the versions)
 	@$(LOCK) --group dev --all-extras $(wildcard *_app/pyproject.toml) -o tests/requirements.txt
 	@set -e; for app in *_app; do \
 		$(LOCK) -c tests/requirements.txt $$app/pyproject.toml -o $$app/requirements.txt; \
 		$(LOCK) -c tests/requirements.txt --extra postgres $$app/pyproject.toml -o $$app/requirements-postgres.txt; \
 	done
-	@echo "Recompiled:" tests/requirements.txt *_app/requirements*.txt
+	@$(BIN)/python -m deploy.publisher
+	@echo "Recompiled:" tests/requirements.txt *_app/requirements*.txt .posit/publish/*.toml
 
 .PHONY: clean
 clean: ## remove all generated files

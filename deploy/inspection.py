@@ -4,6 +4,7 @@ import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from rsconnect.bundle import make_api_bundle
 from rsconnect.environment import Environment
@@ -54,6 +55,25 @@ def relative_to_repository(path: Path) -> str:
     return path.relative_to(path.parents[2]).as_posix()
 
 
+def archive(bundle: Path) -> IO[bytes]:
+    """Returns the archive, with its manifest, that `rsconnect deploy pyproject` would upload.
+
+    Raises `UsageError`.
+    """
+    try:
+        target = resolve_pyproject_deploy_target(bundle / "pyproject.toml")
+        environment = Environment.create_python_environment(
+            str(bundle), requirements_file=target.requirements_file
+        )
+        return make_api_bundle(
+            str(bundle), target.entrypoint, AppModes.PYTHON_FASTAPI, environment, [], []
+        )
+    except (RSConnectException, ValueError) as error:
+        raise UsageError(
+            f"rsconnect cannot bundle {relative_to_repository(bundle)}: {error}"
+        ) from None
+
+
 def inspect(bundle: Path) -> Upload:
     """Returns what rsconnect uploads of a bundle, created with the functions of `rsconnect deploy`.
 
@@ -66,19 +86,7 @@ def inspect(bundle: Path) -> Upload:
         for path in sorted(bundle.rglob("*"))
         if not path.is_dir() and RECORD not in path.relative_to(bundle).parts
     }
-    try:
-        target = resolve_pyproject_deploy_target(bundle / "pyproject.toml")
-        environment = Environment.create_python_environment(
-            str(bundle), requirements_file=target.requirements_file
-        )
-        archive = make_api_bundle(
-            str(bundle), target.entrypoint, AppModes.PYTHON_FASTAPI, environment, [], []
-        )
-    except (RSConnectException, ValueError) as error:
-        raise UsageError(
-            f"rsconnect cannot bundle {relative_to_repository(bundle)}: {error}"
-        ) from None
-    with archive, tarfile.open(fileobj=archive) as tar:
+    with archive(bundle) as packed, tarfile.open(fileobj=packed) as tar:
         for path, file in files.items():
             if path not in tar.getnames():
                 raise UsageError(f"rsconnect would leave {path} out of the upload.")
@@ -88,7 +96,7 @@ def inspect(bundle: Path) -> Upload:
         if more := {*tar.getnames()} - {*files, "manifest.json"}:
             raise UsageError(f"rsconnect would upload {min(more)}, which is not in the bundle.")
         sizes = {path: file.stat().st_size for path, file in files.items()}
-        upload = Upload(bundle, sizes, archive.seek(0, os.SEEK_END))
+        upload = Upload(bundle, sizes, packed.seek(0, os.SEEK_END))
     if upload.size > MAX_UPLOAD:
         raise UsageError(
             f"{relative_to_repository(bundle)} has {_size(upload.size)} as uploaded, more than"

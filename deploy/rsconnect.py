@@ -1,9 +1,11 @@
 """Deploys a bundle to a Connect server with rsconnect.
 
 rsconnect makes every request of a deployment. The server is a saved one (`--server`), or the one in
-`CONNECT_SERVER` and `CONNECT_API_KEY`. `RSCONNECT_FLAGS` contains further flags for rsconnect.
+`CONNECT_SERVER` and `CONNECT_API_KEY`. In CI, `CONNECT_IDENTITY_TOKEN` may replace the key.
+`RSCONNECT_FLAGS` contains further flags for rsconnect.
 """
 
+import json
 import re
 import shlex
 import subprocess
@@ -13,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsconnect.environment import fake_module_file_from_directory
+from rsconnect.exception import RSConnectException
 from rsconnect.metadata import AppStore, ServerStore, config_dirname
+from rsconnect.oauth import exchange_token_for_api_key
 
 from deploy.staging import bundle_folder, bundle_lock
 from deploy.trial import stage_and_verify
@@ -38,7 +42,7 @@ class Target:
     def variables(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Returns the variables for rsconnect; only they pass a key from the environment to it."""
         # A key from the environment must not go to a server that was saved under a name.
-        kept = {key: value for key, value in environ.items() if key not in CONNECTION}
+        kept = {k: v for k, v in environ.items() if k not in (*CONNECTION, *IDENTITY)}
         if self.saved_as is None and self.api_key is not None:
             kept |= {"CONNECT_SERVER": self.url, "CONNECT_API_KEY": self.api_key}
         # Output is forwarded without delay. Without the first variable, rsconnect queries PyPI for
@@ -47,6 +51,8 @@ class Target:
 
 
 CONNECTION = ("CONNECT_SERVER", "CONNECT_API_KEY")
+IDENTITY = ("CONNECT_IDENTITY_TOKEN", "CONNECT_IDENTITY_TOKEN_FILE")
+"""The names that `rsconnect login` reads, too."""
 
 
 def without_credentials(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -83,11 +89,14 @@ A publisher makes keys on the server itself: https://docs.posit.co/connect/user/
 def find_target(environ: Mapping[str, str], name: str, saved_as: str | None = None) -> Target:
     """Returns the saved server of that name, else that of `CONNECT_SERVER` and `CONNECT_API_KEY`.
 
-    Raises `UsageError`, which names what is missing and how to get it.
+    Without a key, an identity token is exchanged for one. Raises `UsageError`, which names what is
+    missing and how to get it.
     """
     if saved_as:
         return _saved_target(saved_as)
     url, api_key = (environ.get(key, "").strip() for key in CONNECTION)
+    if re.match(r"https?://[^/]", url) and not api_key and any(map(environ.get, IDENTITY)):
+        api_key = _exchanged(url, environ)
     if not url or not api_key:
         missing = " and ".join(
             key for key, value in zip(CONNECTION, (url, api_key), strict=True) if not value
@@ -99,6 +108,21 @@ def find_target(environ: Mapping[str, str], name: str, saved_as: str | None = No
     # rsconnect uses the unchanged address as the key of its record. With a further slash it finds
     # no record, and the next deployment creates new content.
     return Target(url.rstrip("/"), api_key, None)
+
+
+def _exchanged(url: str, environ: Mapping[str, str]) -> str:
+    """Returns the short-lived key that the server gives for the identity token (RFC 8693)."""
+    token, file = (environ.get(key, "").strip() for key in IDENTITY)
+    certificates = environ.get("CONNECT_CA_CERTIFICATE")
+    try:
+        return exchange_token_for_api_key(
+            url.rstrip("/"),
+            token or Path(file).read_text(encoding="utf-8").strip(),
+            insecure=environ.get("CONNECT_INSECURE", "").lower() in ("1", "true", "yes", "on"),
+            ca_data=Path(certificates).read_bytes() if certificates else None,
+        )
+    except (RSConnectException, OSError) as error:
+        raise UsageError(f"The identity token was not exchanged for a key: {error}") from None
 
 
 def _saved_target(saved_as: str) -> Target:
@@ -166,6 +190,38 @@ def rsconnect_command(
         ]
     rsconnect = Path(sys.executable).with_name("rsconnect")
     return [str(rsconnect), "deploy", "fastapi", *options, *flags, str(bundle)]
+
+
+def check_server(
+    bundle: Path, target: Target, flags: Sequence[str], environ: Mapping[str, str]
+) -> None:
+    """Raises `UsageError` if `rsconnect preflight` finds that the server has no fitting Python.
+
+    If rsconnect cannot find out, for example because an older server does not tell its versions,
+    the deployment itself decides.
+    """
+    options = ["--name", target.saved_as] if target.saved_as is not None else []
+    if makes_new_content(bundle, target, flags):
+        options.append("--new")
+    rsconnect = Path(sys.executable).with_name("rsconnect")
+    done = subprocess.run(
+        [str(rsconnect), "preflight", *options, str(bundle)],
+        env=target.variables(environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode == _INCOMPATIBLE:
+        report = json.loads(done.stdout.splitlines()[-1])
+        versions = ", ".join(report["publishable_python_versions"]) or "no Python"
+        raise UsageError(
+            f"{target.url} has no Python that fits the project's requires-python"
+            f" {report['python_requires']!r}: it has {versions}. Nothing was uploaded."
+        )
+
+
+_INCOMPATIBLE = 3
+"""The exit code of `rsconnect preflight` if no Python of the server fits."""
 
 
 def run(
@@ -263,6 +319,7 @@ def deploy(
                 ' To update existing content: RSCONNECT_FLAGS="--app-id <guid>".',
                 flush=True,
             )
+        check_server(bundle, target, flags, environ)
         command = rsconnect_command(framework, bundle, target, flags)
         settings = target.variables(environ) | without_credentials(bundle, environ)
         code, output = run(command, settings, target.api_key)

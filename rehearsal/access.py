@@ -13,6 +13,8 @@ from rehearsal.storage.database import State, User
 from tooling.errors import UsageError
 
 SESSION_COOKIE = "rehearsal-session"
+PROCESS_COOKIE = "rehearsal-process"
+"""The number of the process to which a browser's requests go."""
 
 
 _HOST = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")

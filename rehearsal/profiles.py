@@ -22,6 +22,10 @@ class Profile:
     """Whether `X-Forwarded-For`, `-Proto` and `-Host` reach the app."""
     external_host: bool = True
     """Whether the app receives the Host header of the browser, or the internal address."""
+    processes: int = 1
+    """How many processes serve a bundle."""
+    sticky: bool = False
+    """Whether a browser's requests go to one process. Otherwise the processes take turns."""
 
 
 _PROFILES = (
@@ -61,6 +65,20 @@ _PROFILES = (
         "As included, but the Host header is the internal address instead of the browser's.",
         "Third party: seen on servers of 2024 (Chainlit issue 1604).",
         external_host=False,
+    ),
+    Profile(
+        "sticky",
+        "As included, with two processes; a cookie leads a browser back to its process.",
+        "Third party: a changelog says that 2026.06 added sticky sessions for ASGI content. That a"
+        " cookie does it is inferred.",
+        processes=2,
+        sticky=True,
+    ),
+    Profile(
+        "not-sticky",
+        "As included, with two processes that take turns.",
+        "Documented: Connect starts more processes under load. The order is inferred.",
+        processes=2,
     ),
 )
 PROFILES = {profile.name: profile for profile in _PROFILES}

@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from rehearsal.access import (
+    PROCESS_COOKIE,
     SESSION_COOKIE,
     WrongKeyError,
     api_key_of,
@@ -19,7 +21,7 @@ from rehearsal.access import (
 from rehearsal.hosting.hosting import Hosting
 from rehearsal.hosting.runtime import MOUNT_HEADER
 from rehearsal.profiles import Profile
-from rehearsal.proxy.upstream import Credentials, Upstream, is_under
+from rehearsal.proxy.upstream import Credentials, Local, Upstream, is_under
 from rehearsal.storage.database import Content, State, User
 from tooling.environments import EnvironmentFailedError
 from tooling.processes import AppDidNotStartError
@@ -37,8 +39,8 @@ class Routing:
     profile: Profile
 
     @asynccontextmanager
-    async def resolve(self, scope: Scope) -> AsyncIterator[Upstream | None]:
-        """Yields the app for a request, `None` if the path is not that of content.
+    async def resolve(self, scope: Scope) -> AsyncIterator[Upstream | Local | None]:
+        """Yields the content for a request, `None` if the path is not that of content.
 
         The app receives a draft's path or a vanity path as its mount. This is inferred: on live
         servers only the content's own path was seen. Raises `HTTPException`.
@@ -54,9 +56,16 @@ class Routing:
         if draft is not None and user and user.guid != content.owner_guid:
             raise HTTPException(403, "This user may not see this draft.")
         async with AsyncExitStack() as stack:
-            process = self.hosting.process(content.guid, draft)
             try:
-                port = (await stack.enter_async_context(process)).port
+                pages = self.hosting.pages(content.guid, draft)
+            except LookupError as error:
+                raise HTTPException(404, str(error)) from None
+            if pages is not None:
+                yield Local(prefix, pages)
+                return
+            process = self.hosting.process(content.guid, draft, self._wanted(scope))
+            try:
+                number, app = await stack.enter_async_context(process)
             except LookupError as error:
                 raise HTTPException(404, str(error)) from None
             except AppDidNotStartError as error:
@@ -66,7 +75,7 @@ class Routing:
                 ) from None
             except EnvironmentFailedError as error:
                 raise HTTPException(502, str(error)) from None
-            yield self._upstream(scope, prefix, port, user)
+            yield self._upstream(scope, prefix, app.port, number, user)
 
     def _find(self, raw_path: bytes) -> tuple[str, Content, int | None] | None:
         """Returns the prefix, content and draft for a path."""
@@ -88,7 +97,14 @@ class Routing:
         except WrongKeyError:
             raise HTTPException(401, "The API key is not valid.") from None
 
-    def _upstream(self, scope: Scope, prefix: str, port: int, user: User | None) -> Upstream:
+    def _wanted(self, scope: Scope) -> int | None:
+        number = HTTPConnection(scope).cookies.get(PROCESS_COOKIE, "")
+        return int(number) if self.profile.sticky and re.fullmatch("[0-9]", number) else None
+
+    def _upstream(
+        self, scope: Scope, prefix: str, port: int, number: int, user: User | None
+    ) -> Upstream:
+        sticky = f"{PROCESS_COOKIE}={number}; Path={prefix}/; HttpOnly; SameSite=Lax".encode()
         return Upstream(
             prefix=prefix,
             port=port,
@@ -97,6 +113,7 @@ class Routing:
             credentials=Credentials(user.username) if user else None,
             # It is unknown whether Connect forwards the key. An app that needs it fails here.
             drop=frozenset({b"authorization"}) if api_key_of(scope) is not None else frozenset(),
-            drop_cookies=frozenset({SESSION_COOKIE.encode()}),
+            drop_cookies=frozenset({SESSION_COOKIE.encode(), PROCESS_COOKIE.encode()}),
+            cookie=sticky if self.profile.sticky and self._wanted(scope) != number else None,
             add=((MOUNT_HEADER, prefix.encode()),),
         )

@@ -5,6 +5,7 @@ running it.
 """
 
 import logging
+import re
 import sqlite3
 
 from starlette.applications import Starlette
@@ -27,12 +28,17 @@ from rehearsal.api.content import (
     Variables,
 )
 from rehearsal.api.endpoint import ApiError, Services, missing
+from rehearsal.api.repository import BundleOfRepository, RepositoryOfContent
 from rehearsal.api.tasks import Build, Deploy, TaskStatus
 from rehearsal.hosting.tasks import NO_SPACE
 from rehearsal.storage.database import ConflictError
 from tooling.errors import is_full_disk
 
 LOG = logging.getLogger("rehearsal.api")
+# Calls of rsconnect-python 1.32 (api.py) to a Connect server that are not needed to deploy.
+_CONNECT_HAS = re.compile(
+    r"/v1/(environments|oauth|system|experimental|server_settings/nodejs|content/[^/]+/lockfile)\b"
+)
 _CONTENT = "/v1/content/{guid}"
 _ROUTES = [
     Route("/server_settings", ServerSettings),
@@ -43,6 +49,8 @@ _ROUTES = [
     Route(_CONTENT + "/environment", Variables),
     Route(_CONTENT + "/bundles", Bundles),
     Route(_CONTENT + "/bundles/{bundle_id}/download", BundleDownload),
+    Route(_CONTENT + "/repository", RepositoryOfContent),
+    Route(_CONTENT + "/repository/bundle", BundleOfRepository),
     Route(_CONTENT + "/deploy", Deploy),
     Route(_CONTENT + "/build", Build),
     Route("/v1/tasks/{id}", TaskStatus),
@@ -71,9 +79,11 @@ async def on_disconnect(_: Request, __: Exception) -> Response:
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Answers calls that the rehearsal does not implement."""
     assert isinstance(error, HTTPException)
+    path = request.url.path[:200]
+    has = "has" if _CONNECT_HAS.match(path.removeprefix("/__api__")) else "may have"
     response = ApiError(
         error.status_code,
-        f"The rehearsal has no {request.method} {request.url.path[:200]}:"
+        f"The rehearsal has no {request.method} {path}, which Connect {has}:"
         " it has only the endpoints that deployments need.",
     ).response
     response.headers.update(error.headers or {})

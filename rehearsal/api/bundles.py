@@ -86,7 +86,7 @@ def _json_of(content: Content, bundle: Bundle) -> dict[str, Any]:
         "id": str(bundle.id),
         "content_guid": content.guid,
         "created_time": bundle.created_time,
-        "py_version": bundle.python_version,
+        "py_version": bundle.python_version or None,
         "active": bundle.id == content.bundle_id,
         "size": bundle.size,
         "metadata": msgspec.json.decode(bundle.metadata) if bundle.metadata else {},

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from rehearsal.api.endpoint import ApiError, Endpoint, body_of, missing
 from rehearsal.proxy.headers import origin_of
 from rehearsal.storage.database import Content
-from rehearsal.storage.manifest import APP_MODE
+from rehearsal.storage.manifest import ASGI, STATIC
 
 # `$` would accept a line feed at the end of the name.
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{3,64}\Z")]
@@ -73,7 +73,8 @@ class CurrentUser(Endpoint):
 class ContentEndpoint(Endpoint):
     def json_of(self, content: Content) -> dict[str, Any]:
         origin = origin_of(self.scope).decode()
-        active = content.bundle_id is not None
+        active = self.state.bundle(content.guid, content.bundle_id or 0)
+        runs_python = active is not None and active.app_mode == ASGI
         return {
             "id": str(content.id),
             "guid": content.guid,
@@ -82,12 +83,12 @@ class ContentEndpoint(Endpoint):
             "title": content.title,
             "description": "",
             "access_type": "all",
-            "bundle_id": str(content.bundle_id) if active else None,
-            "app_mode": APP_MODE if active else None,
+            "bundle_id": str(active.id) if active else None,
+            "app_mode": active.app_mode if active else None,
             "app_role": "owner" if content.owner_guid == self.user.guid else "viewer",
             "content_category": "",
             "parameterized": False,
-            "py_version": platform.python_version() if active else None,
+            "py_version": platform.python_version() if runs_python else None,
             "r_version": None,
             "quarto_version": None,
             "run_as": None,
@@ -130,9 +131,15 @@ class ContentItem(ContentEndpoint):
             self.state.update_content(content.guid, "title", changes.title)
         return await self.get(request)
 
+    async def delete(self, request: Request) -> Response:
+        content = self.owned_content()
+        self.state.delete_content(content.guid)
+        self.services.hosting.stop(content.guid)
+        return Response(status_code=204)
 
-# The old API numbers the modes; rsconnect reads 12 as python-fastapi (its models.AppModes).
-_API_MODE = 12
+
+# The old API numbers the modes (rsconnect's models.AppModes).
+_NUMBERS = {ASGI: 12, STATIC: 4}
 
 
 class ContentOfV0(ContentEndpoint):
@@ -141,9 +148,9 @@ class ContentOfV0(ContentEndpoint):
     async def get(self, request: Request) -> Response:
         for content in self.state.contents(self.user.guid):
             if request.path_params["id"] in (str(content.id), content.guid):
-                return JSONResponse(
-                    self.json_of(content) | {"id": content.id, "app_mode": _API_MODE}
-                )
+                members = self.json_of(content)
+                number = _NUMBERS[members["app_mode"] or ASGI]
+                return JSONResponse(members | {"id": content.id, "app_mode": number})
         raise missing()
 
 

@@ -7,7 +7,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from rehearsal.api.endpoint import ApiError, Endpoint, body_of, missing
+from rehearsal.api.repository import add_bundle
 from rehearsal.hosting.hosting import BundleKey
+from rehearsal.hosting.tasks import TaskFailedError
+from rehearsal.storage.database import Repository
+from rehearsal.storage.manifest import BundleRefusedError
+from tooling.environments import Log
 
 _MAX_WAIT_SECONDS = 30
 
@@ -31,9 +36,22 @@ class DeploymentEndpoint(Endpoint):
 class Deploy(DeploymentEndpoint):
     async def post(self, request: Request) -> Response:
         wanted = await body_of(request, Deployment)
-        key = await self.bundle_key(wanted.bundle_id)
-        deploy = partial(self.services.hosting.deploy, key, wanted.activate)
+        repository = self.state.repository(self.owned_content().guid)
+        if repository is not None and wanted.bundle_id is None:
+            deploy = partial(self._deploy_from, repository, wanted.activate)
+        else:
+            key = await self.bundle_key(wanted.bundle_id)
+            deploy = partial(self.services.hosting.deploy, key, wanted.activate)
         return JSONResponse({"task_id": self.services.tasks.start(self.user.guid, deploy).id})
+
+    async def _deploy_from(self, repository: Repository, activate: bool, log: Log) -> None:
+        log(f"Fetching {repository.branch} of {repository.repository}.")
+        try:
+            bundle = await add_bundle(self.services, repository)
+        except BundleRefusedError as error:
+            raise TaskFailedError(str(error)) from None
+        key = BundleKey(repository.content_guid, bundle.id)
+        await self.services.hosting.deploy(key, activate, log)
 
 
 class Build(DeploymentEndpoint):

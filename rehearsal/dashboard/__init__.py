@@ -27,6 +27,7 @@ from rehearsal.profiles import PROFILES, Profile
 from rehearsal.proxy.headers import origin_of
 from rehearsal.proxy.problems import problem_response
 from rehearsal.storage.database import Content, State, bundle_id_of
+from rehearsal.storage.manifest import STATIC
 from tooling.frameworks import ROOT, Framework, find_frameworks
 
 _PAGES = Path(__file__).with_name("pages")
@@ -54,6 +55,8 @@ class Card:
     title: str
     framework: Framework | None
     content: Content | None
+    is_static: bool = False
+    """Whether it consists of pages, without an API that has documentation."""
 
     @property
     def path(self) -> str | None:
@@ -127,11 +130,15 @@ class Dashboard:
         listed = [card.content for card in cards]
         # rsconnect creates content before the upload. If the bundle is refused, it has no version.
         cards += [
-            Card(content.title or content.name, None, content)
+            Card(content.title or content.name, None, content, self._is_static(content))
             for content in contents
             if content not in listed and self.state.bundles(content.guid)
         ]
         return self._page(request, "index.html", cards=cards)
+
+    def _is_static(self, content: Content) -> bool:
+        bundle = self.state.bundle(content.guid, content.bundle_id or 0)
+        return bundle is not None and bundle.app_mode == STATIC
 
     async def asset(self, request: Request) -> Response:
         return FileResponse(_PAGES / request.url.path[1:], headers=_FILE_HEADERS)
@@ -174,6 +181,7 @@ class Dashboard:
             content=content,
             bundles=self.state.bundles(content.guid),
             process=self.hosting.process_of(content),
+            is_static=self._is_static(content),
             variables=list(self.state.variables(content.guid)),
         )
 

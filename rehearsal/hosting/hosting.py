@@ -8,10 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from rehearsal.hosting.process import BundleClosedError, BundleProcess
+from rehearsal.hosting.pages import Pages
+from rehearsal.hosting.process import BundleClosedError, BundleProcesses
 from rehearsal.hosting.tasks import TaskFailedError
 from rehearsal.profiles import Profile
 from rehearsal.storage.database import Bundle, Content, State
+from rehearsal.storage.manifest import STATIC
 from tooling.environments import EnvironmentFailedError, Environments, Log, check_python
 from tooling.processes import AppDidNotStartError, AppProcess, connect_variables
 
@@ -40,10 +42,10 @@ class Hosting:
         self._logs = logs
         self._profile = profile
         self._url = url
-        self._served: dict[BundleKey, BundleProcess] = {}
+        self._served: dict[BundleKey, BundleProcesses] = {}
         self._deploying: dict[str, asyncio.Lock] = {}
         self._serving: dict[str, asyncio.Lock] = {}
-        self._draining: dict[asyncio.Task[None], BundleProcess] = {}
+        self._draining: dict[asyncio.Task[None], BundleProcesses] = {}
         self._restarting: set[asyncio.Task[None]] = set()
 
     def log_of(self, guid: str, bundle_id: int) -> Path:
@@ -55,8 +57,8 @@ class Hosting:
         served = self._served.get(BundleKey(content.guid, content.bundle_id or 0))
         return served.running() if served else None
 
-    async def _serve(self, bundle: Bundle, log: Log) -> BundleProcess:
-        """Makes the bundle's environment and returns its `BundleProcess`.
+    async def _serve(self, bundle: Bundle, log: Log) -> BundleProcesses:
+        """Makes the bundle's environment and returns its `BundleProcesses`.
 
         Raises `EnvironmentFailedError`, `OSError`.
         """
@@ -76,7 +78,7 @@ class Hosting:
                 append=True,
             )
 
-        return BundleProcess(launch)
+        return BundleProcesses(launch, self._profile.processes)
 
     async def _make_environment(self, bundle: Bundle, log: Log) -> Path:
         check_python(bundle.python_requires)
@@ -85,9 +87,25 @@ class Hosting:
             directory, bundle.requirements, self._profile.server, log
         )
 
+    def pages(self, guid: str, draft: int | None = None) -> Pages | None:
+        """Returns the static content of that draft or of the active bundle; `None` for an app.
+
+        Raises `LookupError` if there is no such bundle.
+        """
+        bundle = self._state.bundle(*self._key(guid, draft))
+        if bundle is None:
+            raise LookupError("There is no such bundle.")
+        if bundle.app_mode != STATIC:
+            return None
+        return Pages(self._state.directory_of(bundle.id), bundle.entrypoint)
+
     @asynccontextmanager
-    async def process(self, guid: str, draft: int | None = None) -> AsyncIterator[AppProcess]:
-        """Yields the process for one request to that draft, or to the active bundle.
+    async def process(
+        self, guid: str, draft: int | None = None, wanted: int | None = None
+    ) -> AsyncIterator[tuple[int, AppProcess]]:
+        """Yields a process for one request to that draft, or to the active bundle, and its number.
+
+        `wanted` is the number of the process that the request should go to.
 
         Raises `AppDidNotStartError`, `EnvironmentFailedError`, and `LookupError` if there is no
         such bundle.
@@ -96,13 +114,13 @@ class Hosting:
             while True:
                 served = await self._get_or_serve(guid, draft)
                 try:
-                    process = await stack.enter_async_context(served.process())
+                    numbered = await stack.enter_async_context(served.process(wanted))
                 except BundleClosedError:
                     continue  # Another bundle was activated meanwhile; the next pass finds it.
                 break
-            yield process
+            yield numbered
 
-    async def _get_or_serve(self, guid: str, draft: int | None) -> BundleProcess:
+    async def _get_or_serve(self, guid: str, draft: int | None) -> BundleProcesses:
         """Returns the served bundle; serves one that was deployed before the rehearsal started."""
         key = self._key(guid, draft)
         if key in self._served:
@@ -156,6 +174,9 @@ class Hosting:
 
     async def _start(self, key: BundleKey, log: Log) -> None:
         bundle = self._bundle(key)
+        if bundle.app_mode == STATIC:
+            log(f"Bundle {key.bundle_id} is static content: no environment, no process.")
+            return
         served = self._served.get(key)
         if served is None:
             log(f"Building bundle {key.bundle_id} in the rehearsal.")
@@ -206,7 +227,8 @@ class Hosting:
     async def build(self, key: BundleKey, log: Log) -> None:
         """Makes the environment without starting the app. Raises `TaskFailedError`, `OSError`."""
         with self._task_failures(key):
-            await self._make_environment(self._bundle(key), log)
+            if (bundle := self._bundle(key)).app_mode != STATIC:
+                await self._make_environment(bundle, log)
 
     def _drain(self, keys: Iterable[BundleKey]) -> None:
         """Stops the processes of these bundles after their requests. New requests start others."""
@@ -260,7 +282,8 @@ class Hosting:
     async def _start_active(self, guid: str) -> None:
         """Starts the active bundle. Logs failures; the next request retries and reports them."""
         try:
-            await self._get_or_serve(guid, None)
+            if self.pages(guid) is None:
+                await self._get_or_serve(guid, None)
         except LookupError:
             return
         except (EnvironmentFailedError, OSError) as error:

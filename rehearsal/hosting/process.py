@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ START_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STABLE_SECONDS = 30.0
-_DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 10.0
 
 
 class BundleClosedError(Exception):
@@ -20,10 +21,7 @@ class BundleClosedError(Exception):
 
 
 class BundleProcess:
-    """The process of one bundle: `process` is for requests; `close` waits for them and stops it.
-
-    Connect starts more processes under load. The rehearsal runs one.
-    """
+    """One process of a bundle: `process` is for requests; `close` waits for them and stops it."""
 
     def __init__(self, launch: Callable[[], AppProcess]) -> None:
         self._launch = launch
@@ -112,7 +110,7 @@ class BundleProcess:
                     await self._get_or_start()
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def close(self, drain_seconds: float = _DRAIN_SECONDS) -> None:
+    async def close(self, drain_seconds: float = DRAIN_SECONDS) -> None:
         """Prevents new starts, waits for requests up to `drain_seconds`, and then sends SIGTERM."""
         self._closed = True
         self._supervisor.cancel()
@@ -127,3 +125,33 @@ class BundleProcess:
         process, self._process = self._process, None
         if process is not None:
             await asyncio.to_thread(process.stop)
+
+
+class BundleProcesses:
+    """All processes of a bundle, numbered from 0. They take turns, unless one is asked for.
+
+    Connect starts more processes under load. The rehearsal runs a fixed number.
+    """
+
+    def __init__(self, launch: Callable[[], AppProcess], count: int) -> None:
+        self._processes = [BundleProcess(launch) for _ in range(count)]
+        self._turns = itertools.cycle(range(count))
+
+    def running(self) -> AppProcess | None:
+        """Returns one process that runs, `None` if none does."""
+        return next(filter(None, (process.running() for process in self._processes)), None)
+
+    @asynccontextmanager
+    async def process(self, wanted: int | None = None) -> AsyncIterator[tuple[int, AppProcess]]:
+        """Yields the number of a process, and the process, for one request.
+
+        Raises as `BundleProcess.process`.
+        """
+        known = wanted is not None and 0 <= wanted < len(self._processes)
+        number = wanted if known and wanted is not None else next(self._turns)
+        async with self._processes[number].process() as process:
+            yield number, process
+
+    async def close(self, drain_seconds: float = DRAIN_SECONDS) -> None:
+        """Closes all of them at the same time."""
+        await asyncio.gather(*(process.close(drain_seconds) for process in self._processes))

@@ -15,11 +15,11 @@ from rehearsal.proxy.connection import UpstreamRefusedError, UpstreamSlowError
 from rehearsal.proxy.headers import Forward, for_client, for_upstream, target_of
 from rehearsal.proxy.http import proxy_http
 from rehearsal.proxy.problems import refuse
-from rehearsal.proxy.upstream import Upstream
+from rehearsal.proxy.upstream import Local, Upstream
 from rehearsal.proxy.websocket import HANDSHAKE_HEADERS, proxy_websocket
 
-Resolve = Callable[[Scope], AbstractAsyncContextManager[Upstream | None]]
-"""Finds the app for a request, `None` if no app has the path. May raise `HTTPException`.
+Resolve = Callable[[Scope], AbstractAsyncContextManager[Upstream | Local | None]]
+"""Finds the content for a request, `None` if none has the path. May raise `HTTPException`.
 
 The context is entered before the request is forwarded and exited at the end of the response.
 """
@@ -48,6 +48,8 @@ class Gateway:
                     await self._fallback(scope, receive, send)
                 elif scope.get("method") in ("GET", "HEAD") and _lacks_slash(upstream, scope):
                     await _with_slash(scope)(scope, receive, send)
+                elif isinstance(upstream, Local):
+                    await upstream.app({**scope, "root_path": upstream.prefix}, receive, send)
                 else:
                     await self._proxy(upstream, scope, receive, send)
         except HTTPException as error:
@@ -74,13 +76,13 @@ class Gateway:
             target=target,
             host=host or f"127.0.0.1:{upstream.port}".encode(),
             headers=for_upstream(scope, upstream, drop),
-            rewrite=partial(for_client, prefix=upstream.prefix),
+            rewrite=partial(for_client, prefix=upstream.prefix, cookie=upstream.cookie),
             response_seconds=self._response_seconds,
         )
         await (proxy_websocket if is_websocket else proxy_http)(forward, scope, receive, send)
 
 
-def _lacks_slash(upstream: Upstream, scope: Scope) -> bool:
+def _lacks_slash(upstream: Upstream | Local, scope: Scope) -> bool:
     """Returns whether the path is the prefix alone, where relative links lead one level up."""
     raw_path: bytes = scope["raw_path"]
     return raw_path == upstream.prefix.encode()

@@ -112,17 +112,19 @@ def _without_cookies(value: bytes, names: frozenset[bytes]) -> bytes:
     return "; ".join(kept).encode("latin-1")
 
 
-def for_client(headers: Headers, prefix: str) -> Headers:
+def for_client(headers: Headers, prefix: str, cookie: bytes | None = None) -> Headers:
     """Returns the app's end-to-end headers, with cookie paths moved under the prefix.
 
     Connect changes `Path=/` to `Path=/content/GUID/` and does not change `Location` (third party,
     live server). A path that already lies under the prefix is not changed; other paths are prefixed
-    (inferred).
+    (inferred). `cookie` is a cookie of the gateway.
     """
-    return [
+    added = [(b"set-cookie", cookie)] if cookie else []
+    rewritten = [
         (name, _rewrite_cookie_path(value, prefix) if name.lower() == b"set-cookie" else value)
         for name, value in _end_to_end(headers)
     ]
+    return rewritten + added
 
 
 def _rewrite_cookie_path(cookie: bytes, prefix: str) -> bytes:

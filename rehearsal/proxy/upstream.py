@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass
 
+from starlette.types import ASGIApp
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -39,8 +41,19 @@ class Upstream:
     """Lower-case names of further request headers that are not forwarded."""
     drop_cookies: frozenset[bytes] = frozenset()
     """Names of cookies that are not forwarded."""
+    cookie: bytes | None = None
+    """The value of a `Set-Cookie` header for the client, if the gateway itself sets a cookie."""
     add: tuple[tuple[bytes, bytes], ...] = ()
     """Further request headers for the app."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """An ASGI application of this process behind one path prefix, such as static content."""
+
+    prefix: str
+    app: ASGIApp
+    """Receives `root_path` with the prefix, and a path that includes it."""
 
 
 def is_under(raw_path: bytes, prefix: str) -> bool:

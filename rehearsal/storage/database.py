@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TextIO, TypeVar
@@ -33,10 +33,15 @@ CREATE TABLE IF NOT EXISTS content (
 CREATE TABLE IF NOT EXISTS bundles (
     id INTEGER PRIMARY KEY AUTOINCREMENT, content_guid TEXT NOT NULL REFERENCES content (guid)
     ON DELETE CASCADE, created_time TEXT NOT NULL, size INTEGER NOT NULL, entrypoint TEXT NOT NULL,
-    python_version TEXT NOT NULL, python_requires TEXT, requirements TEXT NOT NULL, metadata TEXT);
+    python_version TEXT NOT NULL, python_requires TEXT, requirements TEXT NOT NULL, metadata TEXT,
+    app_mode TEXT NOT NULL DEFAULT 'python-fastapi');
 CREATE TABLE IF NOT EXISTS environment (
     content_guid TEXT NOT NULL REFERENCES content (guid) ON DELETE CASCADE,
     name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (content_guid, name));
+CREATE TABLE IF NOT EXISTS repositories (
+    content_guid TEXT PRIMARY KEY REFERENCES content (guid) ON DELETE CASCADE,
+    repository TEXT NOT NULL, branch TEXT NOT NULL, directory TEXT NOT NULL,
+    polling INTEGER NOT NULL, last_error TEXT NOT NULL, last_known_commit TEXT NOT NULL);
 """
 # The viewer's name reveals apps that decode header bytes as latin-1.
 _USERS = (("publisher", "publisher"), ("José Ünï 你好", "viewer"))
@@ -84,10 +89,27 @@ class Bundle:
     requirements: str
     metadata: str | None
     """The JSON object about the git commit that rsconnect sends."""
+    app_mode: str
 
 
-_Row = TypeVar("_Row", User, Content, Bundle)
-_TABLES = {User: "users", Content: "content", Bundle: "bundles"}
+@dataclass(frozen=True)
+class Repository:
+    """The folder of a git repository from which content is deployed."""
+
+    content_guid: str
+    repository: str
+    """Its URL."""
+    branch: str
+    directory: str
+    """The folder with `manifest.json`, relative to the root; `.` for the root."""
+    polling: int
+    """1 if the publisher wants the server to look for new commits. The rehearsal never does."""
+    last_error: str = ""
+    last_known_commit: str = ""
+
+
+_Row = TypeVar("_Row", User, Content, Bundle, Repository)
+_TABLES = {User: "users", Content: "content", Bundle: "bundles", Repository: "repositories"}
 
 
 class State:
@@ -109,6 +131,9 @@ class State:
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
             + _SCHEMA
         )
+        columns = self._database.execute("SELECT name FROM pragma_table_info('bundles')")
+        if ("app_mode",) not in columns.fetchall():  # The state of an earlier version.
+            self._write("ALTER TABLE bundles ADD COLUMN app_mode TEXT DEFAULT 'python-fastapi'")
         for username, role in _USERS:
             self._write(
                 "INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?, ?)",
@@ -234,6 +259,19 @@ class State:
                         "INSERT OR REPLACE INTO environment VALUES (?, ?, ?)", (guid, name, value)
                     )
 
+    # Repositories
+
+    def repository(self, guid: str) -> Repository | None:
+        return next(iter(self._read(Repository, "WHERE content_guid = ?", guid)), None)
+
+    def set_repository(self, repository: Repository) -> None:
+        values = astuple(repository)
+        marks = ", ".join("?" * len(values))
+        self._write(f"INSERT OR REPLACE INTO repositories VALUES ({marks})", *values)
+
+    def delete_repository(self, guid: str) -> None:
+        self._write("DELETE FROM repositories WHERE content_guid = ?", guid)
+
     # Bundles
 
     def archive_of(self, bundle_id: int) -> Path:
@@ -267,11 +305,12 @@ class State:
         with self._transaction():
             cursor = self._database.execute(
                 "INSERT INTO bundles (content_guid, created_time, size, entrypoint, python_version,"
-                " python_requires, requirements, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                " python_requires, requirements, metadata, app_mode)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(guid, _now(), archive.stat().st_size, manifest.entrypoint),
                     *(manifest.python_version, manifest.python_requires, manifest.requirements),
-                    metadata,
+                    *(metadata, manifest.app_mode),
                 ),
             )
             bundle_id = cursor.lastrowid or 0

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import msgspec
+from rsconnect.models import AppModes
 
-APP_MODE = "python-fastapi"
+ASGI = "python-fastapi"
+STATIC = "static"
 _ENTRYPOINT = re.compile(r"[\w.]{1,200}(:[\w.]{1,200})?")
 # uv takes `-` for the standard input, and a name with a colon for a URL.
 _REQUIREMENTS = re.compile(r"(?!-)[\w.+@ -]+(/[\w.+@ -]+)*")
@@ -22,7 +24,10 @@ class BundleRefusedError(ValueError):
 class Manifest:
     """The fields of the manifest that the rehearsal needs."""
 
+    app_mode: str
+    """`ASGI` or `STATIC`. Static content needs no Python: its other fields are empty."""
     entrypoint: str
+    """The application, `module:attribute`, or the path of the page that static content opens."""
     python_version: str
     """The version of the interpreter that the publisher used."""
     python_requires: str | None
@@ -34,6 +39,7 @@ class Manifest:
 class _Metadata(msgspec.Struct):
     appmode: str
     entrypoint: str = ""
+    primary_html: str = ""
 
 
 class _PackageManager(msgspec.Struct):
@@ -59,8 +65,8 @@ class _File(msgspec.Struct):
 
 class _Document(msgspec.Struct):
     metadata: _Metadata
-    python: _Python
     files: dict[str, _File]
+    python: _Python | None = None
     environment: _Environment | None = None
 
 
@@ -81,11 +87,12 @@ def read_manifest(directory: Path) -> Manifest:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise BundleRefusedError("The bundle's manifest.json is not JSON.") from None
     metadata, python = document.metadata, document.python
-    if metadata.appmode != APP_MODE:
-        raise BundleRefusedError(
-            f"The rehearsal runs {APP_MODE} content only, not {metadata.appmode[:40]!r}:"
-            " deploy ASGI apps with `rsconnect deploy fastapi`."
-        )
+    if metadata.appmode == STATIC:
+        return _static(directory, document)
+    if metadata.appmode != ASGI:
+        raise BundleRefusedError(_not_hosted(metadata.appmode))
+    if python is None:
+        raise BundleRefusedError("The bundle's manifest.json is not valid: it has no `python`.")
     if not _ENTRYPOINT.fullmatch(metadata.entrypoint):
         raise BundleRefusedError(
             f"The entry point {metadata.entrypoint[:40]!r} is not of the form 'module:app'."
@@ -100,10 +107,35 @@ def read_manifest(directory: Path) -> Manifest:
         raise BundleRefusedError(f"The bundle has no requirements file {requirements[:80]!r}.")
     accepted = document.environment and document.environment.python
     return Manifest(
+        app_mode=ASGI,
         entrypoint=metadata.entrypoint,
         python_version=python.version,
         python_requires=accepted.requires if accepted else None,
         requirements=requirements,
+    )
+
+
+def _static(directory: Path, document: _Document) -> Manifest:
+    # rsconnect writes the page as `primary_html`, and for a rendered notebook as `entrypoint` only.
+    page = document.metadata.primary_html or document.metadata.entrypoint
+    _verify(directory, document.files, "")
+    if not _is_file_in(directory, page):
+        raise BundleRefusedError(f"The bundle has no page {page[:80]!r}, which it is to open with.")
+    return Manifest(STATIC, page, "", None, "")
+
+
+def _not_hosted(app_mode: str) -> str:
+    known = {
+        mode.name(): mode.desc()  # type: ignore[no-untyped-call]
+        for mode in AppModes._modes
+    }
+    if app_mode in known:
+        kind = f"Connect hosts content of the kind {known[app_mode]} ({app_mode})"
+    else:
+        kind = f"Connect may host content of the kind {app_mode[:40]!r}"
+    return (
+        f"{kind}, but the rehearsal does not: it hosts ASGI apps (`rsconnect deploy fastapi`) and"
+        " static pages (`rsconnect deploy html`)."
     )
 
 

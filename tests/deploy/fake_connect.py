@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 from uuid import uuid4
 
 from starlette.applications import Starlette
@@ -28,6 +29,10 @@ class FakeConnect:
     url: str = ""
     version: str = "2026.07.0"
     task_code: int = 0
+    identity_token: str = ""
+    """The token that is exchanged for the key."""
+    pythons: list[str] | None = None
+    """The versions that the server tells; None for a server that does not tell them."""
     answer: int = 200
     """The status with which content answers everything."""
     content: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -99,13 +104,34 @@ def fake_connect() -> Iterator[FakeConnect]:
             }
         )
 
+    async def oauth(request: Request) -> Response:
+        grants = ["urn:ietf:params:oauth:grant-type:token-exchange"]
+        return JSONResponse(
+            {"token_endpoint": f"{fake.url}/oauth/token", "grant_types_supported": grants}
+        )
+
+    async def exchange(request: Request) -> Response:
+        form = parse_qs((await request.body()).decode())
+        if not fake.identity_token or form["subject_token"] != [fake.identity_token]:
+            return JSONResponse({"error": "invalid_grant"}, 400)
+        return JSONResponse({"access_token": KEY, "token_type": "Bearer"})
+
+    async def pythons(request: Request) -> Response:
+        if fake.pythons is None:
+            return JSONResponse({"code": 4, "error": "There is no such page."}, 404)
+        installations = [{"version": version, "publishable": True} for version in fake.pythons]
+        return JSONResponse({"installations": installations, "api_enabled": True})
+
     async def visit(request: Request) -> Response:
         fake.visits.append(request.url.path)
         return PlainTextResponse("", fake.answer)
 
     async def authenticate(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        public = request.url.path == "/__api__/server_settings"
-        if not public and request.headers.get("Authorization") != f"Key {KEY}":
+        public = ("/__api__/server_settings", "/.well-known/oauth-authorization-server")
+        if (
+            request.url.path not in (*public, "/oauth/token")
+            and request.headers.get("Authorization") != f"Key {KEY}"
+        ):
             return JSONResponse({"code": 30, "error": "We cannot authenticate you."}, 401)
         return await call_next(request)
 
@@ -113,6 +139,9 @@ def fake_connect() -> Iterator[FakeConnect]:
     app = Starlette(
         routes=[
             Route("/__api__/server_settings", settings),
+            Route("/.well-known/oauth-authorization-server", oauth),
+            Route("/oauth/token", exchange, methods=["POST"]),
+            Route(f"{v1}/server_settings/python", pythons),
             Route(f"{v1}/user", user),
             Route(f"{v1}/content", search),
             Route(f"{v1}/content", create, methods=["POST"]),

@@ -105,6 +105,50 @@ def told(tree: Path) -> dict[str, Any]:
 # --- A deployment
 
 
+@pytest.mark.parametrize("by_file", [False, True], ids=["a variable", "a file"])
+def test_an_identity_token_of_ci_replaces_the_key(
+    tree: Path, connect: FakeConnect, checked: list[str], by_file: bool
+) -> None:
+    connect.identity_token = "t0ken-of-the-job"
+    (tree / "token").write_text("t0ken-of-the-job\n")
+    token = (
+        {"CONNECT_IDENTITY_TOKEN_FILE": str(tree / "token")}
+        if by_file
+        else {"CONNECT_IDENTITY_TOKEN": "t0ken-of-the-job"}
+    )
+    assert run(connect, CONNECT_API_KEY="", **token) == 0
+    assert len(connect.uploads) == len(checked) == 1
+
+
+@pytest.mark.usefixtures("checked")
+def test_a_token_that_the_server_does_not_know_ends_in_one_line_without_it(
+    connect: FakeConnect, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(connect, CONNECT_API_KEY="", CONNECT_IDENTITY_TOKEN="another-t0ken") == 1
+    said = capfd.readouterr()
+    assert said.err.startswith(
+        "deploy: The identity token was not exchanged for a key: Connect did"
+    )
+    assert "another-t0ken" not in said.out + said.err
+    assert connect.uploads == []
+
+
+@pytest.mark.usefixtures("checked")
+def test_a_server_without_a_fitting_python_is_named_before_the_upload(
+    connect: FakeConnect, capfd: pytest.CaptureFixture[str]
+) -> None:
+    connect.pythons = ["3.9.18", "3.10.13"]
+    assert run(connect) == 1
+    assert capfd.readouterr().err == (
+        f"deploy: {connect.url} has no Python that fits the project's requires-python '>=3.11':"
+        " it has 3.9.18, 3.10.13. Nothing was uploaded.\n"
+    )
+    assert connect.uploads == []
+    assert connect.content == {}
+    connect.pythons.append("3.12.1")
+    assert run(connect) == 0
+
+
 def test_the_whole_way_from_the_repository_to_a_checked_deployment(
     tree: Path,
     connect: FakeConnect,

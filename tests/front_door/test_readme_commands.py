@@ -20,18 +20,23 @@ from tooling.frameworks import ROOT
 from tooling.postgresql import Cluster, Database
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-FENCES = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", README, re.DOTALL | re.MULTILINE)
-"""The language of a fence, and its text. Those with a language are for other machines."""
+
+
+def fences(text: str) -> list[str]:
+    """What stands between fences of commands; those of another language name it."""
+    found = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+    return [fence for language, fence in found if not language]
+
+
 COMMANDS = [
     (block, line)
-    for block, (language, fence) in enumerate(FENCES)
-    if not language
+    for block, fence in enumerate(fences(README))
     for line in (line.partition("  #")[0].strip() for line in fence.splitlines())
     if line
 ]
 """The number of the fence, and a line of it without its comment."""
 
-CHECK_US = README.partition("### You have a Connect server")[0].count("```") // 2
+CHECK_US = len(fences(README.partition("### You have a Connect server")[0]))
 """The number of the fence there."""
 
 ELSEWHERE = {

@@ -44,7 +44,7 @@ class Cli:
     ) -> str:
         """Run it; gives all its output. `version` is the server's in place of what it says."""
         environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": os.pathsep.join((str(RSCONNECT.parent), os.environ["PATH"])),
             "HOME": str(self.home),
             "RSCONNECT_DISABLE_VERSION_CHECK": "1",
             "NO_COLOR": "1",
@@ -55,6 +55,7 @@ class Cli:
             environment["CONNECT_API_KEY"] = key or self.it.user("publisher").api_key
         done = subprocess.run(
             [str(RSCONNECT), *arguments],
+            cwd=self.home,  # `rsconnect content build` writes to the working directory.
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -269,3 +270,19 @@ def test_a_server_of_before_drafts_is_deployed_to_in_one_step(cli: Cli) -> None:
     assert "Verifying deployed content" in output
     assert "Activating deployed content" not in output
     assert cli.version() == "one"
+
+
+def test_a_folder_of_pages_is_deployed_and_updated(cli: Cli, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    (site / "more").mkdir(parents=True)
+    (site / "index.html").write_text('<a href="more/index.html">more</a>')
+    (site / "more" / "index.html").write_text("one")
+    output = cli("deploy", "html", "--title", "Pages", str(site))
+    assert "Verifying deployed content" in output
+    (item,) = json.loads(cli("content", "search", "--title-contains", "Pages"))
+    assert item["app_mode"] == "static"
+    assert "more/index.html" in cli.it.get(f"/content/{item['guid']}/").text
+    (site / "more" / "index.html").write_text("two")
+    cli("deploy", "html", "--app-id", item["id"], str(site))
+    assert cli.it.get(f"/content/{item['guid']}/more/").text == "two"
+    assert "app_mode" not in cli("deploy", "html", "--app-id", item["guid"], "--draft", str(site))

@@ -17,8 +17,9 @@ TITLES = {
     503: "Service Unavailable",
 }
 
-# These headers depend on the connection and the clock, not on the resource.
-OF_THE_CONNECTION = ("connection", "date", "keep-alive", "transfer-encoding")
+# These headers depend on the connection and the clock, not on the resource. The applications set no
+# cookie; one of a proxy with sticky sessions names the process that happened to answer.
+OF_THE_CONNECTION = ("connection", "date", "keep-alive", "set-cookie", "transfer-encoding")
 
 UNEXPECTED = "The server met an unexpected error; its log says more."
 NOWHERE = "There is nothing at this address."

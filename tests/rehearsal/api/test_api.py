@@ -272,7 +272,7 @@ def test_a_broken_form_is_400(
         (b"", "tar"),
         (b"x", "gzip"),
         (gzip.compress(b"x", mtime=0), "tar"),
-        (bundle_of(change=lambda m: m["metadata"].update(appmode="static")), "python-fastapi"),
+        (bundle_of(change=lambda m: m["metadata"].update(appmode="shiny")), "Shiny App (shiny)"),
         (bundle_of(change=lambda m: m["files"]["main.py"].update(checksum="0")), "checksum"),
     ],
     ids=["nothing", "no gzip", "no tar", "another kind of content", "a wrong checksum"],

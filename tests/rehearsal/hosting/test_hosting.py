@@ -151,6 +151,24 @@ def test_each_profile_gives_the_scope_that_it_stands_for(profile: Profile, tmp_p
         assert (headers["host"] == it.url.removeprefix("http://")) == profile.external_host
 
 
+@pytest.mark.parametrize("name", ["sticky", "not-sticky"])
+def test_two_processes_take_turns_unless_a_browser_has_one(name: str, tmp_path: Path) -> None:
+    with running(tmp_path, profile=PROFILES[name]) as it:
+        url = f"{it.url}/content/{it.deployed('mirror', mirror())}/told"
+        without_cookies = [told(httpx.get(url)) for _ in range(4)]
+        assert len({given["pid"] for given in without_cookies}) == 2
+        with httpx.Client() as browser:
+            visits = [told(browser.get(url, headers={"Cookie": "own=1"})) for _ in range(2)]
+            visits += [told(browser.get(url)) for _ in range(4)]
+            assert ("rehearsal-process" in browser.cookies) == PROFILES[name].sticky
+        pids = {given["pid"] for given in visits[2:]}
+        assert len(pids) == (1 if PROFILES[name].sticky else 2)
+        assert all("rehearsal-process" not in str(given["headers"]) for given in visits)
+        for number in ("7", "x", "-1", "9" * 99):
+            cookie = {"Cookie": f"rehearsal-process={number}"}
+            assert httpx.get(url, headers=cookie).status_code == 200
+
+
 # Who may see it
 
 

@@ -195,9 +195,11 @@ def test_a_bundle_without_a_manifest_is_refused(tmp_path: Path) -> None:
     ("change", "sentence"),
     [
         (
-            lambda m: m["metadata"].update(appmode="shiny"),
-            "python-fastapi content only, not 'shiny'",
+            lambda m: m["metadata"].update(appmode="python-dash"),
+            "of the kind Dash Application (python-dash), but the rehearsal does not",
         ),
+        (lambda m: m["metadata"].update(appmode="new" * 99), "of the kind 'newnew"),
+        (lambda m: m.pop("python"), "has no `python`"),
         (lambda m: m["metadata"].pop("appmode"), "`appmode`"),
         (lambda m: m["metadata"].update(entrypoint=None), "`$.metadata.entrypoint`"),
         *(
