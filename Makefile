@@ -108,6 +108,10 @@ chromium: setup ## install Chromium for the browser tests, if there is none
 db: setup ## prepare the database in GREETINGS_URL: create the table, and add missing greetings
 	@$(BIN)/python -m deploy.prepare_database
 
+.PHONY: site
+site: setup ## build the comparison site from the sources and the committed results: build/site/
+	@$(BIN)/python -m comparison.site
+
 .PHONY: rehearse
 rehearse: setup ## start the stand-in for Connect with its existing content; prints URL and API keys (PROFILE=, PORT=)
 	@exec $(BIN)/python -m rehearsal rehearse $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile)
