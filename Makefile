@@ -55,8 +55,11 @@ setup: ## create .venv with everything that the other targets need
 	exec $(SETUP) "$$found" -s -m tooling.setup "$(VENV)"
 
 .PHONY: run
-run: setup ## deploy all four to a stand-in for Connect on http://127.0.0.1:3939/ (PORT=, HOST=, PROFILE=)
-	@exec $(BIN)/python -m rehearsal $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile)
+run: setup ## the comparison, with all apps deployed to a stand-in for Connect on http://127.0.0.1:3939/ (PORT=, HOST=, PROFILE=)
+	@site="--site build/landing"; \
+	$(BIN)/python -m comparison.site --if-changed --output build/landing --apps ./ --dashboard dashboard/ \
+		|| { [ $$? = 1 ] && site="" || exit 130; }; \
+	exec $(BIN)/python -m rehearsal $$site $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile)
 
 run-%: %_app/app.py setup ## start one app with auto-reload on http://127.0.0.1:8000/ (PORT=)
 	@exec $(BIN)/python -m tooling.development $* $(call option,PORT,--port)

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from packaging.requirements import Requirement
+
 from comparison.site.highlighting import highlight
 from tooling.errors import UsageError
 from tooling.frameworks import Framework, find_frameworks
@@ -73,6 +75,55 @@ class Application:
     def path(self) -> str:
         """The path of the source in the repository: `fastapi_app/app.py`."""
         return f"{self.framework.folder.name}/app.py"
+
+    @property
+    def waivers(self) -> dict[str, str]:
+        """The SHOULD cases from which the framework deviates, with the reasons."""
+        waivers: dict[str, str] = self.framework.contract.get("waivers", {})
+        return waivers
+
+    @property
+    def companions(self) -> list[str]:
+        """The distributions on which the application depends directly, beside its framework."""
+        names = [
+            Requirement(text).name for text in self.framework.pyproject["project"]["dependencies"]
+        ]
+        return [name for name in names if name != self.framework.contract["distribution"]]
+
+    @cached_property
+    def locked(self) -> list[str]:
+        """The distributions in `requirements.txt`."""
+        text = self._read("requirements.txt")
+        return sorted(set(re.findall(r"^([A-Za-z0-9._-]+)(?:\[.*?\])?==", text, re.MULTILINE)))
+
+    @property
+    def size(self) -> int:
+        """The number of lines that are not blank."""
+        return sum(bool(line.strip()) for line in self.lines)
+
+    def section(self, title: str) -> Section:
+        return next(section for section in self.sections if section.title == title)
+
+    def link(self, line: int) -> str:
+        """Returns the address of a line of `app.py`."""
+        return f"src/{self.path}.html#L{line}"
+
+    def source(self, name: str, line: int = 1) -> str | None:
+        """Returns the address of a line of a file in the folder; None if there is no such file."""
+        if not (self.framework.folder / name).is_file():
+            return None
+        return f"src/{self.framework.folder.name}/{name}.html#L{line}"
+
+    def line_of(self, name: str, beginning: str) -> int:
+        """Returns the number of the first line with that beginning; 1 if there is none."""
+        for number, line in enumerate(self._read(name).splitlines(), 1):
+            if line.startswith(beginning):
+                return number
+        return 1
+
+    def _read(self, name: str) -> str:
+        file = self.framework.folder / name
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
 
     @cached_property
     def lines(self) -> list[str]:

@@ -1,8 +1,11 @@
 """Writes the site: renders the pages, checks every link, and replaces the folder at once."""
 
+import re
 import shutil
-from collections.abc import Iterable
-from html.parser import HTMLParser
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from posixpath import dirname, join, normpath
 from tempfile import mkdtemp
@@ -46,47 +49,53 @@ def render(site: Site) -> dict[str, bytes]:
     return others | {address: text.encode() for address, text in html.items()}
 
 
-class _Links(HTMLParser):
+@dataclass(frozen=True)
+class _Links:
     """The anchors of a page, and the addresses that it leads to."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.anchors: set[str] = set()
-        self.targets: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        outside = "data-outside" in dict(attrs)
-        for name, value in attrs:
-            if name == "id" and value:
-                if value in self.anchors:
-                    raise UsageError(f"The anchor {value} occurs twice.")
-                self.anchors.add(value)
-            elif name in ("href", "src") and value is not None and not outside:
-                self.targets.append(value)
+    anchors: list[str]
+    targets: list[str]
 
 
-def _check_links(html: dict[str, str], others: Iterable[str]) -> None:
-    """Raises `UsageError` if a link between pages leads nowhere or is not relative."""
-    known = {address: _parse(address, text) for address, text in html.items()}
-    files = set(others)
+_TAG = re.compile(r"<[a-z][^<>]*>")
+_ATTRIBUTE = re.compile(r' (id|href|src)="([^"]*)"')
+
+
+def _links(html: str) -> _Links:
+    """Finds links in HTML that Jinja wrote: in text, `<` is always escaped."""
+    tags = [tag for tag in _TAG.findall(html) if "data-outside" not in tag]
+    found = [attribute for tag in tags for attribute in _ATTRIBUTE.findall(tag)]
+    return _Links(
+        [value for name, value in found if name == "id"],
+        [unescape(value) for name, value in found if name != "id"],
+    )
+
+
+def _check_links(html: dict[str, str], others: Collection[str]) -> None:
+    """Raises `UsageError` if an anchor occurs twice, or a link leads nowhere or is not relative."""
+    known = {address: _links(text) for address, text in html.items()}
     for address, links in known.items():
-        for target in links.targets:
-            parts = urlsplit(target)
-            if parts.scheme or parts.netloc:
-                raise UsageError(f"{address}: {target} leads out of the site.")
-            path = normpath(join(dirname(address), unquote(parts.path))) if parts.path else address
-            if path in files:
-                continue
-            if parts.path.startswith("/") or path not in known:
-                raise UsageError(f"{address}: {target} leads nowhere.")
-            if parts.fragment and unquote(parts.fragment) not in known[path].anchors:
-                raise UsageError(f"{address}: {path} has no anchor {parts.fragment}.")
+        for anchor, times in Counter(links.anchors).items():
+            if times > 1:
+                raise UsageError(f"{address}: the anchor {anchor} occurs {times} times.")
+    anchors = {address: set(links.anchors) for address, links in known.items()}
+    for address, links in known.items():
+        for target in set(links.targets):
+            if (why := _broken(address, target, anchors, others)) is not None:
+                raise UsageError(f"{address}: {why}.")
 
 
-def _parse(address: str, text: str) -> _Links:
-    try:
-        return _Links(text)
-    except UsageError as error:
-        raise UsageError(f"{address}: {error}") from None
+def _broken(
+    address: str, target: str, anchors: Mapping[str, set[str]], others: Collection[str]
+) -> str | None:
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc or parts.path.startswith("/"):
+        return f"{target} is not relative"
+    path = normpath(join(dirname(address), unquote(parts.path))) if parts.path else address
+    if path in others:
+        return None
+    if path not in anchors:
+        return f"{target} leads nowhere"
+    if parts.fragment and unquote(parts.fragment) not in anchors[path]:
+        return f"{path} has no anchor {parts.fragment}"
+    return None
