@@ -28,8 +28,6 @@ class Advice:
 _LEAST = {
     "Lines of the application": "you want the least code ({value} lines)",
     "Packages installed with it": "few packages matter ({value} with server and companions)",
-    "Changes that it needed": "you want the framework that fits such a contract with the fewest"
-    " changes ({value})",
     "SHOULD cases that it does not fulfil": "its defaults are to be nearest to the contract"
     " ({value} deviations)",
 }

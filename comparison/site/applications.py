@@ -6,7 +6,7 @@ from functools import cached_property
 
 from packaging.requirements import Requirement
 
-from comparison.site.highlighting import highlight
+from comparison.site.highlighting import Token, html_of, tokens_of
 from tooling.errors import UsageError
 from tooling.frameworks import Framework, find_frameworks
 
@@ -39,6 +39,8 @@ class Section:
     first: int
     """The number of the first line."""
     lines: tuple[str, ...]
+    tokens: tuple[list[Token], ...]
+    """The tokens of each line."""
     html: tuple[str, ...]
     """The same lines, highlighted."""
 
@@ -138,20 +140,20 @@ class Application:
             if (match := _HEADING.fullmatch(line))
         ]
         _check_headings(self.path, starts)
-        html = highlight("\n".join(self.lines))
+        tokens = tokens_of("\n".join(self.lines))
         ends = [*starts[1:], ("", len(self.lines) + 1)]
         return [
-            self._section(title, number + 1, end, html)
+            self._section(title, number + 1, end, tokens)
             for (title, number), (_, end) in zip(starts, ends, strict=True)
         ]
 
-    def _section(self, title: str, first: int, end: int, html: list[str]) -> Section:
+    def _section(self, title: str, first: int, end: int, tokens: list[list[Token]]) -> Section:
         while first < end and not self.lines[first - 1].strip():
             first += 1
         while end > first and not self.lines[end - 2].strip():
             end -= 1
-        part = slice(first - 1, end - 1)
-        return Section(title, first, tuple(self.lines[part]), tuple(html[part]))
+        lines, kept = self.lines[first - 1 : end - 1], tokens[first - 1 : end - 1]
+        return Section(title, first, tuple(lines), tuple(kept), tuple(map(html_of, kept)))
 
 
 def _check_headings(path: str, starts: list[tuple[str, int]]) -> None:

@@ -88,6 +88,10 @@ class Contract:
         evidence = application.source("pyproject.toml", line)
         return Cell(str(len(waivers)), evidence, ", ".join(waivers) or None, number=len(waivers))
 
+    def deviating(self, applications: Iterable[Application]) -> list[str]:
+        """Returns the IDs of the cases that some of the applications do not fulfil."""
+        return sorted({id for each in applications for id in each.waivers}, key=_order)
+
     def differences(self, applications: Iterable[Application]) -> list[str]:
         """Returns the IDs of the cases that some of the applications fulfil, and some do not."""
         lists: list[set[str]] = [set(application.waivers) for application in applications]

@@ -4,23 +4,28 @@ Only tokens that the stylesheet colours get an element, so that a page with ever
 small.
 """
 
+from collections.abc import Sequence
 from html import escape
 
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
-from pygments.token import Token, _TokenType
+from pygments.token import Token as Kind
+from pygments.token import _TokenType
+
+Token = tuple[_TokenType, str]
+"""The type and the text of a token."""
 
 _CLASSES = {
-    Token.Comment: "c",
-    Token.Keyword: "k",
-    Token.Operator.Word: "k",
-    Token.Literal.String.Doc: "d",
-    Token.Literal.String: "s",
-    Token.Literal.Number: "m",
-    Token.Name.Decorator: "n",
-    Token.Name.Function: "f",
-    Token.Name.Class: "f",
-    Token.Name.Tag: "k",
+    Kind.Comment: "c",
+    Kind.Keyword: "k",
+    Kind.Operator.Word: "k",
+    Kind.Literal.String.Doc: "d",
+    Kind.Literal.String: "s",
+    Kind.Literal.Number: "m",
+    Kind.Name.Decorator: "n",
+    Kind.Name.Function: "f",
+    Kind.Name.Class: "f",
+    Kind.Name.Tag: "k",
 }
 """The class of a token type, and of all its subtypes."""
 
@@ -34,10 +39,10 @@ def class_of(kind: _TokenType) -> str | None:
     return _CLASSES[kind]
 
 
-def tokens_of(text: str, language: str = "python") -> list[list[tuple[_TokenType, str]]]:
+def tokens_of(text: str, language: str = "python") -> list[list[Token]]:
     """Returns the tokens of each line; a token that spans lines is divided."""
     lexer: Lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
-    lines: list[list[tuple[_TokenType, str]]] = [[]]
+    lines: list[list[Token]] = [[]]
     for kind, value in lexer.get_tokens(text):
         first, *others = value.split("\n")
         lines[-1].append((kind, first))
@@ -52,6 +57,11 @@ def element(kind: _TokenType, value: str) -> str:
     return f'<span class="{name}">{text}</span>' if name else text
 
 
+def html_of(line: Sequence[Token]) -> str:
+    """Returns the HTML of a line."""
+    return "".join(element(*token) for token in line)
+
+
 def highlight(text: str, language: str = "python") -> list[str]:
     """Returns the HTML of each line."""
-    return ["".join(element(*token) for token in line) for line in tokens_of(text, language)]
+    return [html_of(line) for line in tokens_of(text, language)]

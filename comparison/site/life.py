@@ -27,7 +27,7 @@ def life_rows(site: Site) -> list[Row]:
 
     return [
         row("Newest release", _Life.newest, as_of),
-        row("Releases in the year before", _Life.in_a_year, as_of),
+        row("Releases in a year", _Life.in_a_year, "in the 365 days before"),
         row("Companion that was released longest ago", _Life.oldest, "of its direct dependencies"),
         row("Its newest release needs", _Life.python, "as the release states"),
     ]

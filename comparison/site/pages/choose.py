@@ -11,7 +11,7 @@ from comparison.site.model import File, Page, Site
 def pages(site: Site) -> Iterable[Page | File]:
     groups = decision(site)
     contract = Contract.of(site)
-    cases = contract.differences(site.applications)
+    cases = contract.deviating(site.applications)
     context = {
         "groups": groups,
         "advice": advise(groups, contract, site.applications),
