@@ -133,6 +133,18 @@ bundle-%: %_app/app.py setup ## stage build/bundles/<name>/, ready for rsconnect
 deploy-%: %_app/app.py setup ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY (STORE=postgres)
 	@$(BIN)/python -m deploy deploy $* $(call option,SERVER,--server) $(call option,STORE,--store)
 
+.PHONY: bench
+bench: setup ## measure all (40 minutes; BENCH=quick: 3; APPS=quart,sanic; ONLY=B6); writes build/bench/results.json
+	@exec $(BIN)/python -m comparison.bench run $(call option,BENCH,--effort) $(call option,APPS,--apps) $(call option,ONLY,--only)
+
+.PHONY: bench-report
+bench-report: setup ## the tables of the last run, and what may be concluded from them
+	@$(BIN)/python -m comparison.bench report
+
+.PHONY: bench-record
+bench-record: setup ## copy a full run whose gates hold to comparison/results/bench.json
+	@$(BIN)/python -m comparison.bench record
+
 .PHONY: lock
 lock: setup ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)
 	@$(LOCK) --group dev --all-extras $(wildcard *_app/pyproject.toml) -o tests/requirements.txt
