@@ -17,7 +17,7 @@ ALLOWED = {
     "shared": set[str](),
     "tooling": set[str](),
     "deploy": {"tooling", "shared"},
-    "comparison": {"deploy", "tooling"},
+    "comparison": {"deploy", "tooling", "shared"},
     "rehearsal": {"deploy", "tooling"},
     **APPS,
 }

@@ -19,7 +19,12 @@ def decision(site: Site) -> list[Group]:
         Group("How it is written", "written", list(_written(site))),
         Group("What it cost to conform", "conform", list(_cost(site, contract))),
         Group("Speed and memory", "speed", figures.rows("speed"), figures.missing),
-        Group("Waiting", "waiting", [*_waiting(site, contract), *figures.rows("waiting")]),
+        Group(
+            "Waiting",
+            "waiting",
+            [*_waiting(site, contract), *figures.rows("waiting")],
+            figures.missing and f"How long others wait, and how a server stops: {figures.missing}",
+        ),
         Group("Life", "life", life_rows(site)),
     ]
 
