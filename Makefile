@@ -145,6 +145,14 @@ bench-report: setup ## the tables of the last run, and what may be concluded fro
 bench-record: setup ## copy a full run whose gates hold to comparison/results/bench.json
 	@$(BIN)/python -m comparison.bench record
 
+.PHONY: deploy-site
+deploy-site: site ## the comparison site, as static content, to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY
+	@$(BIN)/python -m deploy site $(call option,SERVER,--server)
+
+.PHONY: releases
+releases: setup ## record the releases of the frameworks and their companions, from the package index
+	@$(BIN)/python -m comparison.releases
+
 .PHONY: lock
 lock: setup ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)
 	@$(LOCK) --group dev --all-extras $(wildcard *_app/pyproject.toml) -o tests/requirements.txt

@@ -15,6 +15,7 @@ from comparison.site.assets import assets
 from comparison.site.model import File, Page, Site
 from comparison.site.pages import find_pages
 from comparison.site.rendering import Renderer
+from deploy.contents import RECORD
 from tooling.errors import UsageError
 
 
@@ -30,6 +31,9 @@ def build(site: Site, folder: Path) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
         if folder.exists():
+            # Without its record, rsconnect would make new content at the next deployment.
+            if (folder / RECORD).is_dir():
+                shutil.copytree(folder / RECORD, new / RECORD)
             old = Path(mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
             folder.replace(old)
             shutil.rmtree(old)

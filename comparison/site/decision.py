@@ -10,6 +10,7 @@ from comparison.site.life import life_rows
 from comparison.site.model import Site
 from comparison.site.notes import NEEDED, notes_of
 from comparison.site.table import Cell, Group, Row
+from tooling.frameworks import ROOT
 
 
 def decision(site: Site) -> list[Group]:
@@ -123,7 +124,7 @@ def _path(application: Application) -> Cell:
 
 
 def _waiting(site: Site, contract: Contract) -> Iterable[Row]:
-    yield _words(site, "Code that blocks (pandas, requests, a model)", "blocking", "Greetings")
+    yield _row(site, "Code that blocks (pandas, requests, a model)", _blocking)
     yield _row(
         site,
         "A client that leaves ends its query",
@@ -135,3 +136,10 @@ def _waiting(site: Site, contract: Contract) -> Iterable[Row]:
         "An empty binary message closes with 1003",
         lambda application: contract.holds("LIVE-4", application),
     )
+
+
+def _blocking(application: Application) -> Cell:
+    text = application.framework.contract.get("words", {}).get("blocking", "not described yet")
+    file = ROOT / "comparison" / "bench" / "blocking" / f"{application.name}.py"
+    evidence = f"src/{file.relative_to(ROOT).as_posix()}.html" if file.is_file() else None
+    return Cell(text, evidence)

@@ -224,7 +224,7 @@ class Chart:
     height: int
 
 
-_LINE = 34
+_LINE = 24
 _MARGIN = 3.0
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
 
@@ -243,7 +243,7 @@ def chart_of(table: "Table", names: Mapping[str, str]) -> Chart | None:
             scale.place(row.ratio.low),
             scale.place(row.ratio.high),
             row.ratio.decided,
-            number * _LINE + 26,
+            number * _LINE + 16,
         )
         for number, row in enumerate(rows)
         if row.ratio is not None

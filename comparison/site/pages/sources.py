@@ -29,7 +29,7 @@ def pages(site: Site) -> Iterable[Page]:
 
 
 def _files(site: Site) -> Iterator[Path]:
-    """Yields what is evidence: the apps, the code that they share, and the contract's cases."""
+    """Yields what is evidence: the apps, the code that they share, the cases, the profiles."""
     for application in site.applications:
         for name in ("app.py", "pyproject.toml", "README.md", "requirements.txt"):
             file = application.framework.folder / name
@@ -38,4 +38,6 @@ def _files(site: Site) -> Iterator[Path]:
     shared = ROOT / "shared"
     yield from sorted(file for file in shared.glob("*.py") if file.name != "__init__.py")
     yield shared / "openapi.yaml"
+    yield ROOT / "rehearsal" / "profiles.py"
+    yield from sorted((ROOT / "comparison" / "bench" / "blocking").glob("[a-z]*.py"))
     yield from sorted((ROOT / "tests" / "contract" / "cases").glob("*.py"))
