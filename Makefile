@@ -55,8 +55,11 @@ setup: ## create .venv with everything that the other targets need
 	exec $(SETUP) "$$found" -s -m tooling.setup "$(VENV)"
 
 .PHONY: run
-run: setup ## deploy all four to a stand-in for Connect on http://127.0.0.1:3939/ (PORT=, HOST=, PROFILE=)
-	@exec $(BIN)/python -m rehearsal $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile)
+run: setup ## the comparison, with all apps deployed to a stand-in for Connect on http://127.0.0.1:3939/ (PORT=, HOST=, PROFILE=)
+	@site="--site build/landing"; \
+	$(BIN)/python -m comparison.site --if-changed --output build/landing --apps ./ --dashboard dashboard/ \
+		|| { [ $$? = 1 ] && site="" || exit 130; }; \
+	exec $(BIN)/python -m rehearsal $$site $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile)
 
 run-%: %_app/app.py setup ## start one app with auto-reload on http://127.0.0.1:8000/ (PORT=)
 	@exec $(BIN)/python -m tooling.development $* $(call option,PORT,--port)
@@ -112,6 +115,10 @@ chromium: setup ## install Chromium for the browser tests, if there is none
 db: setup ## prepare the database in GREETINGS_URL: create the table, and add missing greetings
 	@$(BIN)/python -m deploy.prepare_database
 
+.PHONY: site
+site: setup ## build the comparison site from the sources and the committed results: build/site/
+	@$(BIN)/python -m comparison.site
+
 .PHONY: rehearse
 rehearse: setup ## start the stand-in for Connect with its existing content; prints URL and API keys (PROFILE=, PORT=)
 	@exec $(BIN)/python -m rehearsal rehearse $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile)
@@ -129,6 +136,26 @@ bundle-%: %_app/app.py setup ## stage build/bundles/<name>/, ready for rsconnect
 
 deploy-%: %_app/app.py setup ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY (STORE=postgres)
 	@$(BIN)/python -m deploy deploy $* $(call option,SERVER,--server) $(call option,STORE,--store)
+
+.PHONY: bench
+bench: setup ## measure all (40 minutes; BENCH=quick: 3; APPS=quart,sanic; ONLY=B6); writes build/bench/results.json
+	@exec $(BIN)/python -m comparison.bench run $(call option,BENCH,--effort) $(call option,APPS,--apps) $(call option,ONLY,--only)
+
+.PHONY: bench-report
+bench-report: setup ## the tables of the last run, and what may be concluded from them
+	@$(BIN)/python -m comparison.bench report
+
+.PHONY: bench-record
+bench-record: setup ## copy a full run whose gates hold to comparison/results/bench.json
+	@$(BIN)/python -m comparison.bench record
+
+.PHONY: deploy-site
+deploy-site: site ## the comparison site, as static content, to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY
+	@$(BIN)/python -m deploy site $(call option,SERVER,--server)
+
+.PHONY: releases
+releases: setup ## record the releases of the frameworks and their companions, from the package index
+	@$(BIN)/python -m comparison.releases
 
 .PHONY: lock
 lock: setup ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the versions)

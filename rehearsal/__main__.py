@@ -30,6 +30,7 @@ from rehearsal.progress import Progress
 from rehearsal.server import Rehearsal, Settings
 from rehearsal.storage.database import State
 from tooling.commands import exit_code, port, port_of
+from tooling.errors import UsageError
 from tooling.frameworks import ROOT, Framework, find_frameworks
 from tooling.serving import Server, listen
 
@@ -49,6 +50,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", default=port_of(os.environ, "3939"))
     parser.add_argument("--profile", default="included")
+    parser.add_argument("--site", type=Path, help="a directory of static files for /")
     options = parser.parse_args()
     options.state = Path(os.environ.get("REHEARSAL_STATE") or ROOT / "build" / "rehearsal")
     return options
@@ -81,6 +83,8 @@ async def _serve(options: argparse.Namespace) -> None:
             loop.add_signal_handler(number, stop.set)
 
     profile = find_profile(options.profile)
+    if options.site and not options.site.is_dir():
+        raise UsageError(f"--site: {options.site} is not a directory.")
     # The state is opened before the port: its error names the address of a running rehearsal.
     with (
         contextlib.closing(_open_state(options.state)) as state,
@@ -98,6 +102,7 @@ async def _serve(options: argparse.Namespace) -> None:
             url,
             profile,
             environments=ROOT / "build" / "rehearsal" / "environments",
+            site=options.site,
             start_active=options.command != "run",
         )
         await _run(Rehearsal(settings, state), options.command, sock, stop)

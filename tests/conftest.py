@@ -22,8 +22,8 @@ from tests.contract import faults
 from tests.contract.apps import RunningApps
 from tests.contract.subjects import GROUPS, Subject
 from tests.endurance import COUNTS
-from tests.postgresql import Cluster
 from tooling.frameworks import ROOT
+from tooling.postgresql import Cluster
 
 SLOWEST = 8
 """How many groups the list of the slowest names."""

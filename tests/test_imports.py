@@ -1,4 +1,7 @@
-"""Imports run one way: rehearsal -> deploy -> tooling, apps -> shared. There is no circle."""
+"""Imports run one way: rehearsal, comparison -> deploy -> tooling, apps -> shared.
+
+There is no circle.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -14,6 +17,7 @@ ALLOWED = {
     "shared": set[str](),
     "tooling": set[str](),
     "deploy": {"tooling", "shared"},
+    "comparison": {"deploy", "tooling", "shared"},
     "rehearsal": {"deploy", "tooling"},
     **APPS,
 }

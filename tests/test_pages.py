@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.axe import violations
 from tests.contract.servers import LOGS, variables_of
-from tests.postgresql import Cluster
 from tests.servers import server_process
 from tooling.frameworks import Framework, find_frameworks
+from tooling.postgresql import Cluster
 
 FRAMEWORKS = find_frameworks()
 LONG_NAME = "W" * 100

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from tests.contract.waiting import eventually
-from tests.postgresql import Cluster, Database
 from tests.servers import server_process
 from tooling.frameworks import find_frameworks
+from tooling.postgresql import Cluster, Database
 from tooling.processes import ServerKind
 
 SERVERS: tuple[ServerKind, ...] = ("uvicorn", "uvicorn", "hypercorn")

@@ -9,8 +9,8 @@ from tests.contract.servers import ServerProcesses
 from tests.contract.socket_client import SocketClient
 from tests.contract.subjects import Subject
 from tests.contract.vocabulary import Mount
-from tests.postgresql import Cluster, Database
 from tooling.frameworks import Framework
+from tooling.postgresql import Cluster, Database
 
 
 class RunningApps:

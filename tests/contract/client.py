@@ -21,7 +21,7 @@ from tests.contract.vocabulary import (
 
 if TYPE_CHECKING:
     from tests.contract.servers import ServerProcess
-    from tests.postgresql import Database
+    from tooling.postgresql import Database
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,10 @@ from tests.contract.subjects import Subject
 from tests.contract.vocabulary import Capability, Mount, TimeoutFailure
 from tests.contract.waiting import eventually
 from tests.gateway import gateway
-from tests.postgresql import Database
 from tests.servers import server_process
 from tests.serving import serving
 from tooling.frameworks import ROOT
+from tooling.postgresql import Database
 from tooling.processes import ServerKind
 
 RECORDS = ROOT / "build" / "contract"

@@ -19,7 +19,7 @@ from tests.contract.vocabulary import (
     Timed,
 )
 from tests.contract.websockets import SocketWebSocket
-from tests.postgresql import Database
+from tooling.postgresql import Database
 
 _SECONDS = 30.0
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.front_door.checkout import PORT, START_SECONDS, Checkout, Run, is_taken
-from tests.postgresql import Cluster, Database
 from tooling.frameworks import ROOT
+from tooling.postgresql import Cluster, Database
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgresql import Cluster, Database
 from tests.rehearsal.running import Running
 from tooling.frameworks import ROOT, find_frameworks
+from tooling.postgresql import Cluster, Database
 
 NAMES = [framework.name for framework in find_frameworks()]
 

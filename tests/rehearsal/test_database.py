@@ -16,10 +16,10 @@ from tests.contract.servers import OtherServer
 from tests.contract.socket_client import SocketClient
 from tests.contract.sockets import Connection
 from tests.contract.vocabulary import Capability, Mount, Request
-from tests.postgresql import Cluster, Database
 from tests.rehearsal.running import Running
 from tests.rehearsal.test_rsconnect import RSCONNECT
 from tooling.frameworks import Framework, find_frameworks
+from tooling.postgresql import Cluster, Database
 
 # Those for which nobody has to stop the app, and STORE-1, which is the rest of the contract once
 # more.

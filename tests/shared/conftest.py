@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.postgresql import Cluster, Database
+from tooling.postgresql import Cluster, Database
 
 
 @pytest.fixture

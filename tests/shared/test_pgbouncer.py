@@ -18,8 +18,8 @@ import pytest
 
 from shared.postgresql import PoolSettings
 from tests.contract.waiting import eventually
-from tests.postgresql import ROLE, Cluster, Database
 from tests.shared.databases import make_db, opened
+from tooling.postgresql import ROLE, Cluster, Database
 
 CLIENTS = 16
 SETTINGS = PoolSettings(pool_size=CLIENTS, query_timeout=10.0)

@@ -11,8 +11,8 @@ import pytest
 from deploy.prepare_database import prepare
 from shared.greetings import FILE, Greeting, GreetingsError, UnavailableError, read_greetings
 from shared.postgresql import MAX_PAGE, PoolSettings, PostgreSQLStore
-from tests.postgresql import Cluster, Database
 from tests.shared.databases import PATIENCE, make_db, opened
+from tooling.postgresql import Cluster, Database
 
 GREETINGS = read_greetings(FILE)
 

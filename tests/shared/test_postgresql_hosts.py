@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from shared.postgresql import UNUSED, PoolSettings
-from tests.postgresql import ROLE, Cluster, Database, children
 from tests.shared.databases import count, opened
+from tooling.postgresql import ROLE, Cluster, Database, children
 
 SETTINGS = PoolSettings(pool_size=2, connect_timeout=2.0, query_timeout=5.0)
 

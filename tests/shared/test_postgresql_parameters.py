@@ -7,8 +7,8 @@ from urllib.parse import quote
 import pytest
 
 from shared.greetings import UnavailableError
-from tests.postgresql import ROLE, Cluster, Database
 from tests.shared.databases import count, make_db, opened
+from tooling.postgresql import ROLE, Cluster, Database
 
 
 @pytest.mark.parametrize(

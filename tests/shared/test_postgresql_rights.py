@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.postgresql import ROLE, Cluster, Database
 from tests.shared.databases import make_db
+from tooling.postgresql import ROLE, Cluster, Database
 
 
 @pytest.fixture

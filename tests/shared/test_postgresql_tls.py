@@ -11,8 +11,8 @@ import pytest
 import trustme
 
 from shared.greetings import UnavailableError
-from tests.postgresql import Cluster, Database
 from tests.shared.databases import count, opened
+from tooling.postgresql import Cluster, Database
 
 UNPRIVILEGED = 65534
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.postgresql import Database
+from tooling.postgresql import Database
 
 # `OFFSET 0` keeps the planner from merging the subquery: the sleep runs once for each query.
 VIEW = """

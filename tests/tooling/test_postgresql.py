@@ -12,9 +12,9 @@ import psycopg
 import pytest
 
 from tests.contract.waiting import eventually
-from tests.postgresql import Cluster
-from tests.postgresql_binaries import PROGRAMS, NoPostgreSQLError, chosen, find_binaries
 from tooling.frameworks import ROOT
+from tooling.postgresql import Cluster
+from tooling.postgresql_binaries import PROGRAMS, NoPostgreSQLError, chosen, find_binaries
 
 
 def test_nothing_is_left_of_a_cluster() -> None:
@@ -56,7 +56,7 @@ def test_over_tcp_the_password_is_asked_for() -> None:
 def test_a_killed_test_leaves_no_server_behind() -> None:
     code = """
 import time
-from tests.postgresql import Cluster
+from tooling.postgresql import Cluster
 with Cluster() as cluster:
     print(cluster._process.pid, cluster.directory, flush=True)
     time.sleep(60)

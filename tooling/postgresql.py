@@ -1,4 +1,4 @@
-"""A real PostgreSQL that the tests start themselves, on a socket and a port of its own."""
+"""A real PostgreSQL for tests and measurements, on a socket and a port of its own."""
 
 import os
 import pwd
@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 import psycopg
 
-from tests.postgresql_binaries import PROGRAMS, find_binaries
 from tooling.frameworks import ROOT
+from tooling.postgresql_binaries import PROGRAMS, find_binaries
 
 ROLE = "greeter"
 """Whom the apps sign in as: owner of each database, and nothing more."""
@@ -46,7 +46,8 @@ host all {ROLE} 127.0.0.1/32 scram-sha-256
 
 _SECONDS = 30.0
 
-# Reads until the test process is gone, however it ended, and then does what that would have done.
+# Reads until the process that started it is gone, however it ended, and then does what that would
+# have done.
 WATCH = """
 read -r _
 kill -QUIT "$1" && while kill -0 "$1"; do sleep 0.1; done

