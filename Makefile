@@ -98,6 +98,10 @@ test-front-door: setup ## README's first command in a fresh clone: start, pages,
 test-in-process: setup ## the contract for all, without servers and browser
 	@$(BIN)/python -m pytest -q tests/contract/test_contract.py tests/contract/test_breakages.py --server "in process"
 
+.PHONY: contract-record
+contract-record: setup ## run the contract for all, and record its result in comparison/results/contract.json
+	@$(BIN)/python -m pytest -q $(PARALLEL) tests/contract/test_contract.py --record
+
 .PHONY: test-url
 test-url: setup ## the contract for a deployed app: URL=https://... (with API_KEY in the environment)
 	@$(if $(call given,URL),,echo "make: which app? make test-url URL=https://connect.example.org/content/.../ (and export API_KEY=...)" >&2; exit 1)
@@ -161,6 +165,10 @@ lock: setup ## recompile every requirements.txt (LOCK_FLAGS=--upgrade raises the
 		$(LOCK) -c tests/requirements.txt --extra postgres $$app/pyproject.toml -o $$app/requirements-postgres.txt; \
 	done
 	@echo "Recompiled:" tests/requirements.txt *_app/requirements*.txt
+
+.PHONY: upgrade-matrix
+upgrade-matrix: setup ## the contract on the releases of the last twelve months; continues an interrupted run (takes an hour)
+	@$(BIN)/python -m comparison.upgrades
 
 .PHONY: clean
 clean: ## remove all generated files
