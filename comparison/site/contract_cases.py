@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from comparison.site.applications import HEADINGS, Application
@@ -11,6 +12,7 @@ from comparison.site.table import Cell
 from tooling.frameworks import ROOT
 
 _CASES = ROOT / "tests" / "contract" / "cases"
+_PAGE = Path(__file__).with_name("pages") / "contract.py"
 
 _SECTIONS = {
     "STREAM": "Greetings",
@@ -64,7 +66,8 @@ class Contract:
     @classmethod
     def of(cls, site: Site) -> "Contract":
         recorded = site.result("contract.json")
-        return cls(recorded["cases"] if recorded else (), recorded is not None)
+        has_page = recorded is not None and _PAGE.is_file()
+        return cls(recorded["cases"] if recorded else (), has_page)
 
     def sentence(self, case_id: str) -> str | None:
         """Returns the case in one sentence; None if no result is recorded."""

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from comparison.site.applications import slug
-from comparison.site.contract_cases import source_of
+from comparison.site.contract_cases import Contract
 from comparison.site.model import Page, Site
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
@@ -52,8 +52,8 @@ class Renderer:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        self._addresses = {page.address for page in pages}
-        self._environment.globals |= {"site": site, "case_address": self._case_address}
+        case_address = Contract.of(site).address
+        self._environment.globals |= {"site": site, "case_address": case_address}
         self._environment.filters |= {
             "markdown": markdown,
             "indentation": indentation,
@@ -66,9 +66,3 @@ class Renderer:
         return self._environment.get_template(page.template).render(
             page=page, root=page.root, navigation=self._navigation, **page.context
         )
-
-    def _case_address(self, case_id: str) -> str:
-        """Returns where a case is shown: its results, else, while none are recorded, its source."""
-        if "contract.html" in self._addresses:
-            return f"contract.html#{case_id}"
-        return source_of(case_id) or "contract.html"

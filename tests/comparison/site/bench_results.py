@@ -27,6 +27,7 @@ VOID = "ms p99"
 
 
 def names() -> list[str]:
+    """The frameworks, sorted."""
     return [framework.name for framework in find_frameworks()]
 
 
@@ -36,7 +37,7 @@ def fastest() -> str:
 
 
 def document(*, again: float = 1.0) -> dict[str, Any]:
-    """A full run. `again`: what the control's second measurement is to its first, in every round."""
+    """A full run. `again`: the control's second measurement divided by its first."""
     drawn = random.Random(11)
     blocks = [block for number in range(ROUNDS) for block in _blocks(number, again, drawn)]
     made: dict[str, Any] = {
