@@ -14,7 +14,7 @@ from tests.contract.plugin import DIFFERENCES, RESULTS, SUBJECTS, compare, parts
 from tests.contract.registry import CASES, PARTS
 from tests.contract.subjects import Subject
 from tests.contract.vocabulary import BARE, Answer, Exchange, Request
-from tooling.frameworks import find_frameworks
+from tooling.frameworks import ROOT, find_frameworks
 
 FRAMEWORKS = find_frameworks()
 
@@ -51,6 +51,20 @@ def test_what_an_app_answers_is_kept() -> None:
     (third,) = steps_of(exchange(headers=[("server", "a")], body=b"2"))
     assert step != other
     assert step != third
+
+
+def test_a_static_file_is_written_as_its_name() -> None:
+    path = "static/styles.css"
+    content = (ROOT / "shared" / path).read_bytes()
+    length = [("content-length", f"{len(content)}")]
+    whole, head = steps_of(
+        exchange(f"/{path}", headers=length, body=content), exchange(f"/{path}?", headers=length)
+    )
+    assert whole["answers"][0]["body"] == f"(the content of shared/{path})"
+    assert whole["answers"][0]["headers"] == [["content-length", "LENGTH"]]
+    assert head["answers"][0]["headers"] == [["content-length", "LENGTH"]]
+    (other,) = steps_of(exchange("/greetings", headers=length))
+    assert other["answers"][0]["headers"] == [["content-length", f"{len(content)}"]]
 
 
 def test_a_request_is_listed_once_with_each_different_answer() -> None:
