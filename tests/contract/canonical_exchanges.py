@@ -7,10 +7,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from tests.contract.report import answer_json, message_text, request_json
 from tests.contract.vocabulary import Exchange
+from tooling.frameworks import ROOT
 
 RULES = (
     "A request that a case sends several times is listed once, with each different answer.",
@@ -20,6 +22,8 @@ RULES = (
     "The value of ETag is written as ETAG, of Last-Modified as LAST-MODIFIED, also where a request"
     " sends it: both depend on when the file was checked out.",
     "The port of a server is written as PORT; a measured time in an observation as ….",
+    "The content of a file in shared/static/ is written as its name, and its Content-Length as"
+    " LENGTH: what a file contains is no matter of the contract.",
     "Text beyond the first 1,200 characters is replaced by its length and its SHA-256.",
     "Beyond 60 different requests of one part of a case only their number and their SHA-256 are"
     " given.",
@@ -94,16 +98,43 @@ def _answer(exchange: Exchange, validators: Mapping[str, str]) -> dict[str, Any]
         return None
     answer = answer_json(exchange.answer)
     answer["headers"] = sorted(
-        [name, _sorted(value) if name == "allow" else _value(value, validators)]
+        [name, _header(name, value, exchange.request.target, validators)]
         for name, value in answer["headers"]
         if name not in _OF_THE_CONNECTION
     )
-    answer["body"] = _shortened(_PORT.sub("PORT", answer["body"]))
+    file = _static_files().get(exchange.answer.body)
+    answer["body"] = file or _shortened(_PORT.sub("PORT", answer["body"]))
     if exchange.messages:
         answer["messages"] = [
             [who, _shortened(message_text(message))] for who, message in exchange.messages
         ]
     return {key: value for key, value in answer.items() if value not in ("", [])}
+
+
+def _header(name: str, value: str, target: str, validators: Mapping[str, str]) -> str:
+    if name == "allow":
+        return _sorted(value)
+    if name == "content-length" and "/static/" in target and value in _static_lengths():
+        return "LENGTH"
+    return _value(value, validators)
+
+
+@cache
+def _static_files() -> dict[bytes, str]:
+    """The names of the files, by content."""
+    folder = ROOT / "shared" / "static"
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {
+        content: f"(the content of {file.relative_to(ROOT).as_posix()})"
+        for file in files
+        if (content := file.read_bytes())
+    }
+
+
+@cache
+def _static_lengths() -> frozenset[str]:
+    """The sizes of the files, as `Content-Length` has them: HEAD is answered without a body."""
+    return frozenset(str(len(content)) for content in _static_files())
 
 
 def _sorted(methods: str) -> str:

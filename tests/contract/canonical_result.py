@@ -16,7 +16,6 @@ they differ; `make contract-record` writes it. It is made of tables:
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 from tests.contract.canonical_exchanges import RULES, identity, observation
@@ -288,10 +287,10 @@ def _cut(text: str) -> str:
     return text if len(text) <= 300 else text[:299] + "…"
 
 
-def message(lines: Sequence[str], file: Path = FILE) -> list[str]:
+def message(lines: Sequence[str]) -> list[str]:
     """What a run prints whose result is not the committed one."""
     return [
-        f"{file.relative_to(ROOT)} is not what the contract suite found:",
+        f"{FILE.relative_to(ROOT)} is not what the contract suite found:",
         *(f"  {line}" for line in lines),
         f"If that is meant to be so, record it: {COMMAND}",
     ]

@@ -150,10 +150,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         config.workeroutput["contract"] = [asdict(found) for found in config.stash[RESULTS]]
     elif config.stash[RESULTS]:
         report.write(config.stash[REPORT], config.stash[RESULTS], config.stash[SUBJECTS])
-        _compare(session)
+        compare(session)
 
 
-def _compare(session: pytest.Session) -> None:
+def compare(session: pytest.Session) -> None:
     """Compares the canonical result with the committed one, or replaces that."""
     config = session.config
     results, subjects = config.stash[RESULTS], config.stash[SUBJECTS]
