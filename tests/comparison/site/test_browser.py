@@ -355,6 +355,16 @@ def test_how_each_does_websockets(front: Page) -> None:
         expect(column.locator("pre").first).to_be_in_viewport()
 
 
+def test_what_an_upgrade_changed_last_year(front: Page) -> None:
+    recorded = json.loads((RESULTS / "upgrades.json").read_text("utf-8"))
+    assert recorded
+    front.get_by_role("link", name="Upgrade", exact=True).click()
+    expect(front.get_by_role("heading", name="What changed")).to_be_visible()
+    for application in APPLICATIONS:
+        told = front.get_by_role("listitem").filter(has_text=re.compile(rf"^{application.title} "))
+        expect(told.first).to_contain_text(re.compile(r"changed|Fewer than two releases"))
+
+
 def test_what_one_types_to_deploy(front: Page) -> None:
     front.get_by_role("link", name="Deploy", exact=True).click()
     for name in NAMES:

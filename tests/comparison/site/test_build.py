@@ -72,9 +72,9 @@ def test_the_site_is_small(built: Mapping[str, bytes]) -> None:
 def test_another_process_writes_the_same_bytes(
     built: Mapping[str, bytes], results: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "comparison.site", "--results", results, "--output"]
+    command = [sys.executable, "-m", "comparison.site", "--results", str(results), "--output"]
     environ = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
-    subprocess.run([*command, tmp_path / "site"], cwd=ROOT, env=environ, check=True)
+    subprocess.run([*command, str(tmp_path / "site")], cwd=ROOT, env=environ, check=True)
     files = [file for file in (tmp_path / "site").rglob("*") if file.is_file()]
     written = {file.relative_to(tmp_path / "site").as_posix(): file.read_bytes() for file in files}
     assert written == built
@@ -267,8 +267,9 @@ def test_a_result_that_is_no_json_ends_the_build_with_one_line(tmp_path: Path) -
 def test_what_rsconnect_recorded_survives_the_next_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = Page("index.html", "", "source.html", {"path": "a.py", "lines": []})
-    monkeypatch.setattr("comparison.site.build.find_pages", lambda site: [page])
+    context = {"path": "a.py", "lines": []}
+    pages = [Page(name, "", "source.html", context) for name in ("index.html", "sources.html")]
+    monkeypatch.setattr("comparison.site.build.find_pages", lambda site: pages)
     record = tmp_path / "site" / "rsconnect-python" / "site.json"
     record.parent.mkdir(parents=True)
     record.write_text("{}")
