@@ -55,8 +55,11 @@ setup: ## create .venv with everything that the other targets need
 	exec $(SETUP) "$$found" -s -m tooling.setup "$(VENV)"
 
 .PHONY: run
-run: setup ## deploy all four to a stand-in for Connect on http://127.0.0.1:3939/ (PORT=, HOST=, PROFILE=, ALLOWED_HOSTS=)
-	@exec $(BIN)/python -m rehearsal $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile) $(call option,ALLOWED_HOSTS,--allowed-hosts)
+run: setup ## the comparison, with all apps deployed to a stand-in for Connect on http://127.0.0.1:3939/ (PORT=, HOST=, PROFILE=, ALLOWED_HOSTS=)
+	@site="--site build/landing"; \
+	$(BIN)/python -m comparison.site --if-changed --output build/landing --apps ./ --dashboard dashboard/ \
+		|| { [ $$? = 1 ] && site="" || exit 130; }; \
+	exec $(BIN)/python -m rehearsal $$site $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile) $(call option,ALLOWED_HOSTS,--allowed-hosts)
 
 run-%: %_app/app.py setup ## start one app with auto-reload on http://127.0.0.1:8000/ (PORT=)
 	@exec $(BIN)/python -m tooling.development $* $(call option,PORT,--port)
@@ -105,6 +108,10 @@ test-front-door: setup ## README's first command in a fresh clone: start, pages,
 test-in-process: setup ## the contract for all, without servers and browser
 	@$(BIN)/python -m pytest -q tests/contract/test_contract.py tests/contract/test_breakages.py --server "in process"
 
+.PHONY: contract-record
+contract-record: setup ## run the contract for all, and record its result in comparison/results/contract.json
+	@$(BIN)/python -m pytest -q $(PARALLEL) tests/contract/test_contract.py --record
+
 .PHONY: test-url
 test-url: setup ## the contract for a deployed app: URL=https://... (with API_KEY in the environment)
 	@$(if $(call given,URL),,echo "make: which app? make test-url URL=https://connect.example.org/content/.../ (and export API_KEY=...)" >&2; exit 1)
@@ -117,6 +124,10 @@ chromium: setup ## install Chromium for the browser tests, if there is none
 .PHONY: db
 db: setup ## prepare the database in GREETINGS_URL: create the table, and add missing greetings
 	@$(BIN)/python -m deploy.prepare_database
+
+.PHONY: site
+site: setup ## build the comparison site from the sources and the committed results: build/site/
+	@$(BIN)/python -m comparison.site
 
 .PHONY: rehearse
 rehearse: setup ## start the stand-in for Connect with its existing content; prints URL and API keys (PROFILE=, PORT=, ALLOWED_HOSTS=)
@@ -163,6 +174,14 @@ deploy-branch: setup ## commit the bundles to the branch connect, from which a C
 check-connect: setup ## try our statements about Connect on a server, with drafts that are removed again: build/check-connect.json
 	@$(BIN)/python -m deploy.check_connect $(call option,SERVER,--server)
 
+.PHONY: deploy-site
+deploy-site: site ## the comparison site, as static content, to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY
+	@$(BIN)/python -m deploy site $(call option,SERVER,--server)
+
+.PHONY: releases
+releases: setup ## record the releases of the frameworks and their companions, from the package index
+	@$(BIN)/python -m comparison.releases
+
 .PHONY: lock
 lock: setup ## recompile every requirements.txt, and the files for Posit Publisher (LOCK_FLAGS=--upgrade raises the versions)
 	@$(LOCK) --group dev --all-extras $(wildcard *_app/pyproject.toml) -o tests/requirements.txt
@@ -172,6 +191,10 @@ lock: setup ## recompile every requirements.txt, and the files for Posit Publish
 	done
 	@$(BIN)/python -m deploy.publisher
 	@echo "Recompiled:" tests/requirements.txt *_app/requirements*.txt .posit/publish/*.toml
+
+.PHONY: upgrade-matrix
+upgrade-matrix: setup ## the contract on the releases of the last twelve months; continues an interrupted run (takes an hour)
+	@$(BIN)/python -m comparison.upgrades
 
 .PHONY: clean
 clean: ## remove all generated files

@@ -1,15 +1,18 @@
-"""Command line that bundles and deploys a framework's app.
+"""Command line that bundles and deploys a framework's app, or the comparison site.
 
 - `bundle NAME` (`make bundle-<name>`): stages `build/bundles/<name>/` and starts it once.
 - `deploy NAME` (`make deploy-<name>`): does the same, runs rsconnect, and then checks the contract
   at the deployed address.
+- `site` (`make deploy-site`): runs rsconnect for the comparison site, which `make site` has built.
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from deploy.pages import SITE, deploy_pages
 from deploy.rsconnect import deploy, find_flags, find_target
 from deploy.staging import bundle_lock
 from deploy.trial import stage_and_verify
@@ -35,6 +38,12 @@ def _deploy(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     print(f"{framework.title} is deployed and keeps the contract: {url}", flush=True)
 
 
+def _deploy_site(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    target = find_target(environ, "site", options.server)
+    url = deploy_pages(options.folder, target, find_flags(environ), environ)
+    print(f"The site is deployed: {url}", flush=True)
+
+
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Returns the exit code: 0, or 1 after an error, which is printed as one line."""
     parser = argparse.ArgumentParser(
@@ -47,10 +56,15 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         options = commands.add_parser(command)
         options.add_argument("name", help="the name of the framework")
         options.add_argument("--store", help="the database whose driver the bundle has: postgres")
-    options.add_argument("--server", help="a server that `rsconnect add` saved under this name")
+    site = commands.add_parser("site")
+    site.add_argument("--folder", type=Path, default=SITE)
+    for parsed in (options, site):
+        parsed.add_argument("--server", help="a server that `rsconnect add` saved under this name")
     chosen = parser.parse_args(arguments)
     if chosen.command == "bundle":
         return exit_code("bundle", lambda: _bundle(chosen))
+    if chosen.command == "site":
+        return exit_code("deploy", lambda: _deploy_site(chosen, environ))
     return exit_code("deploy", lambda: _deploy(chosen, environ))
 
 

@@ -31,6 +31,7 @@ from rehearsal.progress import Progress
 from rehearsal.server import Rehearsal, Settings
 from rehearsal.storage.database import State
 from tooling.commands import exit_code, port, port_of
+from tooling.errors import UsageError
 from tooling.frameworks import ROOT, Framework, find_frameworks
 from tooling.serving import Server, listen
 
@@ -56,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--port", default=port_of(os.environ, "3939"))
     parser.add_argument("--profile", default="included")
+    parser.add_argument("--site", type=Path, help="a directory of static files for /")
     options = parser.parse_args()
     options.state = Path(os.environ.get("REHEARSAL_STATE") or ROOT / "build" / "rehearsal")
     return options
@@ -89,6 +91,8 @@ async def _serve(options: argparse.Namespace) -> None:
 
     profile = find_profile(options.profile)
     allowed_hosts = host_names(options.allowed_hosts)
+    if options.site and not options.site.is_dir():
+        raise UsageError(f"--site: {options.site} is not a directory.")
     # The state is opened before the port: its error names the address of a running rehearsal.
     with (
         contextlib.closing(_open_state(options.state)) as state,
@@ -106,6 +110,7 @@ async def _serve(options: argparse.Namespace) -> None:
             url,
             profile,
             environments=ROOT / "build" / "rehearsal" / "environments",
+            site=options.site,
             start_active=options.command != "run",
             allowed_hosts=allowed_hosts,
         )

@@ -1,4 +1,4 @@
-"""The rehearsal as one ASGI application: the gateway, content, deploy API and dashboard."""
+"""The rehearsal as one ASGI application: the gateway, content, deploy API, dashboard and site."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from rehearsal.access import check_request
@@ -22,6 +22,7 @@ from rehearsal.profiles import DEFAULT_PROFILE, Profile
 from rehearsal.proxy.gateway import Gateway
 from rehearsal.proxy.problems import refuse
 from rehearsal.routing import Routing
+from rehearsal.site import Site, to_dashboard
 from rehearsal.storage.database import State, User
 from rehearsal.storage.unpack import DEFAULT_LIMITS, Limits
 from tooling.environments import Environments
@@ -41,6 +42,8 @@ class Settings:
     limits: Limits = DEFAULT_LIMITS
     environments: Path | None = None
     """The directory with Python environments, by default in `directory`; it may be shared."""
+    site: Path | None = None
+    """A directory of static files for `/`. Without it, `/` leads to the dashboard."""
     start_active: bool = True
     """Whether active bundles are started at once, or at their first request."""
     allowed_hosts: frozenset[str] = frozenset()
@@ -65,9 +68,15 @@ class Rehearsal:
         api = create_api(
             Services(state, self.hosting, self._tasks, settings.version, settings.limits)
         )
-        dashboard = Dashboard(state, self.hosting, settings.profile)
+        dashboard = Dashboard(state, self.hosting, settings.profile, settings.site is not None)
         pages = Starlette(
-            routes=[Mount("/__api__", api), *dashboard.routes()],
+            routes=[
+                Mount("/__api__", api),
+                *dashboard.routes(),
+                Route("/{path:path}", Site(settings.site))
+                if settings.site
+                else Route("/", to_dashboard),
+            ],
             exception_handlers={HTTPException: dashboard.on_http_error},
             lifespan=self._lifespan,
         )

@@ -1,4 +1,7 @@
-"""Imports run one way: rehearsal, comparison -> deploy -> tooling, apps -> shared. No circle."""
+"""Imports run one way: rehearsal, comparison -> deploy -> tooling, apps -> shared.
+
+There is no circle.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -14,9 +17,9 @@ ALLOWED = {
     "shared": set[str](),
     "tooling": set[str](),
     "deploy": {"tooling", "shared"},
-    "rehearsal": {"deploy", "tooling"},
-    # The control makes its answers from the files of the applications.
+    # The control of the benchmark makes its answers from shared/.
     "comparison": {"deploy", "tooling", "shared"},
+    "rehearsal": {"deploy", "tooling"},
     **APPS,
 }
 OURS = {*ALLOWED, "tests"}

@@ -3,7 +3,7 @@
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,14 @@ def find_frameworks() -> list[Framework]:
         Framework(name=file.parent.name.removesuffix("_app"), folder=file.parent)
         for file in sorted(ROOT.glob("*_app/pyproject.toml"))
     ]
+
+
+def is_installed(framework: Framework) -> bool:
+    """Whether the framework can be used here. `make upgrade-matrix` installs one at a time."""
+    try:
+        return bool(framework.version)
+    except PackageNotFoundError:
+        return False
 
 
 def find_framework(name: str) -> Framework:

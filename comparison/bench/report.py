@@ -41,7 +41,7 @@ def report(document: Document) -> str:
         parts += ["", *_table(table, void=_is_void(table, summary))]
     parts += ["", "What may be concluded", "---------------------", *_wrapped(conclusions(summary))]
     parts += ["", "What may not be concluded", "-------------------------"]
-    parts += _wrapped(_limits(document, summary))
+    parts += _wrapped(limits(document, summary))
     parts += ["", "Method, from the commands as run", "--------------------------------"]
     parts += _wrapped(method(document))
     return "\n".join(parts)
@@ -178,7 +178,8 @@ def conclusions(summary: Summary) -> list[str]:
     return sentences or ["No difference between two frameworks is larger than the noise."]
 
 
-def _limits(document: Document, summary: Summary) -> Iterator[str]:
+def limits(document: Document, summary: Summary) -> Iterator[str]:
+    """Yields what the run does not show, a sentence each."""
     if document["settings"]["effort"] == "quick":
         yield (
             "This is a quick run: fewer rounds and workloads, no stock forms, wider intervals. It"

@@ -1,4 +1,4 @@
-"""The dashboard: a landing page, deployed content with its logs, and a switch for the user.
+"""The dashboard, `/dashboard/`: all content with its logs, and a switch for the user.
 
 Every link and redirect is relative, so that it also works behind a proxy that removes a further
 prefix.
@@ -29,6 +29,7 @@ from rehearsal.proxy.problems import problem_response
 from rehearsal.storage.database import Content, State, bundle_id_of
 from rehearsal.storage.manifest import STATIC
 from tooling.frameworks import ROOT, Framework, find_frameworks
+from tooling.stylesheets import tokens
 
 _PAGES = Path(__file__).with_name("pages")
 _HEADERS = {
@@ -44,7 +45,7 @@ _FILE_HEADERS = _HEADERS | {"Cache-Control": "no-cache"}
 _TEMPLATES = Environment(
     loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
-_OWN_PAGE = re.compile(r"/(dashboard/[0-9a-f-]{36}(/logs|/draft/[0-9]{1,15})?|profile)$")
+_OWN_PAGE = re.compile(r"/dashboard/([0-9a-f-]{36}(/logs|/draft/[0-9]{1,15})?|profile)$")
 _LOG_BYTES = 256 * 1024
 
 
@@ -60,7 +61,7 @@ class Card:
 
     @property
     def path(self) -> str | None:
-        """The path relative to the index, with a final slash; `None` if no bundle is active."""
+        """The path without its first slash, but a final one; `None` if no bundle is active."""
         if self.content is None or self.content.bundle_id is None:
             return None
         return (self.content.vanity or f"/content/{self.content.guid}")[1:] + "/"
@@ -73,16 +74,19 @@ class Dashboard:
     state: State
     hosting: Hosting
     profile: Profile
+    site: bool = False
+    """Whether `/` shows a site, to which the index then leads."""
 
     def routes(self) -> list[Route]:
         return [
-            Route("/", self.index),
-            Route("/profile", self.profile_page),
-            Route("/rehearsal.css", self.asset),
-            Route("/rehearsal.js", self.asset),
             Route("/favicon.ico", self.no_icon),
-            Route("/user", self.switch_user, methods=["POST"]),
-            Route("/source/{name}", self.source),
+            Route("/dashboard", self.add_slash),
+            Route("/dashboard/", self.index),
+            Route("/dashboard/profile", self.profile_page),
+            Route("/dashboard/rehearsal.css", self.stylesheet),
+            Route("/dashboard/rehearsal.js", self.script),
+            Route("/dashboard/user", self.switch_user, methods=["POST"]),
+            Route("/dashboard/source/{name}", self.source),
             Route("/dashboard/{guid}", self.content),
             Route("/dashboard/{guid}/logs", self.logs),
             Route("/dashboard/{guid}/delete", self.delete, methods=["POST"]),
@@ -134,14 +138,21 @@ class Dashboard:
             for content in contents
             if content not in listed and self.state.bundles(content.guid)
         ]
-        return self._page(request, "index.html", cards=cards)
+        return self._page(request, "index.html", cards=cards, site=self.site)
 
     def _is_static(self, content: Content) -> bool:
         bundle = self.state.bundle(content.guid, content.bundle_id or 0)
         return bundle is not None and bundle.app_mode == STATIC
 
-    async def asset(self, request: Request) -> Response:
-        return FileResponse(_PAGES / request.url.path[1:], headers=_FILE_HEADERS)
+    async def add_slash(self, _: Request) -> Response:
+        return RedirectResponse("dashboard/")
+
+    async def stylesheet(self, _: Request) -> Response:
+        own = (_PAGES / "rehearsal.css").read_text(encoding="utf-8")
+        return Response(f"{tokens()}\n{own}", media_type="text/css", headers=_FILE_HEADERS)
+
+    async def script(self, _: Request) -> Response:
+        return FileResponse(_PAGES / "rehearsal.js", headers=_FILE_HEADERS)
 
     async def no_icon(self, _: Request) -> Response:
         """Answers 204, because browsers request this path for JSON, which cannot name an icon."""
@@ -204,11 +215,11 @@ class Dashboard:
         content = self._managed(request)
         self.state.delete_content(content.guid)
         self.hosting.stop(content.guid)
-        return RedirectResponse("../../", 303)
+        return RedirectResponse("../", 303)
 
 
 def _root(request: Request) -> str:
-    """Returns the URL of the index, relative to the page."""
+    """Returns the root of the rehearsal, relative to the page."""
     raw_path: bytes = request.scope["raw_path"]  # Browsers do not count an encoded slash.
     return "../" * (raw_path.count(b"/") - 1) or "./"
 
@@ -228,7 +239,7 @@ def _check_form(request: Request) -> None:
 def _back(request: Request) -> str:
     """Returns the path of the page with the form, or of the index if that is not an own page."""
     path = request.headers.get("referer", "").partition("?")[0]
-    return path[found.start() + 1 :] if (found := _OWN_PAGE.search(path)) else "./"
+    return found[1] if (found := _OWN_PAGE.search(path)) else "./"
 
 
 def _tail(log: Path) -> str:

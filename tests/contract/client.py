@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
 from tests.contract.interfaces import InFlight, WebSocket
 from tests.contract.recording import RecordedInFlight, RecordedWebSocket, assert_no_traceback
@@ -40,6 +40,8 @@ class Client:
     """The IDs of the SHOULD cases from which the app deviates, as its `pyproject.toml` declares."""
     trust: bool = True
     """Whether the app trusts Connect's headers."""
+    repeating: bool = False
+    """Whether the requests are sent again until something happens, see `repeatedly`."""
     exchanges: list[Exchange] = field(default_factory=list, repr=False)
     """Everything that was sent and received, in the order in which it was begun."""
     observations: list[str] = field(default_factory=list, repr=False)
@@ -101,12 +103,19 @@ class Client:
             finally:
                 websocket.hang_up()
 
+    def repeatedly(self) -> Self:
+        """Returns a client of the same app for requests that are sent until something happens.
+
+        Their number varies: the canonical result of the contract leaves them out.
+        """
+        return replace(self, repeating=True)
+
     def observe(self, what: str) -> None:
         """Puts into the report what the case has seen, for comparison."""
         self.observations.append(what)
 
     def _record(self, request: Request) -> Exchange:
-        exchange = Exchange(request, self.mount, self.trust)
+        exchange = Exchange(request, self.mount, self.trust, repeated=self.repeating)
         self.exchanges.append(exchange)
         return exchange
 

@@ -26,6 +26,7 @@ class Result:
     - `observed`: what the case has seen, for comparison.
     - `reason`: why it is waived or was skipped.
     - `failure`: the error, the last exchanges, and what every app answers to the last request.
+    - `exchanges`: for the canonical result, see `tests/contract/canonical_exchanges.py`.
     """
 
     case: str
@@ -38,6 +39,7 @@ class Result:
     reason: str | None = None
     failure: dict[str, Any] | None = None
     part: str = MAIN
+    exchanges: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def where(self) -> tuple[str | None, ...]:
@@ -67,7 +69,7 @@ def merged(results: Iterable[Result]) -> dict[str, Any]:
     parts = list(results)
     decisive = min(parts, key=lambda result: get_args(Outcome).index(result.outcome))
     document = asdict(decisive)
-    del document["part"]
+    del document["part"], document["exchanges"]
     document["observed"] = [seen for result in parts for seen in result.observed]
     if len(CASES[decisive.case].parts) > 1:
         document["parts"] = {result.part: result.outcome for result in parts}
@@ -133,9 +135,14 @@ def write(file: Path, results: list[Result], subjects: list[Subject]) -> None:
         "results": [merged(parts) for parts in by_case_and_subject.values()],
     }
     file.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(file, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+
+
+def replace_file(file: Path, text: str) -> None:
+    """Writes a file, or leaves the old one as it was. Raises `OSError`."""
     new = file.with_name(f"{file.name}.{os.getpid()}")
     try:
-        new.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        new.write_text(text, encoding="utf-8")
         new.replace(file)
     finally:
         new.unlink(missing_ok=True)

@@ -109,6 +109,15 @@ class Subject:
         return part.needs <= self.capabilities
 
     @property
+    def is_example(self) -> bool:
+        """Whether the canonical result has the exchanges of this subject.
+
+        They stand for those of the other mounts of the same server.
+        """
+        alone = self.server == "gateway" or self.store == "postgresql"
+        return alone or self.mount == BARE
+
+    @property
     def waivers(self) -> dict[str, str]:
         """The deviations that the app's `pyproject.toml` declares: case ID to reason."""
         waivers: dict[str, str] = (

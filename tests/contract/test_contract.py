@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from tests.contract.apps import RunningApps
+from tests.contract.canonical_exchanges import canonical_exchanges
 from tests.contract.client import Client
 from tests.contract.registry import CASES, Level, Part
 from tests.contract.report import Outcome, Result, answer_json, exchange_json, result
 from tests.contract.subjects import Subject
-from tooling.frameworks import find_frameworks
+from tooling.frameworks import find_frameworks, is_installed
 
 LAST = 10
 """How many exchanges of a failed case the report keeps."""
@@ -20,9 +21,12 @@ def test_contract(
     part: Part, subject: Subject, client: Client, apps: RunningApps, recorded: list[Result]
 ) -> None:
     def record(outcome: Outcome, **more: Any) -> None:
-        recorded.append(result(part, subject, outcome, observed=client.observations, **more))
+        seen = canonical_exchanges(client.exchanges) if example else []
+        observed = client.observations
+        recorded.append(result(part, subject, outcome, observed=observed, exchanges=seen, **more))
 
     deployed = subject.server == "deployed"
+    example = subject.is_example and not deployed
     missing = part.needs - client.capabilities
     if deployed and missing:
         reason = f"A client of this app cannot {' or '.join(sorted(missing))}."
@@ -57,7 +61,7 @@ def replayed(client: Client, apps: RunningApps) -> dict[str, Any]:
     if last.answer is not None and last.answer.status == 101:
         return found
     answers = {}
-    for framework in find_frameworks():
+    for framework in filter(is_installed, find_frameworks()):
         other = replace(apps.in_process(framework, last.mount), trust=last.trust)
         asked = last.request
         answers[framework.name] = answer_json(

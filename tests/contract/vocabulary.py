@@ -138,6 +138,7 @@ class Exchange:
 
     - `answer`: None until its status and headers have arrived.
     - `messages`: after a handshake answered 101, what each side sent.
+    - `repeated`: whether the case sends the request again until something happens.
     """
 
     request: Request
@@ -147,6 +148,7 @@ class Exchange:
     messages: list[tuple[Literal["sent", "received"], str | bytes | Closed]] = field(
         default_factory=list
     )
+    repeated: bool = False
 
 
 BARE = Mount("bare")

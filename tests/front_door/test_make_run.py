@@ -133,8 +133,7 @@ class TestColdStart:
         page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
         page.on("request", lambda r: None if own(r.url) else wrong.append(r.url))
         page.goto(URL)
-        heading = page.get_by_role("heading", name=framework.title, exact=True)
-        heading.get_by_role("link").click()
+        page.get_by_role("link", name=f"Try {framework.title}", exact=True).click()
         expect(page).to_have_url(f"{mount}/")
         expect(page.get_by_role("heading", level=1)).to_contain_text(framework.title)
         page.get_by_role("link", name="About", exact=True).click()
@@ -150,6 +149,7 @@ class TestColdStart:
         expect(operation.locator(".request-url")).to_contain_text(f"{mount}/greetings/es")
         page.get_by_role("link", name="All applications").click()
         expect(page).to_have_url(URL)
+        page.get_by_role("link", name="Dashboard", exact=True).click()
         page.get_by_role("button", name="(viewer)").click()
         viewer = page.locator(".who strong").inner_text()
         page.goto(f"{mount}/hello")
@@ -174,14 +174,16 @@ class TestColdStart:
     ) -> None:
         """Posit Workbench and JupyterHub hand on a port so, without a header."""
         with proxy(tmp_path) as url:
-            page.goto(url)
+            page.goto(f"{url}dashboard/")
             page.get_by_role("button", name="publisher (publisher)").click()
-            assert page.url == url
+            assert page.url == f"{url}dashboard/"
             assert "publisher" in page.locator(".who strong").inner_text()
             for _ in NAMES:
                 page.wait_for_selector(".greeting:not([hidden]):has-text('publisher')")
             pages = [
                 url,
+                f"{url}side-by-side.html",
+                f"{url}dashboard/",
                 *(f"{url}{name}/{path}" for name in NAMES for path in ("", "about", "docs")),
             ]
             for address in pages:

@@ -49,7 +49,7 @@ def status(answer: bytes) -> int:
     "host",
     [b"evil.example", b"evil.example:3939", b"localhost.evil.example", b"127.0.0.1.evil", b""],
 )
-@pytest.mark.parametrize("path", ["/", "/__api__/v1/user", "/content/{guid}/told"])
+@pytest.mark.parametrize("path", ["/dashboard/", "/__api__/v1/user", "/content/{guid}/told"])
 def test_a_name_that_anybody_may_own_is_refused(
     rehearsed: Running, guid: str, path: str, host: bytes
 ) -> None:
@@ -75,7 +75,7 @@ def test_a_name_that_anybody_may_own_is_refused(
     "host", [b"localhost", b"LOCALHOST:1", b"x.localhost", b"192.0.2.7", b"[::1]:80"]
 )
 def test_localhost_and_addresses_are_no_such_names(rehearsed: Running, host: bytes) -> None:
-    assert status(ask(rehearsed, "/", host=host)) == 200
+    assert status(ask(rehearsed, "/dashboard/", host=host)) == 200
 
 
 def test_a_name_that_the_developer_has_given_is_answered(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_what_is_no_name_of_a_host_is_refused_with_a_sentence(given: str) -> Non
 def test_a_host_that_is_none_is_refused(
     rehearsed: Running, guid: str, host: bytes, upgrade: bool
 ) -> None:
-    for target in ("/", f"/content/{guid}/told"):
+    for target in ("/dashboard/", f"/content/{guid}/told"):
         lines = HANDSHAKE if upgrade else ()
         assert 400 <= status(ask(rehearsed, target, *lines, host=host)) < 500
 
@@ -173,7 +173,7 @@ def test_what_an_app_prints_does_not_control_a_terminal(
 
 def test_two_framings_of_one_body_are_refused(rehearsed: Running, guid: str) -> None:
     """RFC 9112 section 6.1: the connection is closed."""
-    for target in ("/", "/user", f"/content/{guid}/told"):
+    for target in ("/dashboard/", "/dashboard/user", f"/content/{guid}/told"):
         request = (
             f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
             "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -214,12 +214,13 @@ METHODS = (
 PATHS = (
     *(
         "/",
-        "/profile",
-        "/user",
-        "/rehearsal.css",
+        "/dashboard/",
+        "/dashboard/profile",
+        "/dashboard/user",
+        "/dashboard/rehearsal.css",
         "/favicon.ico",
-        "/source/quart",
-        "/source/readme",
+        "/dashboard/source/quart",
+        "/dashboard/source/readme",
     ),
     *("/dashboard/{guid}", "/dashboard/{guid}/logs", "/dashboard/{guid}/draft/1"),
     *("/content/{guid}/", "/content/{guid}", "/content/{guid}/_bundle1/", "/content/{guid}/told"),

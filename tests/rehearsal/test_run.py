@@ -83,18 +83,19 @@ def test_every_app_answers_until_a_signal_stops_them_all(
     with running() as process:
         url = ready_url(process)
         with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
-            page = client.get("/").text
+            assert client.get("/").headers["Location"] == "dashboard/"
+            page = client.get("/dashboard/").text
             for name in NAMES:
                 assert client.get(f"/{name}/hello").json() == {"message": "Howdy stranger!"}
                 assert client.get(f"/{name}?a=1").headers["Location"] == f"{name}/?a=1"
                 for link in ("/", "/docs"):
-                    assert f'href="{name}{link}"' in page
+                    assert f'href="../{name}{link}"' in page
                     assert client.get(f"/{name}{link}").status_code == 200
-                source = client.get(f"/source/{name}")
+                source = client.get(f"/dashboard/source/{name}")
                 assert source.headers["Content-Type"] == "text/plain; charset=utf-8"
                 assert source.text == (ROOT / f"{name}_app" / "app.py").read_text("utf-8")
             assert client.get("/nothing/").headers["Content-Type"] == "application/problem+json"
-            assert client.get("/source/../pyproject.toml").status_code == 404
+            assert client.get("/dashboard/source/../pyproject.toml").status_code == 404
         assert len(processes_of(url)) >= len(NAMES)
         process.send_signal(number)
         assert process.wait(TIMEOUT_SECONDS) == 0

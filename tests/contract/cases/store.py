@@ -157,7 +157,7 @@ def the_app_starts_without_its_database(client: Client) -> None:
             assert "cannot be used" in process.log()
         finally:
             cluster.start()
-        assert eventually(lambda: own.request("GET", "/greetings").status == 200, 2.0)
+        assert eventually(lambda: own.repeatedly().request("GET", "/greetings").status == 200, 2.0)
         assert expect.json_of(own.request("GET", "/greetings")) == SEVEN
         assert "can be used again" in process.log()
 
@@ -298,7 +298,8 @@ def hang_up(client: Client, rounds: int) -> None:
         assert asked
         # Requests wait for a connection in order: after this one no earlier request waits. A
         # request that waits longer than the query timeout is answered 503.
-        assert eventually(lambda: client.request("GET", "/greetings").status == 200, 60)
+        polling = client.repeatedly()
+        assert eventually(lambda: polling.request("GET", "/greetings").status == 200, 60)
         assert eventually(lambda: not any(client.database.active() for _ in range(10)))
         # Checked before `slowed` kills the connections: the pool replaces those.
         assert whole(client, slow)

@@ -111,7 +111,7 @@ def the_stream_ends_with_a_problem_when_the_database_stops(client: Client) -> No
             client.database.cluster.start()
         assert events_of(body)[-1] == ("problem", expect.problem_details(503, expect.UNAVAILABLE))
     # The next case finds the database available again.
-    eventually(lambda: client.request("GET", "/health").status == 200, 2.0)
+    eventually(lambda: client.repeatedly().request("GET", "/health").status == 200, 2.0)
 
 
 @part("STREAM-1", "an unexpected error", Capability.DATABASE, Capability.FAULT)

@@ -26,7 +26,7 @@ def guid(rehearsed: Running) -> str:
 
 def switch(rehearsed: Running, to: str, origin: str | None = None) -> httpx.Response:
     headers = {"Origin": origin or rehearsed.url}
-    return httpx.post(f"{rehearsed.url}/user", data={"guid": to}, headers=headers)
+    return httpx.post(f"{rehearsed.url}/dashboard/user", data={"guid": to}, headers=headers)
 
 
 def page(rehearsed: Running, path: str, role: str | None = "publisher") -> httpx.Response:
@@ -50,7 +50,14 @@ def leads_to(response: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/profile", "/dashboard/{guid}", "/dashboard/{guid}/logs", "/nothing/here"]
+    "path",
+    [
+        "/dashboard/",
+        "/dashboard/profile",
+        "/dashboard/{guid}",
+        "/dashboard/{guid}/logs",
+        "/nothing/here",
+    ],
 )
 def test_every_page_is_guarded_and_says_that_it_is_a_rehearsal(
     rehearsed: Running, guid: str, path: str
@@ -67,8 +74,8 @@ def test_every_page_is_guarded_and_says_that_it_is_a_rehearsal(
 
 
 def test_the_index_shows_all_content_and_escapes_its_title(rehearsed: Running, guid: str) -> None:
-    text = page(rehearsed, "/", None).text
-    assert f'href="content/{guid}/"' in text
+    text = page(rehearsed, "/dashboard/", None).text
+    assert f'href="../content/{guid}/"' in text
     assert "Shown &lt;b&gt;&amp; told&lt;/b&gt;" in text
 
 
@@ -104,7 +111,7 @@ def test_who_is_not_signed_in_can_look_as_the_publisher(
     assert button in page(rehearsed, address, None).text
     headers = {"Origin": rehearsed.url, "Referer": rehearsed.url + address}
     data = {"guid": rehearsed.user("publisher").guid}
-    response = httpx.post(f"{rehearsed.url}/user", data=data, headers=headers)
+    response = httpx.post(f"{rehearsed.url}/dashboard/user", data=data, headers=headers)
     assert leads_to(response) == address
 
 
@@ -124,9 +131,9 @@ def test_content_is_deleted_by_its_publisher_alone(rehearsed: Running) -> None:
     assert log.is_dir()
     assert httpx.post(url, headers=own).status_code == 404
     assert httpx.post(url, cookies=publisher).status_code == 403
-    assert guid in page(rehearsed, "/").text
-    assert leads_to(httpx.post(url, headers=own, cookies=publisher)) == "/"
-    assert guid not in page(rehearsed, "/").text
+    assert guid in page(rehearsed, "/dashboard/").text
+    assert leads_to(httpx.post(url, headers=own, cookies=publisher)) == "/dashboard/"
+    assert guid not in page(rehearsed, "/dashboard/").text
     assert page(rehearsed, f"/content/{guid}/told").status_code == 404
     assert eventually(lambda: not log.exists())
 
@@ -134,15 +141,15 @@ def test_content_is_deleted_by_its_publisher_alone(rehearsed: Running) -> None:
 def test_content_without_a_version_is_no_card(rehearsed: Running) -> None:
     """rsconnect makes the content before it sends the bundle, which may be refused."""
     created = answered(rehearsed.api().post("/v1/content", json={"name": "refused-bundle"}))
-    assert "refused-bundle" not in page(rehearsed, "/").text
+    assert "refused-bundle" not in page(rehearsed, "/dashboard/").text
     rehearsed.upload(created["guid"], mirror())
-    assert "refused-bundle" in page(rehearsed, "/").text
+    assert "refused-bundle" in page(rehearsed, "/dashboard/").text
 
 
 def test_the_switch_makes_a_session_and_ends_it(rehearsed: Running) -> None:
     viewer = rehearsed.user("viewer")
     response = switch(rehearsed, viewer.guid)
-    assert (response.status_code, leads_to(response)) == (303, "/")
+    assert (response.status_code, leads_to(response)) == (303, "/dashboard/")
     cookie = response.headers["Set-Cookie"]
     assert f"rehearsal-session={viewer.session}; HttpOnly; Path=/; SameSite=lax" in cookie
     assert 'rehearsal-session=""' in switch(rehearsed, "").headers["Set-Cookie"]
@@ -154,19 +161,22 @@ def test_a_session_is_found_beside_whatever_cookies_other_apps_have_set(
 ) -> None:
     """Cookies of every app at 127.0.0.1 come along, whatever its port."""
     session = f"rehearsal-session={rehearsed.user('viewer').session}"
-    response = httpx.get(rehearsed.url, headers={"Cookie": f"{beside}; {session}"})
+    response = httpx.get(f"{rehearsed.url}/dashboard/", headers={"Cookie": f"{beside}; {session}"})
     assert "You look at the apps as <strong>José" in response.text
 
 
 def test_an_encoded_slash_leads_no_link_astray(rehearsed: Running) -> None:
-    assert '"../rehearsal.css"' in page(rehearsed, "/source/..%2fpyproject").text
+    assert (
+        '"../../dashboard/rehearsal.css"'
+        in page(rehearsed, "/dashboard/source/..%2fpyproject").text
+    )
 
 
 def test_a_name_that_was_made_to_lead_here_cannot_switch_the_user(rehearsed: Running) -> None:
     """DNS rebinding: the page's origin and the requested host are the same, and not ours."""
     headers = {"Origin": "http://evil.example", "Host": "evil.example"}
     data = {"guid": rehearsed.user("publisher").guid}
-    response = httpx.post(f"{rehearsed.url}/user", data=data, headers=headers)
+    response = httpx.post(f"{rehearsed.url}/dashboard/user", data=data, headers=headers)
     assert response.status_code == 421
     assert "set-cookie" not in response.headers
 
@@ -178,7 +188,7 @@ def test_behind_a_proxy_that_hides_its_host_the_browser_says_whose_form_it_is(
     headers = {"Origin": "https://workbench.example"}
     for site, status in (("same-origin", 303), ("same-site", 403), ("cross-site", 403)):
         response = httpx.post(
-            f"{rehearsed.url}/user", data=data, headers=headers | {"Sec-Fetch-Site": site}
+            f"{rehearsed.url}/dashboard/user", data=data, headers=headers | {"Sec-Fetch-Site": site}
         )
         assert response.status_code == status
 
@@ -191,8 +201,10 @@ def test_no_other_site_can_switch_the_user(rehearsed: Running, origin: str) -> N
 
 
 def test_there_is_no_source_but_the_apps_own(rehearsed: Running) -> None:
-    for path in ("/source/nothing", "/source/..%2fpyproject", "/source/"):
-        assert httpx.get(rehearsed.url + path).status_code == 404
+    for path in ("nothing", "..%2fpyproject", ""):
+        url = f"{rehearsed.url}/dashboard/source/{path}"
+        response = httpx.get(url, follow_redirects=True)
+        assert response.status_code == 404
 
 
 def test_people_who_see_otherwise_can_use_it(rehearsed: Running, guid: str) -> None:
@@ -207,7 +219,13 @@ def test_people_who_see_otherwise_can_use_it(rehearsed: Running, guid: str) -> N
             )
             context.add_cookies([cookie])  # type: ignore[list-item]
             shown = context.new_page()
-            for path in ("/", "/profile", f"/dashboard/{guid}", f"/dashboard/{guid}/logs", "/none"):
+            for path in (
+                "/dashboard/",
+                "/dashboard/profile",
+                f"/dashboard/{guid}",
+                f"/dashboard/{guid}/logs",
+                "/none",
+            ):
                 shown.goto(rehearsed.url + path)
                 assert violations(shown) == set(), path
                 assert shown.evaluate("document.documentElement.scrollWidth") <= width, path

@@ -1,0 +1,1 @@
+"""`make upgrade-matrix`: the contract over the releases of the last twelve months."""
