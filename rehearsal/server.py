@@ -65,7 +65,7 @@ class Rehearsal:
         api = create_api(
             Services(state, self.hosting, self._tasks, settings.version, settings.limits)
         )
-        dashboard = Dashboard(state, self.hosting, settings.profile)
+        dashboard = Dashboard(state, self.hosting, settings.profile, settings.site is not None)
         pages = Starlette(
             routes=[
                 Mount("/__api__", api),

@@ -71,6 +71,8 @@ class Dashboard:
     state: State
     hosting: Hosting
     profile: Profile
+    site: bool = False
+    """Whether `/` shows a site, to which the index then leads."""
 
     def routes(self) -> list[Route]:
         return [
@@ -133,7 +135,7 @@ class Dashboard:
             for content in contents
             if content not in listed and self.state.bundles(content.guid)
         ]
-        return self._page(request, "index.html", cards=cards)
+        return self._page(request, "index.html", cards=cards, site=self.site)
 
     async def add_slash(self, _: Request) -> Response:
         return RedirectResponse("dashboard/")

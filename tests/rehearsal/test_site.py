@@ -63,3 +63,11 @@ def test_files_are_only_read(with_site: Running) -> None:
     assert httpx.post(with_site.url).status_code == 405
     with pytest.raises(InvalidStatus), connect(with_site.url.replace("http", "ws") + "/"):
         pass
+
+
+def test_the_dashboard_leads_to_the_site_if_there_is_one(
+    rehearsed: Running, with_site: Running
+) -> None:
+    link = '<a href="../">The comparison</a>'
+    assert link in httpx.get(f"{with_site.url}/dashboard/").text
+    assert link not in httpx.get(f"{rehearsed.url}/dashboard/").text

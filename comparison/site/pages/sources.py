@@ -17,7 +17,12 @@ _LANGUAGES = {
 
 
 def pages(site: Site) -> Iterable[Page]:
-    for file in _files(site):
+    files = list(_files(site))
+    folders: dict[str, list[str]] = {}
+    for file in files:
+        folders.setdefault(file.parent.relative_to(ROOT).as_posix(), []).append(file.name)
+    yield Page("sources.html", "Sources", "sources.html", {"folders": folders})
+    for file in files:
         path = file.relative_to(ROOT).as_posix()
         text = file.read_text(encoding="utf-8").rstrip("\n")
         yield Page(

@@ -5,7 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urldefrag, urlsplit
+from urllib.parse import urldefrag
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -78,7 +78,13 @@ def test_every_link_leads_to_a_page_that_loads_whole(
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(f"{page.url}: {message.text}"))
     page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
-    page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
+    # Chromium gives up loading the icon when it goes to the next page.
+    page.on(
+        "requestfailed",
+        lambda request: (
+            None if request.url.endswith("icon.svg") else wrong.append(f"failed: {request.url}")
+        ),
+    )
     page.on(
         "request",
         lambda request: None if request.url.startswith(root) else wrong.append(request.url),
@@ -98,9 +104,9 @@ def test_every_link_leads_to_a_page_that_loads_whole(
                 seen.add(target)
                 waiting.append(target)
     assert wrong == []
-    reached = {urlsplit(address).path.rpartition("/")[2] for address in seen}
-    pages = {file.name for file in folder.rglob("*.html")}
-    assert pages - reached <= {"index.html"}
+    reached = {address.removeprefix(root) for address in seen}
+    pages = {file.relative_to(folder).as_posix() for file in folder.rglob("*.html")}
+    assert reached - {""} == pages
 
 
 # --- For everybody
@@ -113,8 +119,13 @@ EACH_TEMPLATE = (
     "figures.html",
     "figures-capacity.html",
     "deploy.html",
+    "sources.html",
     f"src/{NAMES[0]}_app/pyproject.toml.html",
 )
+
+
+REPEATED = [".row:nth-of-type(n+3)", ".diff:nth-of-type(n+3)", ".code span:nth-child(n+80)"]
+"""What is like the parts before it; with it, axe takes minutes."""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -127,16 +138,16 @@ def test_axe_finds_nothing(scheme: str, url: str, browser: Browser) -> None:
     page = context.new_page()
     for address in EACH_TEMPLATE:
         page.goto(f"{url}/{address}")
-        assert violations(page) == set(), address
+        assert violations(page, {"exclude": REPEATED}) == set(), address
     context.close()
 
 
 def test_no_page_is_wider_than_its_window(url: str, folder: Path, browser: Browser) -> None:
-    pages = [file.name for file in sorted(folder.glob("*.html"))]
+    every = [*(file.name for file in sorted(folder.glob("*.html"))), EACH_TEMPLATE[-1]]
     for name, width in WIDTHS.items():
         context = browser.new_context(viewport={"width": width, "height": 900})
         page = context.new_page()
-        for address in [*pages, EACH_TEMPLATE[-1]]:
+        for address in every if name == "a telephone" else EACH_TEMPLATE:
             page.goto(f"{url}/{address}")
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (address, name)
         context.close()
