@@ -29,7 +29,7 @@ FILE = ROOT / "comparison" / "results" / "upgrades.json"
 CHOSEN = (
     "The newest patch of every minor release that was uploaded in the twelve months before that"
     " day, and the oldest release that the app's pyproject.toml allows. Everything else stays as"
-    " it is locked, unless the release requires another version."
+    " it is locked, unless the release or the Python requires another version."
 )
 UNDATED = (
     " The index did not tell when some releases were uploaded: every minor release that the"
@@ -120,21 +120,26 @@ def fill(
     A row of `kept` whose inputs are the same is taken over instead.
     """
     finished = {_key(row): row for row in kept}
-    inputs = {subject.framework.name: inputs_of(subject.framework) for subject in subjects}
-    for number, subject in enumerate(subjects, 1):
-        framework = subject.framework
-        key = {
-            "app": framework.name,
-            "version": subject.version,
-            "python": subject.python,
-            "inputs": inputs[framework.name],
-        }
-        row = finished.get(_key(key))
-        if row is None:
-            row = key | measure(uv, subject, interpreters[subject.python])
-            tell(f"{number}/{len(subjects)} {framework.title} {subject.version}, {_told(row)}")
+    keys = [_row_of(subject) for subject in subjects]
+    missing = [number for number, row in enumerate(keys) if _key(row) not in finished]
+    document["environments"] = [finished[_key(row)] for row in keys if _key(row) in finished]
+    for position, number in enumerate(missing, 1):
+        subject = subjects[number]
+        row = keys[number] | measure(uv, subject, interpreters[subject.python])
         document["environments"].append(row)
         write(document, file)
+        name = f"{subject.framework.title} {subject.version}"
+        tell(f"{position}/{len(missing)} {name}, {_told(row)}")
+
+
+def _row_of(subject: Subject) -> Document:
+    """The members that tell which environment a row is about."""
+    return {
+        "app": subject.framework.name,
+        "version": subject.version,
+        "python": subject.python,
+        "inputs": inputs_of(subject.framework),
+    }
 
 
 def _key(row: Document) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -110,36 +111,68 @@ def test_the_newest_and_the_oldest_come_first_on_every_python() -> None:
     ]
 
 
-def test_a_run_continues_where_it_was_interrupted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "results" / "upgrades.json"
-    measured: list[str] = []
+class Measuring:
+    """Replaces `measure`. `until` is how many releases are tested before Ctrl-C."""
 
-    def measure(_: Uv, subject: Subject, interpreter: Path) -> dict[str, Any]:
-        if len(measured) == 2:
+    def __init__(self, until: int) -> None:
+        self.until = until
+        self.measured: list[str] = []
+
+    def __call__(self, _: Uv, subject: Subject, interpreter: Path) -> dict[str, Any]:
+        if len(self.measured) == self.until:
             raise KeyboardInterrupt
-        measured.append(subject.version)
+        self.measured.append(subject.version)
         return {"reason": "no"}
 
-    monkeypatch.setattr(matrix, "measure", measure)
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[str]]:
+    """Runs the matrix with one Python until Ctrl-C. Returns the releases that were tested."""
     pythons = {"3.11": Path("python")}
     subjects = list(ordered([plan()], list(pythons)))
 
-    def run() -> None:
-        document = empty([plan()], list(pythons), TODAY)
-        fill(document, subjects, Uv(tmp_path), pythons, kept_rows(file), print, file)
+    def run(until: int) -> list[str]:
+        measuring = Measuring(until)
+        monkeypatch.setattr(matrix, "measure", measuring)
+        document, file = empty([plan()], list(pythons), TODAY), tmp_path / "r" / "upgrades.json"
+        with suppress(KeyboardInterrupt):
+            fill(document, subjects, Uv(tmp_path), pythons, kept_rows(file), print, file)
+        return measuring.measured
 
-    with pytest.raises(KeyboardInterrupt):
-        run()
-    assert len(kept_rows(file)) == 2
-    measured.clear()
-    run()
-    assert measured == ["1.10.0"]
-    written = json.loads(file.read_text(encoding="utf-8"))
+    return run
+
+
+def test_a_run_continues_where_it_was_interrupted(
+    run: Callable[[int], list[str]], tmp_path: Path
+) -> None:
+    assert run(2) == ["2.0.0", "1.0.0"]
+    assert run(9) == ["1.10.0"]
+    assert run(9) == []
+    written = json.loads((tmp_path / "r" / "upgrades.json").read_text(encoding="utf-8"))
     assert [row["version"] for row in written["environments"]] == ["2.0.0", "1.10.0", "1.0.0"]
     assert {row["inputs"] for row in written["environments"]} == {inputs_of(FRAMEWORK)}
     assert "did not tell" in written["chosen"]
+
+
+def test_an_interrupted_run_keeps_what_an_earlier_one_has_tested(
+    run: Callable[[int], list[str]], tmp_path: Path
+) -> None:
+    run(9)
+    file = tmp_path / "r" / "upgrades.json"
+    document = json.loads(file.read_text(encoding="utf-8"))
+    document["environments"] = document["environments"][1:]
+    file.write_text(json.dumps(document), encoding="utf-8")
+    assert run(0) == []
+    assert len(kept_rows(file)) == 2
+    assert run(9) == ["2.0.0"]
+
+
+def test_what_was_tested_with_another_app_or_contract_is_tested_again(
+    run: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(run(9)) == 3
+    monkeypatch.setattr(matrix, "inputs_of", lambda framework: "changed")
+    assert len(run(9)) == 3
 
 
 def result(case: str, outcome: str, **more: Any) -> dict[str, Any]:
