@@ -112,7 +112,7 @@ def connector(url: str, settings: PoolSettings) -> Connect:
     given: dict[str, Any] = {
         "connect_timeout": max(2, math.ceil(settings.connect_timeout)),
         # The time until what was sent has arrived, in milliseconds. Linux otherwise repeats it for
-        # a quarter of an hour: tcp(7), TCP_USER_TIMEOUT.
+        # 15 minutes: tcp(7), TCP_USER_TIMEOUT.
         "tcp_user_timeout": 2000,
         **parameters(url),
         "client_encoding": "UTF8",

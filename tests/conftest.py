@@ -38,7 +38,7 @@ SLOWEST = 8
 
 gateway.install()  # Before the plugin names the kinds of server.
 
-pytest_plugins = ["tests.contract.plugin"]
+pytest_plugins = ["tests.contract.plugin", "tests.contract.committed"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -95,23 +95,22 @@ def attempt(row: str, number: int = 1) -> Iterator[None]:
 def measured(measure: Measure) -> None:
     """Records what an attack cost. Raises `AssertionError` if that is more than is allowed.
 
-    An attack that is known to cost more than is allowed (`exposed`) has to do so.
+    An attack that is known to cost more than is allowed (`exposed`) may do so. It need not: how much
+    memory a server has at the same time depends on how fast it reads.
     """
     _current.measures.append(measure)
     _current.tried[ATTACKS] += 1
     _current.held[ATTACKS] += measure.holds
-    if measure.exposed:
-        assert not measure.holds, f"{measure} holds: remove it from the known ones"
-    else:
-        assert measure.holds, measure
+    assert measure.holds or measure.exposed, measure
 
 
 def with_mutants(figures: Figures, report: Path) -> None:
     """Adds the mutants of the last run of `python -m tests.mutation`, if there was one."""
     if report.exists():
-        for row in json.loads(report.read_text(encoding="utf-8"))["rows"]:
+        document = json.loads(report.read_text(encoding="utf-8"))
+        for row in (*document["apps"].values(), document["shared"]):
             figures.tried[MUTANTS] += row["mutants"]
-            figures.held[MUTANTS] += row["by_contract"] + row["by_tests"]
+            figures.held[MUTANTS] += row["killed"]
 
 
 def table(figures: Figures) -> list[str]:

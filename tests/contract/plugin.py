@@ -6,10 +6,7 @@
 it was deployed.
 
 `tests/conftest.py` loads the plugin, so that every run of pytest over the suite writes the report.
-
-A run of the whole suite compares its canonical result with the committed one, and fails if they
-differ; with `--record` it replaces the committed one. A run of a part of the suite, or one with a
-failure, compares nothing. `--report FILE` writes the report elsewhere.
+`--report FILE` writes it elsewhere.
 """
 
 import os
@@ -25,7 +22,7 @@ from tooling.frameworks import ROOT, find_framework, find_frameworks
 
 pytest.register_assert_rewrite("tests.contract.cases")
 
-from tests.contract import canonical_result, cases, failing, report  # noqa: E402, F401
+from tests.contract import cases, failing, report  # noqa: E402, F401
 from tests.contract.deployed import (  # noqa: E402
     check_deployed,
     deployed_subject,
@@ -38,7 +35,6 @@ from tests.contract.subjects import GROUPS, Subject, subjects_of  # noqa: E402
 RESULTS = pytest.StashKey[list[report.Result]]()
 SUBJECTS = pytest.StashKey[list[Subject]]()
 REPORT = pytest.StashKey[Path]()
-DIFFERENCES = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,7 +50,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the store of the deployed app",
     )
     group.addoption("--report", type=Path, help="the file of the report")
-    group.addoption("--record", action="store_true", help="replace the committed result")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -144,33 +139,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         config.workeroutput["contract"] = [asdict(found) for found in config.stash[RESULTS]]
     elif config.stash[RESULTS]:
         report.write(config.stash[REPORT], config.stash[RESULTS], config.stash[SUBJECTS])
-        compare(session)
-
-
-def compare(session: pytest.Session) -> None:
-    """Compares the canonical result with the committed one, or replaces that."""
-    config = session.config
-    results, subjects = config.stash[RESULTS], config.stash[SUBJECTS]
-    everything = not any(map(config.getoption, ("--app", "--server", "--url")))
-    if not (everything and canonical_result.is_complete(results, parts_of_subjects(config))):
-        if config.getoption("--record"):
-            _fail(session, ["Nothing is recorded: it needs the whole suite, without a failure."])
-        return
-    found = canonical_result.document_of(results, subjects)
-    if config.getoption("--record"):
-        canonical_result.write(found)
-        return
-    try:
-        differing = canonical_result.differences(canonical_result.read(), found)
-    except (OSError, ValueError, KeyError) as error:
-        differing = [f"it cannot be read: {error!r}"]
-    if differing:
-        _fail(session, canonical_result.message(differing))
-
-
-def _fail(session: pytest.Session, lines: list[str]) -> None:
-    session.config.stash[DIFFERENCES] = lines
-    session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(
@@ -193,5 +161,3 @@ def pytest_terminal_summary(
         )
     if config.stash[RESULTS]:
         terminalreporter.write_line(f"The report: {config.stash[REPORT]}")
-    for line in config.stash.get(DIFFERENCES, []):
-        terminalreporter.write_line(line, red=True)

@@ -48,11 +48,11 @@ def store() -> Any:
     return PostgreSQLStore
 
 
-def pool() -> Any:
-    """The class of its connection pools."""
-    from shared.postgresql import Pool
+def connections() -> Any:
+    """The class of its connections."""
+    from shared.postgresql import Connections
 
-    return Pool
+    return Connections
 
 
 @breakage("STORE-1", "the database sorts by its own rules")
@@ -143,30 +143,30 @@ def a_query_that_is_late_keeps_its_connection() -> None:
     async def kept(self: Any, connection: Any) -> None:
         pass
 
-    pool()._end = kept
+    connections()._end = kept
 
 
 @breakage("STORE-5", "a query is waited for without end")
 def a_query_is_waited_for_without_end() -> None:
-    init = pool().__init__
+    init = connections().__init__
 
     def patient(self: Any, *arguments: Any) -> None:
         init(self, *arguments)
         self._settings = type(self._settings)(query_timeout=60)
 
-    pool().__init__ = patient
+    connections().__init__ = patient
 
 
 @breakage("STORE-6", "now and then a connection is not given back")
 def now_and_then_a_connection_is_not_given_back() -> None:
-    give_back = pool()._give_back
+    give_back = connections()._give_back
     asked = iter(range(sys.maxsize))
 
     def forgetful(self: Any, connection: Any) -> None:
         if next(asked) % 3 != 2:
             give_back(self, connection)
 
-    pool()._give_back = forgetful
+    connections()._give_back = forgetful
 
 
 @breakage("HEALTH-1: without the database", "the database is not asked")

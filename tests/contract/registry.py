@@ -102,3 +102,18 @@ def _register(case: Case, name: str, needs: tuple[Capability, ...]) -> Callable[
         return check
 
     return register
+
+
+def sort_cases() -> None:
+    """Sorts the cases by group and number. The groups stay in the order of their first cases.
+
+    A case may stand in the module of the resource that it asks for: HTTP-3 in that of GREETINGS.
+    """
+    groups = [group for group, _, number in (id.rpartition("-") for id in CASES) if number == "1"]
+
+    def place(id: str) -> tuple[int, int]:
+        group, _, number = id.rpartition("-")
+        return groups.index(group), int(number)
+
+    for id in sorted(CASES, key=place):
+        CASES[id] = CASES.pop(id)

@@ -10,7 +10,8 @@ import pytest
 
 from tests.contract import canonical_result, report
 from tests.contract.canonical_exchanges import KEPT, canonical_exchanges, observation
-from tests.contract.plugin import DIFFERENCES, RESULTS, SUBJECTS, compare, parts_of_subjects
+from tests.contract.committed import DIFFERENCES, compare
+from tests.contract.plugin import RESULTS, SUBJECTS, parts_of_subjects
 from tests.contract.registry import CASES, PARTS
 from tests.contract.subjects import Subject
 from tests.contract.vocabulary import BARE, Answer, Exchange, Request

@@ -33,7 +33,7 @@ def summaries(document: dict[str, Any]) -> dict[str, tuple[str | None, str | Non
 def descriptions(document: dict[str, Any]) -> dict[str, str | None]:
     """The texts of the document, of each parameter and of each refusal.
 
-    Those of the successful answers are left out: FastAPI writes its own.
+    Those of the successful answers are left out: a framework may write its own.
     """
     found = {key: document["info"].get(key) for key in ("title", "description")}
     for path, item in document["paths"].items():

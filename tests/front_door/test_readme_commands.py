@@ -157,6 +157,8 @@ def check(terminal: Terminal, line: str, output: str) -> None:
     """What a command has to say besides that it succeeded."""
     if line.startswith("make deploy-site"):
         assert "The site is deployed: http" in output.splitlines()[-1]
+    elif line == "make deploy-branch":
+        assert "The branch connect has " in output.splitlines()[-1]
     elif line.startswith("make deploy-"):
         assert "is deployed and keeps the contract: http" in output.splitlines()[-1]
     if "--draft" in line:

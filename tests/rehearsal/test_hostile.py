@@ -89,7 +89,7 @@ def test_a_name_that_the_developer_has_given_is_answered(tmp_path: Path) -> None
             (b"x.hub.example.org", 421),
             (b"hub.example.org.evil.example", 421),
         ):
-            assert status(ask(rehearsed, "/", host=host)) == expected
+            assert status(ask(rehearsed, "/dashboard/", host=host)) == expected
 
 
 @pytest.mark.parametrize(

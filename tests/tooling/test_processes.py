@@ -13,6 +13,7 @@ from tests.rehearsal.system import ends, is_running, needs_proc
 from tests.rehearsal.wire import TIMEOUT_SECONDS
 from tests.servers import server_process
 from tooling.frameworks import ROOT
+from tooling.limits import WEBSOCKETS_VARIABLES
 from tooling.processes import (
     AppDidNotStartError,
     ServerKind,
@@ -57,6 +58,7 @@ def test_the_app_finds_what_connect_gives_and_nothing_of_ours(
         "CONNECT_SERVER": "http://127.0.0.1:3939/",
         "CONNECT_CONTENT_GUID": "7b1e",
         "FOO": "bar",
+        **WEBSOCKETS_VARIABLES,  # From this test's server.
     }
     assert told["directory"] == str(ROOT)
 

@@ -1,7 +1,9 @@
 """The client reads known faults right, and every gate voids what it should."""
 
-import os
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,13 +60,24 @@ def test_the_requests_in_flight_at_the_end_of_a_closed_loop_are_allowed_for() ->
     assert gates(replace(closed, completed=38))
 
 
+@contextmanager
+def process_on(core: int) -> Iterator[int]:
+    """The ID of a process that runs on this core."""
+    with on_cores(core):
+        process = subprocess.Popen(["sleep", "60"])
+    try:
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_server_on_the_clients_core_voids_the_figure() -> None:
     cores = choose_cores()
-    with faulty_server("none"), on_cores(cores.client):
-        assert core_gate(os.getpid(), [cores.client])
-        assert "share core" in core_gate(os.getpid(), [cores.client])[0]
-    with on_cores(cores.server):
-        assert core_gate(os.getpid(), [cores.client]) == []
+    with process_on(cores.client) as server:
+        assert "share core" in core_gate(server, [cores.client])[0]
+    with process_on(cores.server) as server:
+        assert core_gate(server, [cores.client]) == []
 
 
 def test_the_prober_counts_every_wrong_body() -> None:

@@ -158,7 +158,7 @@ def test_it_has_neither_process_nor_environment(rehearsed: Running) -> None:
     cookie = {"rehearsal-session": rehearsed.user("publisher").session}
     page = httpx.get(f"{rehearsed.url}/dashboard/{guid}", cookies=cookie)
     assert "none: static content" in page.text
-    index = httpx.get(f"{rehearsed.url}/").text
+    index = httpx.get(f"{rehearsed.url}/dashboard/").text
     assert f"content/{guid}/" in index
     assert f"content/{guid}/docs" not in index
 

@@ -1,0 +1,55 @@
+"""The pytest plugin that compares the canonical result with the committed one.
+
+A run of the whole suite fails if they differ; with `--record` it replaces the committed one. A run
+of a part of the suite, or one with a failure, compares nothing.
+"""
+
+import pytest
+
+from tests.contract import canonical_result
+from tests.contract.plugin import RESULTS, SUBJECTS, parts_of_subjects
+
+DIFFERENCES = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("contract")
+    group.addoption("--record", action="store_true", help="replace the committed result")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workeroutput") and session.config.stash[RESULTS]:
+        compare(session)
+
+
+def compare(session: pytest.Session) -> None:
+    """Compares the canonical result with the committed one, or replaces that."""
+    config = session.config
+    results, subjects = config.stash[RESULTS], config.stash[SUBJECTS]
+    everything = not any(map(config.getoption, ("--app", "--server", "--url")))
+    if not (everything and canonical_result.is_complete(results, parts_of_subjects(config))):
+        if config.getoption("--record"):
+            _fail(session, ["Nothing is recorded: it needs the whole suite, without a failure."])
+        return
+    found = canonical_result.document_of(results, subjects)
+    if config.getoption("--record"):
+        canonical_result.write(found)
+        return
+    try:
+        differing = canonical_result.differences(canonical_result.read(), found)
+    except (OSError, ValueError, KeyError) as error:
+        differing = [f"it cannot be read: {error!r}"]
+    if differing:
+        _fail(session, canonical_result.message(differing))
+
+
+def _fail(session: pytest.Session, lines: list[str]) -> None:
+    session.config.stash[DIFFERENCES] = lines
+    session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for line in config.stash.get(DIFFERENCES, []):
+        terminalreporter.write_line(line, red=True)
