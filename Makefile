@@ -85,6 +85,8 @@ test-%: %_app/app.py setup ## the contract for one framework, the in-process hal
 	@$(BIN)/python -m pytest -q $(PARALLEL) tests/contract --app $* \
 		--server uvicorn --server hypercorn --server gateway --ignore tests/contract/test_browser.py
 
+# What tests of samples do for every framework, mount and command.
+EVERYTHING := tests/deploy/test_new_project_used.py tests/deploy/test_publisher.py tests/rehearsal/test_subcommands.py
 .PHONY: soak
 soak: setup ## attacks, restarts, kills and generated requests: a table, and build/soak.json (SOAK=short for less)
 	@$(BIN)/python -m pytest -q $(PARALLEL) --soak=$(or $(call given,SOAK),full) \
@@ -92,7 +94,7 @@ soak: setup ## attacks, restarts, kills and generated requests: a table, and bui
 			or subcommand or selected_files" \
 		tests/contract/test_contract.py tests/rehearsal/test_kill.py tests/rehearsal/test_hostile.py \
 		tests/differential tests/test_memory.py tests/rehearsal/proxy/test_memory.py tests/test_schemathesis.py \
-		tests/deploy/test_new_project_used.py tests/rehearsal/test_subcommands.py tests/deploy/test_publisher.py
+		$(if $(filter short,$(SOAK)),,$(EVERYTHING))
 
 .PHONY: mutation mutation-record
 mutation: setup ## change the apps and shared/ in small ways: does the suite fail? build/mutation.json (APP=)

@@ -27,6 +27,8 @@ class Counts:
     """Of a rehearsal: at so many moments of a deployment."""
     different_requests: int = 500
     """To one process of each app on each server, whose memory must not grow."""
+    everything: bool = False
+    """Whether tests that otherwise take a sample take all: every framework, mount or command."""
 
     def soak(self, length: Length) -> None:
         short = length == "short"
@@ -37,6 +39,7 @@ class Counts:
         self.schemathesis_cases = 1000 if short else 16_000
         self.kills = 7
         self.different_requests = 5000 if short else 50_000
+        self.everything = not short
 
 
 COUNTS = Counts()

@@ -95,8 +95,8 @@ def attempt(row: str, number: int = 1) -> Iterator[None]:
 def measured(measure: Measure) -> None:
     """Records what an attack cost. Raises `AssertionError` if that is more than is allowed.
 
-    An attack that is known to cost more than is allowed (`exposed`) may do so. It need not: how much
-    memory a server has at the same time depends on how fast it reads.
+    An attack that is known to cost more than is allowed (`exposed`) may do so. It need not: how
+    much memory a server has at the same time depends on how fast it reads.
     """
     _current.measures.append(measure)
     _current.tried[ATTACKS] += 1

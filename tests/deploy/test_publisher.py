@@ -20,6 +20,7 @@ import pytest
 from msgspec import Meta
 
 from deploy.publisher import SCHEMA, configuration
+from tests.endurance import COUNTS
 from tooling.errors import UsageError
 from tooling.frameworks import ROOT, Framework, find_frameworks
 
@@ -155,9 +156,7 @@ def test_what_is_private_is_not_selected(tiny: Framework, tree: Path) -> None:
 
 
 @each_framework
-def test_the_selected_files_alone_keep_the_contract(
-    framework: Framework, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_the_selected_files_alone_keep_the_contract(framework: Framework, tmp_path: Path) -> None:
     """The suite and what it imports are added; the apps and `shared/` are only what is selected."""
     for path in selected(ROOT, configuration_of(framework).files):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -166,8 +165,8 @@ def test_the_selected_files_alone_keep_the_contract(
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "build").mkdir()
-    # The mount that Connect seems to have; all mounts with --soak.
-    mounts = [] if request.config.getoption("soak") else ["-k", "content and both"]
+    # The mount that Connect seems to have; all mounts in `make soak`.
+    mounts = [] if COUNTS.everything else ["-k", "content and both"]
     command = [sys.executable, "-m", "pytest", "-q", "tests/contract/test_contract.py", *mounts]
     done = subprocess.run(
         [*command, "--app", framework.name, "--server", "in process"],

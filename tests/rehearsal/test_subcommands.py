@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 
 import click
-import pytest
 from rsconnect.main import cli as rsconnect
 
+from tests.endurance import COUNTS
 from tests.rehearsal.test_git import repository_of
 from tests.rehearsal.test_rsconnect import Cli
 from tests.rehearsal.test_rsconnect import cli as cli
@@ -114,7 +114,7 @@ SAMPLE = (
     "deploy dash",
     "deploy notebook",
 )
-"""What the default run tries; `--soak` tries all, which takes a minute."""
+"""What `make test-all` tries; `make soak` tries all, which takes a minute."""
 
 
 def test_the_rows_of_the_table_are_tried() -> None:
@@ -124,7 +124,7 @@ def test_the_rows_of_the_table_are_tried() -> None:
     assert {c for c, outcome in outcomes.items() if outcome.startswith("refused")} == refused
 
 
-def test_a_subcommand_does_what_the_table_says(cli: Cli, request: pytest.FixtureRequest) -> None:
+def test_a_subcommand_does_what_the_table_says(cli: Cli) -> None:
     cli.deploy()
     site = cli.home / "site"
     (site / "1").mkdir(parents=True)
@@ -145,7 +145,7 @@ def test_a_subcommand_does_what_the_table_says(cli: Cli, request: pytest.Fixture
     }
     rows = [(*row, 0) for row in WORK] + [(*row, 1) for row in REFUSED]
     for command, arguments, sentence, code in rows:
-        if command in SAMPLE or request.config.getoption("soak"):
+        if command in SAMPLE or COUNTS.everything:
             # rsconnect takes a saved server or one in the environment, not both.
             cli.server_in_environment = "--name here" not in arguments
             if command == "content repository show":
