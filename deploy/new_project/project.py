@@ -83,7 +83,15 @@ def _write(folder: Path, framework: Framework, names: Names, commit: str) -> Non
 
 
 def _readme(text: str, framework: Framework, names: Names) -> str:
-    """Returns the README with the framework's example of a further resource."""
+    """Returns the README with the framework's example of a further resource.
+
+    Raises `UsageError` if the framework has none.
+    """
+    if "resource" not in framework.contract:
+        raise UsageError(
+            f"{framework.folder.name}/pyproject.toml has no example of a further resource for the"
+            " project's README: [tool.contract] resource."
+        )
     imports, heading, handlers = names.example(framework.contract["resource"]).partition("# --- ")
     return (
         text.replace("@FRAMEWORK@", framework.title)

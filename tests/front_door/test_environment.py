@@ -193,7 +193,7 @@ def test_a_python_that_is_gone_is_told_of_and_replaced(clone: Checkout) -> None:
     succeed(clone.start(".venv/bin/python -c 'import uvicorn'"))
 
 
-def test_an_variables_of_another_architecture_is_told_of_and_replaced(clone: Checkout) -> None:
+def test_an_environment_of_another_architecture_is_told_of_and_replaced(clone: Checkout) -> None:
     succeed(clone.start("make setup"))
     python = clone.folder / ".venv" / "bin" / "python"
     python.unlink()

@@ -2,21 +2,26 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
+from comparison.bench import blocking as blocking_applications
 from comparison.bench.blocking import SECONDS
 from comparison.bench.companions import Companion, find_companion
 from comparison.bench.figures import Figure
 from comparison.bench.measures import blocking, find_measures
 from comparison.bench.plan import parse_settings, subjects_of
-from comparison.bench.subjects import Subject
+from comparison.bench.subjects import STOCK, Subject
+from tests.comparison.bench.applications import with_application
 from tests.comparison.bench.broken import Respond, answering
 from tests.serving import serving
-from tooling.frameworks import Framework, find_frameworks
+from tooling.frameworks import Framework
+
+FOLDER = Path(blocking_applications.__file__).parent
 
 
-@pytest.mark.parametrize("framework", find_frameworks(), ids=lambda f: f.name)
+@pytest.mark.parametrize("framework", with_application(FOLDER), ids=lambda f: f.name)
 def test_others_wait_for_the_mistake_and_not_for_what_is_recommended(framework: Framework) -> None:
     companion = find_companion(Subject(framework.name, "stock", "uvicorn"), "blocking")
     assert isinstance(companion, Companion)
@@ -81,7 +86,7 @@ def test_a_quick_run_that_names_the_measure_has_a_subject_for_each_framework() -
     (measure,) = (found for found in find_measures() if found.module == "blocking")
     settings = parse_settings("quick", "", "B4")
     subjects = subjects_of(measure, "uvicorn", settings)
-    assert [subject.framework for subject in subjects] == [f.name for f in find_frameworks()]
+    assert [subject.framework for subject in subjects] == [f.name for f in with_application(STOCK)]
 
 
 def measured(respond: Respond) -> Figure:

@@ -1,22 +1,26 @@
 """B10: the two routes of each framework differ in nothing but the checks, or the figure is void."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from comparison.bench import checking as checking_applications
 from comparison.bench.checking import ROWS
 from comparison.bench.companions import Companion, find_companion
 from comparison.bench.figures import QUICK
 from comparison.bench.measures import checking
 from comparison.bench.subjects import Subject
+from tests.comparison.bench.applications import with_application
 from tests.comparison.bench.broken import Respond, WrongBody, answering
 from tests.serving import serving
-from tooling.frameworks import Framework, find_frameworks
+from tooling.frameworks import Framework
 
+FOLDER = Path(checking_applications.__file__).parent
 BODY = json.dumps(ROWS[: checking.LIMIT]).encode()
 
 
-@pytest.mark.parametrize("framework", find_frameworks(), ids=lambda f: f.name)
+@pytest.mark.parametrize("framework", with_application(FOLDER), ids=lambda f: f.name)
 def test_one_route_checks_the_other_does_not_and_both_answer_the_same(framework: Framework) -> None:
     companion = find_companion(Subject(framework.name, "stock", "uvicorn"), "checking")
     assert isinstance(companion, Companion)

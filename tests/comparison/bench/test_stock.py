@@ -8,13 +8,16 @@ import httpx
 import pytest
 
 from comparison.bench import stock
+from tests.comparison.bench.applications import with_application
 from tests.servers import server_process
-from tooling.frameworks import ROOT, Framework, find_frameworks
+from tooling.frameworks import ROOT, Framework
 
 FOLDER = Path(stock.__file__).parent
 GREETINGS = json.loads((ROOT / "shared/greetings.json").read_text("utf-8"))
 
-each_framework = pytest.mark.parametrize("framework", find_frameworks(), ids=lambda f: f.name)
+each_framework = pytest.mark.parametrize(
+    "framework", with_application(FOLDER), ids=lambda f: f.name
+)
 
 
 @each_framework
