@@ -27,15 +27,16 @@ unix_socket_dir =
 auth_type = any
 pool_mode = transaction
 default_pool_size = {connections}
-{prepared}
+{setting}
 """
 
 
 @contextmanager
-def pgbouncer(database: Database) -> Iterator[str]:
+def pgbouncer(database: Database, setting: str = "") -> Iterator[str]:
     """Starts it on a port of its own and yields the URL of the database behind it.
 
-    Without the program the test is skipped.
+    `setting` is a further line of its configuration. Without the program, or with a version that
+    does not know `max_prepared_statements` if that is the setting, the test is skipped.
     """
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if program is None:
@@ -43,7 +44,10 @@ def pgbouncer(database: Database) -> Iterator[str]:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
     version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
-    knows = [int(number) for number in re.findall(r"\d+", version)[:2]] >= [1, 21]
+    number = [int(part) for part in re.findall(r"\d+", version)[:2]]
+    if "max_prepared_statements" in setting and number < [1, 21]:
+        name = version.splitlines()[0]
+        pytest.skip(f"{name} has no max_prepared_statements, and keeps no prepared statement.")
     cluster: Cluster = database.cluster
     configuration = cluster.directory / f"pgbouncer-{port}.ini"
     configuration.write_text(
@@ -54,7 +58,7 @@ def pgbouncer(database: Database) -> Iterator[str]:
             password=database.password.replace("'", "''"),
             port=port,
             connections=CONNECTIONS,
-            prepared="max_prepared_statements = 0" if knows else "",
+            setting=setting,
         ),
         encoding="utf-8",
     )

@@ -6,6 +6,8 @@ not there when it is to be executed, with `max_prepared_statements=0` and before
 
 import asyncio
 
+import pytest
+
 from shared.postgresql import PoolSettings
 from tests.pgbouncer import CONNECTIONS, pgbouncer
 from tests.shared.databases import make_db, opened
@@ -15,8 +17,9 @@ CLIENTS = 16
 SETTINGS = PoolSettings(pool_size=CLIENTS, query_timeout=10.0)
 
 
-def test_many_clients_share_a_few_connections(database: Database) -> None:
-    with pgbouncer(database) as url:
+@pytest.mark.parametrize("setting", ["", "max_prepared_statements = 0"])
+def test_many_clients_share_a_few_connections(database: Database, setting: str) -> None:
+    with pgbouncer(database, setting) as url:
         assert "7 of them new" in make_db(url).stdout
 
         async def ask() -> None:
