@@ -37,7 +37,6 @@ from tooling.package_index import index_variables
 
 RELEASES = ROOT / "comparison" / "results" / "releases.json"
 YEAR = timedelta(days=365)
-_PYPI = "https://pypi.org/simple"
 
 
 def packages() -> list[str]:
@@ -83,10 +82,15 @@ def _version_of(filename: str) -> Version | None:
 
 
 def index_of(environ: Mapping[str, str]) -> str:
-    """Returns the address of the configured index, without a final slash."""
+    """Returns the address of the configured index, without a final slash.
+
+    Raises `UsageError` if none is configured: this repository contains no address of an index.
+    """
     found = {**index_variables(environ), **environ}
     named = found.get("UV_DEFAULT_INDEX") or found.get("UV_INDEX_URL") or found.get("PIP_INDEX_URL")
-    name, _, url = (named or _PYPI).partition("=")
+    if not named:
+        raise UsageError("pip and uv have no package index configured: set UV_DEFAULT_INDEX.")
+    name, _, url = named.partition("=")
     return (name if "://" in name else url).rstrip("/")
 
 
