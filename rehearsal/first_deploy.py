@@ -21,6 +21,9 @@ from tooling.terminal import printable
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # The beginning of an output line of rsconnect or of the task, and the step that it announces.
+_LEAST_FREE_BYTES = 1024 * 1024
+"""With less, a disk is full."""
+
 _STEPS = {
     "Making an environment": "installing its requirements",
     "Launching": "launching it",
@@ -82,11 +85,13 @@ async def publish(
                         report(step)
 
             code = await run_lines(command, variables, copy, follow)
+        # An application that cannot write its log ends, and its log does not say why.
+        full = shutil.disk_usage(log.parent).free < _LEAST_FREE_BYTES
     finally:
         shutil.rmtree(copy, ignore_errors=True)
     if code:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        if any(NO_SPACE in line for line in lines):
+        if full or any(NO_SPACE in line for line in lines):
             raise UsageError(f"{framework.name} was not deployed: the disk of {log} is full.")
         tail = "".join(f"\n  | {printable(line)}" for line in lines[-8:])
         raise UsageError(

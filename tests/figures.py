@@ -11,10 +11,10 @@ from typing import Any, Literal
 ATTACKS = "attacks"
 COMPARED = "requests compared"
 SCHEMATHESIS = "cases generated from openapi.yaml"
-HOSTILE = "hostile requests to a rehearsal"
+HOSTILE = "hostile requests to the stand-in"
 RESTARTS = "restarts"
 HANG_UPS = "hang-ups during a query"
-KILLS = "kills of a rehearsal"
+KILLS = "kills of the stand-in"
 MUTANTS = "mutants"
 
 ROWS = {
