@@ -110,6 +110,10 @@ test-front-door: setup ## README's first command in a fresh clone: start, pages,
 test-in-process: setup ## the contract for all, without servers and browser
 	@$(BIN)/python -m pytest -q tests/contract/test_contract.py tests/contract/test_breakages.py --server "in process"
 
+.PHONY: contract-check
+contract-check: setup ## run the contract for all, and compare its result with comparison/results/contract.json
+	@$(BIN)/python -m pytest -q $(PARALLEL) tests/contract/test_contract.py
+
 .PHONY: contract-record
 contract-record: setup ## run the contract for all, and record its result in comparison/results/contract.json
 	@$(BIN)/python -m pytest -q $(PARALLEL) tests/contract/test_contract.py --record

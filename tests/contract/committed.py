@@ -1,7 +1,8 @@
 """The pytest plugin that compares the canonical result with the committed one.
 
-A run of the whole suite fails if they differ; with `--record` it replaces the committed one. A run
-of a part of the suite, or one with a failure, compares nothing.
+A run of `test_contract.py` alone (`make contract-check`) fails if they differ; with `--record` it
+replaces the committed one. A run of a part of it, of other tests too, or one with a failure,
+compares nothing.
 """
 
 import pytest
