@@ -16,7 +16,7 @@ from tooling.frameworks import find_frameworks
 FIRST = Subject(find_frameworks()[0].name, "matched", "uvicorn")
 
 
-def test_a_matched_application_reaches_the_bound_and_refuses_the_rest() -> None:
+def test_of_a_matched_application_some_requests_succeed_and_some_are_refused() -> None:
     figures = {figure.name: figure for figure in waiting.run(FIRST, QUICK)}
     assert list(figures) == [name for name, _ in waiting.NAMES]
     values = {name: figure.value or 0 for name, figure in figures.items()}
