@@ -193,14 +193,23 @@ def read() -> Document:
     return document
 
 
-def is_complete(results: Iterable[Result], expected: Iterable[tuple[Subject, Part]]) -> bool:
-    """Whether every part of every case has run on every subject, and none has failed."""
-    found = {(r.case, r.part, r.app, r.server, r.mount, r.store): r.outcome for r in results}
+def complete(
+    results: Iterable[Result], expected: Iterable[tuple[Subject, Part]]
+) -> list[Result] | None:
+    """The results that are expected: every part of every case on every subject.
+
+    Returns None if one is absent, has failed or was skipped. Results of other tests (those in a
+    browser) are left out.
+    """
+    found = {(r.case, r.part, r.app, r.server, r.mount, r.store): r for r in results}
     wanted = {
         (part.case_id, part.name, s.framework and s.framework.name, s.server, s.mount.id, s.store)
         for s, part in expected
     }
-    return found.keys() == wanted and not {"fail", "skipped"} & set(found.values())
+    if not wanted <= found.keys():
+        return None
+    chosen = [result for place, result in found.items() if place in wanted]
+    return None if {"fail", "skipped"} & {result.outcome for result in chosen} else chosen
 
 
 def differences(committed: Document, found: Document) -> list[str]:

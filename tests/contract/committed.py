@@ -1,7 +1,7 @@
 """The pytest plugin that compares the canonical result with the committed one.
 
-A run of `test_contract.py` alone (`make contract-check`) fails if they differ; with `--record` it
-replaces the committed one. A run of a part of it, of other tests too, or one with a failure,
+A run of the whole contract (`make contract-check`, `make test-all`) fails if they differ; with
+`--record` it replaces the committed one. A run of a part of it, or one in which a case failed,
 compares nothing.
 """
 
@@ -26,13 +26,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def compare(session: pytest.Session) -> None:
     """Compares the canonical result with the committed one, or replaces that."""
     config = session.config
-    results, subjects = config.stash[RESULTS], config.stash[SUBJECTS]
     everything = not any(map(config.getoption, ("--app", "--server", "--url")))
-    if not (everything and canonical_result.is_complete(results, parts_of_subjects(config))):
+    results = canonical_result.complete(config.stash[RESULTS], parts_of_subjects(config))
+    if not everything or results is None:
         if config.getoption("--record"):
             _fail(session, ["Nothing is recorded: it needs the whole suite, without a failure."])
         return
-    found = canonical_result.document_of(results, subjects)
+    found = canonical_result.document_of(results, config.stash[SUBJECTS])
     if config.getoption("--record"):
         canonical_result.write(found)
         return

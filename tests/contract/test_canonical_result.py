@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -166,9 +167,10 @@ def test_another_version_is_named() -> None:
 def test_a_run_with_a_failure_is_not_complete(outcome: report.Outcome) -> None:
     subject, part = Subject("in process", BARE, FRAMEWORKS[0]), PARTS["HTTP-4"]
     passed = report.result(part, subject, "pass")
-    assert canonical_result.is_complete([passed], [(subject, part)])
-    assert not canonical_result.is_complete(
-        [report.result(part, subject, outcome)], [(subject, part)]
+    assert canonical_result.complete([passed], [(subject, part)]) == [passed]
+    assert (
+        canonical_result.complete([report.result(part, subject, outcome)], [(subject, part)])
+        is None
     )
 
 
@@ -176,7 +178,14 @@ def test_a_run_of_a_part_is_not_complete() -> None:
     subject = Subject("in process", BARE, FRAMEWORKS[0])
     pairs = [(subject, PARTS["HTTP-4"]), (subject, PARTS["HTTP-5"])]
     only = [report.result(PARTS["HTTP-4"], subject, "pass")]
-    assert not canonical_result.is_complete(only, pairs)
+    assert canonical_result.complete(only, pairs) is None
+
+
+def test_results_of_other_tests_are_no_part_of_the_canonical_result() -> None:
+    subject, part = Subject("in process", BARE, FRAMEWORKS[0]), PARTS["HTTP-4"]
+    passed = report.result(part, subject, "pass")
+    in_a_browser = replace(passed, server="uvicorn, browser", outcome="fail")
+    assert canonical_result.complete([in_a_browser, passed], [(subject, part)]) == [passed]
 
 
 class Config:

@@ -59,7 +59,9 @@ def test_the_report_of_a_file_is_printed(tmp_path: Path) -> None:
     ],
 )
 def test_make_passes_the_settings_on(target: list[str], command: str) -> None:
-    done = subprocess.run(["make", "-n", *target], cwd=ROOT, capture_output=True, text=True)
+    # Under `make test-all` this make would be a child of that one, and would print its directory.
+    command_line = ["make", "-n", "--no-print-directory", *target]
+    done = subprocess.run(command_line, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith(command)
 
