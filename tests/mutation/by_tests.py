@@ -11,6 +11,7 @@ APP_TESTS = tuple(
     for name in (
         "documents",
         "encoded_paths",
+        "media_types",
         "waiting_streams",
         "waiting_websockets",
         "websocket_ends",
