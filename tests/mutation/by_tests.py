@@ -12,6 +12,7 @@ APP_TESTS = tuple(
         "documents",
         "encoded_paths",
         "media_types",
+        "prefix_of_a_route",
         "waiting_streams",
         "waiting_websockets",
         "websocket_ends",
