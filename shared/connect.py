@@ -77,17 +77,23 @@ def parse_base_url(value: bytes) -> BaseURL | None:
     if len(value) > _MAX_LENGTH:
         return None
     url = value.decode("latin-1").removesuffix("/")
+    origin = _origin(url)
+    prefix = url[len(origin) :]
+    if not origin or (prefix and not _PREFIX.fullmatch(prefix)):
+        return None
+    return BaseURL(url, prefix)
+
+
+def _origin(url: str) -> str:
+    """Returns the scheme and the host with which an http(s) URL begins; empty if it does not."""
     origin = _ORIGIN.match(url)
     if origin is None:
-        return None
+        return ""
     try:
         _ = urlsplit(origin[0]).port  # Raises for a port or an IPv6 address out of range.
     except ValueError:
-        return None
-    prefix = url[origin.end() :]
-    if prefix and not _PREFIX.fullmatch(prefix):
-        return None
-    return BaseURL(url, prefix)
+        return ""
+    return origin[0]
 
 
 @lru_cache(maxsize=64)
@@ -126,6 +132,7 @@ class Mount:
 
     def mounted(self, scope: Scope) -> Scope:
         """Returns a copy of `scope` in the form that the framework routes, with the route."""
+        scope = _in_origin_form(scope)
         headers, base_url = _connect_headers(scope["headers"])
         root_path, path = scope.get("root_path", ""), scope["path"]
         prefix = parse_prefix(root_path) if root_path else ""
@@ -155,6 +162,21 @@ class Mount:
         if prefix and path in (prefix, ""):
             mounted[LACKS_SLASH] = True
         return mounted
+
+
+def _in_origin_form(scope: Scope) -> Scope:
+    """Returns the scope of a request for `http://host/path` as that of `/path`.
+
+    A server has to accept both: RFC 9112 section 3.2.2. hypercorn hands on the first as the path.
+    """
+    if scope["path"].startswith("/") or not scope.get("raw_path"):
+        return scope
+    raw_path = scope["raw_path"]
+    if origin := _origin(raw_path.decode("latin-1").lower()):
+        raw_path = raw_path[len(origin) :] or b"/"
+        path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
+        return {**scope, "raw_path": raw_path, "path": path}
+    return scope
 
 
 Headers = Sequence[tuple[bytes, bytes]]
