@@ -167,16 +167,17 @@ class Mount:
 def _in_origin_form(scope: Scope) -> Scope:
     """Returns the scope of a request for `http://host/path` as that of `/path`.
 
-    A server has to accept both: RFC 9112 section 3.2.2. hypercorn hands on the first as the path.
+    A server has to accept both: RFC 9112 section 3.2.2. hypercorn hands on any target as the path.
+    One of another form, such as `*` or `%2Fpath`, is a path that begins without a slash.
     """
-    if scope["path"].startswith("/") or not scope.get("raw_path"):
+    raw_path: bytes | None = scope.get("raw_path")
+    if not raw_path or raw_path.startswith(b"/"):
         return scope
-    raw_path = scope["raw_path"]
-    if origin := _origin(raw_path.decode("latin-1").lower()):
-        raw_path = raw_path[len(origin) :] or b"/"
-        path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
-        return {**scope, "raw_path": raw_path, "path": path}
-    return scope
+    origin = _origin(raw_path.decode("latin-1").lower())
+    rest = raw_path[len(origin) :] or b"/"
+    if not origin or not rest.startswith(b"/"):
+        return {**scope, "path": raw_path.decode("latin-1")}
+    return {**scope, "raw_path": rest, "path": unquote_to_bytes(rest).decode("utf-8", "replace")}
 
 
 Headers = Sequence[tuple[bytes, bytes]]

@@ -137,7 +137,9 @@ def test_a_prefix_spelled_with_percent_encoding_is_found_and_the_rest_stays_as_i
         ("https://[::1/hello", "https://[::1/hello", b"https://[::1/hello"),
         ("http://host:99999/hello", "http://host:99999/hello", b"http://host:99999/hello"),
         ("ftp://host/hello", "ftp://host/hello", b"ftp://host/hello"),
-        ("http://a@b/hello", "@b/hello", b"@b/hello"),
+        ("http://a@b/hello", "http://a@b/hello", b"http://a@b/hello"),
+        ("http://a%2Fb/hello", "http://a%2Fb/hello", b"http://a%2Fb/hello"),
+        ("%2Fhello", "%2Fhello", b"%2Fhello"),
         ("*", "*", b"*"),
     ],
 )
