@@ -27,7 +27,11 @@ from tests.endurance import COUNTS
 from tooling.frameworks import ROOT
 from tooling.postgresql import Cluster
 
-BY_PARAMETER = ("tests/differential/test_differential.py", "tests/test_memory.py")
+BY_PARAMETER = (
+    "tests/differential/test_differential.py",
+    "tests/differential/test_over_sockets.py",
+    "tests/test_memory.py",
+)
 """The files whose tests for one value of their parameter are a group."""
 
 FIGURES = "figures"
