@@ -19,7 +19,7 @@ ID = "B3"
 TITLE = "Waiting for a slow store"
 SERVERS: tuple[Server, ...] = ("uvicorn",)
 FORMS = ("matched",)
-ROUNDS = 2
+ROUNDS = 6
 SECONDS = {"quick": 10.0, "full": 11.0}
 
 DELAY = 0.05
