@@ -154,7 +154,7 @@ deploy-%: %_app/app.py setup ## bundle, then rsconnect to SERVER=<saved name> or
 	@$(BIN)/python -m deploy deploy $* $(call option,SERVER,--server) $(call option,STORE,--store)
 
 .PHONY: bench
-bench: setup ## measure all (40 minutes; BENCH=quick: 3; APPS=quart,sanic; ONLY=B6); writes build/bench/results.json
+bench: setup ## measure all (55 minutes; BENCH=quick: 3; APPS=quart,sanic; ONLY=B6); writes build/bench/results.json
 	@exec $(BIN)/python -m comparison.bench run $(call option,BENCH,--effort) $(call option,APPS,--apps) $(call option,ONLY,--only)
 
 .PHONY: bench-report
