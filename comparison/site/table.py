@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from comparison.site.applications import slug
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -18,6 +20,8 @@ class Cell:
     """Whether the text is good or bad; it is readable without colours."""
     number: float | None = None
     """The value, for rows that can be compared."""
+    place: str | None = None
+    """The place among the frameworks, as far as measurements decide it."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,13 @@ class Row:
     """The number of the cell that measurements set apart from every other one as the best."""
     advice: str | None = None
     """The reason to choose that framework; `{value}` is the text of its cell."""
+    lead: str | None = None
+    """By how much the best is ahead of the next."""
+
+    @property
+    def slug(self) -> str:
+        """The anchor of the row on the front page."""
+        return slug(self.title)
 
     @property
     def differs(self) -> bool:
@@ -46,5 +57,7 @@ class Group:
     title: str
     slug: str
     rows: list[Row]
+    about: str | None = None
+    """How the rows are to be read; Markdown."""
     missing: str | None = None
     """Why rows are absent, and the command that makes them."""
