@@ -146,11 +146,33 @@ class Figures:
         rows = [_find(table, each, wanted.form) for each in self.site.applications]
         cells = [self._cell(table, row) for row in rows]
         best = [number for number, row in enumerate(rows) if row is not None and _leads(row, rows)]
-        if not best or table is None or (winner := rows[best[0]]) is None:
-            return TableRow(wanted.title, cells, wanted.hint)
-        lead = _lead(table, winner.subject)
-        cells[best[0]] = replace(cells[best[0]], note=f"{cells[best[0]].note}; {lead}")
-        return TableRow(wanted.title, cells, wanted.hint, best[0], wanted.advice, lead)
+        if best and table is not None and (winner := rows[best[0]]) is not None:
+            cells[best[0]] = replace(cells[best[0]], lead=_lead(table, winner.subject))
+        verdicts = self._verdicts(table, rows)
+        first = best[0] if best else None
+        return TableRow(wanted.title, cells, wanted.hint, first, wanted.advice, verdicts)
+
+    def _verdicts(
+        self, table: "Table | None", rows: Sequence["Row | None"]
+    ) -> dict[tuple[int, int], str]:
+        if table is None or self.summary is None or is_void(table, self.summary):
+            return {}
+        numbers = {row.subject: number for number, row in enumerate(rows) if row is not None}
+        verdicts = {}
+        for pair in table.pairs:
+            one, other = numbers.get(pair["first"]), numbers.get(pair["second"])
+            if one is not None and other is not None and pair["interval"]["rounds"] > 1:
+                verdicts[one, other] = self._verdict(pair, one, other)
+        return verdicts
+
+    def _verdict(self, pair: Mapping[str, Any], one: int, other: int) -> str:
+        if not pair["decided"]:
+            return "undecided"
+        low, high = pair["interval"]["low"], pair["interval"]["high"]
+        if high < 1:
+            one, other, low, high = other, one, 1 / high, 1 / low
+        greater, less = (self.site.applications[number].title for number in (one, other))
+        return f"decided: {greater} is {low:.3g} to {high:.3g} times {less}"
 
     def _cell(self, table: "Table | None", row: "Row | None") -> Cell:
         from comparison.bench.report import number, place

@@ -68,7 +68,7 @@ def _fastest(rows: Mapping[str, Row], names: Sequence[str]) -> str:
     if row.best is None:
         return "No framework is decidedly the first."
     cell: Cell = row.cells[row.best]
-    return f"{names[row.best]}: {cell.text} requests/s, {row.lead}. That is decided."
+    return f"{names[row.best]}: {cell.text} requests/s, {cell.lead}. That is decided."
 
 
 def _upgrades(site: Site) -> Question:

@@ -1,6 +1,7 @@
 """The parts of a table with a column for each framework."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from comparison.site.applications import slug
@@ -22,6 +23,8 @@ class Cell:
     """The value, for rows that can be compared."""
     place: str | None = None
     """The place among the frameworks, as far as measurements decide it."""
+    lead: str | None = None
+    """By how much the first is ahead of the next."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class Row:
     """The number of the cell that measurements set apart from every other one as the best."""
     advice: str | None = None
     """The reason to choose that framework; `{value}` is the text of its cell."""
-    lead: str | None = None
-    """By how much the best is ahead of the next."""
+    verdicts: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    """For two cells, by their numbers: how measurements separate them, or `undecided`."""
 
     @property
     def slug(self) -> str:
