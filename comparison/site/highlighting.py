@@ -15,8 +15,6 @@ from pygments.token import _TokenType
 Token = tuple[_TokenType, str]
 """The type and the text of a token."""
 
-LONG = 36
-"""The number of characters that fit into the narrowest column."""
 _BREAKS = {".", "(", "[", "{"}
 
 _CLASSES = {
@@ -62,11 +60,8 @@ def element(kind: _TokenType, value: str) -> str:
 
 
 def html_of(line: Sequence[Token]) -> str:
-    """Returns the HTML of a line. A long one may be divided after a bracket and after a dot."""
-    long = sum(len(value) for _, value in line) > LONG
-    return "".join(
-        element(*token) + ("<wbr>" if long and token[1] in _BREAKS else "") for token in line
-    )
+    """Returns the HTML of a line, which may be divided after a bracket and after a dot."""
+    return "".join(element(*token) + ("<wbr>" if token[1] in _BREAKS else "") for token in line)
 
 
 def highlight(text: str, language: str = "python") -> list[str]:

@@ -65,6 +65,19 @@ def text_of(html: str) -> str:
 # --- What it writes
 
 
+def test_a_setting_adds_links_to_the_lines_in_the_repository(results: Path) -> None:
+    base = "https://git.example/us/ours/blob/0123abc/"
+    pages = html_of(render(Site(results=results, repository=base)))
+    for framework in find_frameworks():
+        section = Application(framework).section("Live")
+        path = f"{base}{framework.folder.name}/app.py"
+        link = f'<a href="{path}#L{section.first}-L{section.last}" data-outside>'
+        assert link in pages["side-by-side.html"]
+        assert (
+            f'<a href="{path}" data-outside>' in pages[f"src/{framework.folder.name}/app.py.html"]
+        )
+
+
 def test_the_site_is_small(built: Mapping[str, bytes]) -> None:
     assert {name: len(text) for name, text in built.items() if name.endswith(".html")}
     for name, text in built.items():
