@@ -80,7 +80,7 @@ def _write(
         for path, content in files.items()
         if path.endswith(".py") and path.startswith(("tests/", "tools/", "rehearsal/"))
     ]
-    development = configuration.development(root, framework, sources)
+    development = configuration.development(root, framework, sources, rehearsal=rehearsal)
     texts = {
         "README.md": _readme(files["README.md"].decode(), framework, names),
         "pyproject.toml": configuration.pyproject(
