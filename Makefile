@@ -169,8 +169,8 @@ bench-record: setup ## copy a full run whose gates hold to comparison/results/be
 bench-readme: setup ## fill README's measured rows from comparison/results/bench.json
 	@$(BIN)/python -m comparison.bench readme
 
-new-%: %_app/app.py setup ## a project of your own from one app: DEST=../our-service NAME=our_service
-	@$(BIN)/python -m deploy.new_project $* --dest=$(call given,DEST) --name=$(call given,NAME)
+new-%: %_app/app.py setup ## a project of your own from one app: DEST=../our-service NAME=our_service (REHEARSAL=1 keeps the stand-in for Connect)
+	@$(BIN)/python -m deploy.new_project $* --dest=$(call given,DEST) --name=$(call given,NAME) --rehearsal=$(call given,REHEARSAL)
 
 .PHONY: deploy-branch
 deploy-branch: setup ## commit the bundles to the branch connect, from which a Connect server can deploy them
