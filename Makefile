@@ -142,6 +142,10 @@ soak: setup ## attacks, restarts, kills and generated requests: a table, and bui
 		tests/differential tests/test_memory.py tests/rehearsal/proxy/test_memory.py tests/test_schemathesis.py \
 		$(if $(filter short,$(SOAK)),,$(EVERYTHING))
 
+.PHONY: soak-record
+soak-record: setup ## copy the figures of the last soak to comparison/results/soak.json
+	@$(BIN)/python -m tests.record_soak
+
 .PHONY: mutation mutation-record
 mutation: setup ## change the apps and shared/ in small ways: does the suite fail? build/mutation.json (APP=)
 	@$(BIN)/python -m tests.mutation $(call option,APP,--app)
