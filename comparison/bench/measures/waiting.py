@@ -21,7 +21,7 @@ TITLE = "Waiting for a slow store"
 SERVERS: tuple[Server, ...] = ("uvicorn",)
 FORMS = ("matched",)
 ROUNDS = 6
-SECONDS = {"quick": 14.0, "full": 16.0}
+SECONDS = {"quick": 13.5, "full": 13.5}
 
 DELAY = 0.05
 POOL_SIZE = 5
@@ -34,6 +34,8 @@ SATURATING = 2 * POOL_SIZE
 OVERLOAD = 2 * BOUND
 RAMP = 1.5 * TIMEOUT
 """The seconds at the beginning that are not counted: first the queue grows."""
+SECONDS_A_TURN = 2.0
+"""The seconds of each load that are counted."""
 LATE = 0.1
 """The seconds by which the client may send late."""
 PATIENCE = 10.0
@@ -78,12 +80,12 @@ def run(subject: Subject, effort: Effort) -> list[Figure]:
     }
     with subject.start(environment=variables, ready_target="/health") as running:
         faults = core_gate(running.pid, [choose_cores().client])
-        figures = measure(running, effort.choose(quick=2.0, full=2.5), faults)
+        figures = measure(running, SECONDS_A_TURN, faults)
     with subject.start(2, variables, ready_target="/health") as running:
         faults = core_gate(running.pid, [choose_cores().client])
         # The system shares the connections out, and not evenly: each worker gets enough.
         _saturate(running.port, 0.3, 4 * SATURATING)
-        load = _saturate(running.port, effort.choose(quick=2.0, full=2.5), 4 * SATURATING)
+        load = _saturate(running.port, SECONDS_A_TURN, 4 * SATURATING)
     return [*figures, _goodput(NAMES[5][0], load, faults)]
 
 
