@@ -74,8 +74,8 @@ site: setup ## build the comparison site from the sources and the committed resu
 
 ##@ Deploy
 
-new-%: %_app/app.py setup ## a project of your own from one app: DEST=../our-service NAME=our_service
-	@$(BIN)/python -m deploy.new_project $* --dest=$(call given,DEST) --name=$(call given,NAME)
+new-%: %_app/app.py setup ## a project of your own from one app: DEST=../our-service NAME=our_service (REHEARSAL=1 keeps the stand-in for Connect)
+	@$(BIN)/python -m deploy.new_project $* --dest=$(call given,DEST) --name=$(call given,NAME) --rehearsal=$(call given,REHEARSAL)
 
 .PHONY: rehearse
 rehearse: setup ## start the stand-in for Connect with its existing content; prints URL and API keys (PROFILE=, PORT=, ALLOWED_HOSTS=)
@@ -175,7 +175,7 @@ upgrade-matrix: setup ## the contract on the releases of the last twelve months;
 ##@ Measure
 
 .PHONY: bench
-bench: setup ## measure all (40 minutes; BENCH=quick: 3; APPS=quart,sanic; ONLY=B6); writes build/bench/results.json
+bench: setup ## measure all (55 minutes; BENCH=quick: 3; APPS=quart,sanic; ONLY=B6); writes build/bench/results.json
 	@exec $(BIN)/python -m comparison.bench run $(call option,BENCH,--effort) $(call option,APPS,--apps) $(call option,ONLY,--only)
 
 .PHONY: bench-report

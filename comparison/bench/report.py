@@ -133,11 +133,11 @@ def cell(row: Row) -> str:
 
 
 def number(value: float) -> str:
-    """Returns three significant digits, without an exponent."""
+    """Returns three significant digits, or all digits before the point, in groups."""
     if value == 0:
         return "0"
     if abs(value) >= 100:
-        return f"{value:.0f}"
+        return f"{value:,.0f}"
     return f"{value:.3g}"
 
 
@@ -165,17 +165,23 @@ def conclusions(summary: Summary) -> list[str]:
     """Returns a sentence for every difference that is one."""
     if summary.faults:
         return ["Nothing: the run does not hold."]
-    sentences = []
-    for table in summary.tables:
-        for pair in table.pairs:
-            if not pair["decided"] or table.more_is_better is None:
-                continue
-            interval = pair["interval"]
-            sentences.append(
-                f"{table.name} [{table.unit}] on {table.server}: {pair['first']} is"
-                f" {interval['low']:.2f} to {interval['high']:.2f} times {pair['second']}."
-            )
+    sentences = [
+        f"{table.name} [{table.unit}] on {table.server}: {sentence}"
+        for table in summary.tables
+        for sentence in differences_of(table)
+    ]
     return sentences or ["No difference between two frameworks is larger than the noise."]
+
+
+def differences_of(table: Table) -> Iterator[str]:
+    """Yields a sentence for every pair of a figure whose difference is decided."""
+    for pair in table.pairs:
+        if pair["decided"] and table.more_is_better is not None:
+            interval = pair["interval"]
+            yield (
+                f"{pair['first']} is {interval['low']:.2f} to {interval['high']:.2f} times"
+                f" {pair['second']}."
+            )
 
 
 def limits(document: Document, summary: Summary) -> Iterator[str]:

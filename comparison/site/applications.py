@@ -10,18 +10,19 @@ from comparison.site.highlighting import Token, html_of, tokens_of
 from tooling.errors import UsageError
 from tooling.frameworks import Framework, find_frameworks
 
-HEADINGS = (
-    "Start-up and shutdown",
-    "Greetings",
-    "Hello",
-    "Live",
-    "Health",
-    "Pages",
-    "Documentation",
-    "Refusals",
-    "The application",
-)
-"""The sections of every `app.py`, in their order: `# --- Greetings`."""
+ABOUT = {
+    "Start-up and shutdown": "Creates the application, and opens and closes its store.",
+    "Greetings": "Lists the greetings, finds one by its language, and streams them as events.",
+    "Hello": "Greets the user whom Connect names in a header.",
+    "Live": "Answers questions on a websocket.",
+    "Health": "Tells whether the store answers.",
+    "Pages": "Renders two pages from templates, and serves static files.",
+    "Documentation": "Serves the OpenAPI document, and a page that shows it.",
+    "Refusals": "Turns every error into problem details (RFC 9457).",
+    "The application": "Wraps all of it in the layers of `shared/`, for every path prefix.",
+}
+"""The sections of every `app.py`, in their order (`# --- Greetings`), and what they do."""
+HEADINGS = tuple(ABOUT)
 
 _HEADING = re.compile(r"# --- (.*)")
 

@@ -9,8 +9,14 @@ from comparison.site.figures import Figures
 from comparison.site.life import life_rows
 from comparison.site.model import Site
 from comparison.site.notes import NEEDED, notes_of
+from comparison.site.questions import LEAVES, LINES
 from comparison.site.table import Cell, Group, Row
 from tooling.frameworks import ROOT
+
+_FIGURES = (
+    "The middle value, its 95 % interval, and the place that the figures decide. A shared place,"
+    " such as 2-4, is not decided. One process on one core behind uvicorn, over loopback."
+)
 
 
 def decision(site: Site) -> list[Group]:
@@ -18,13 +24,19 @@ def decision(site: Site) -> list[Group]:
     contract, figures = Contract.of(site), Figures.of(site)
     return [
         Group("How it is written", "written", list(_written(site))),
-        Group("What it cost to conform", "conform", list(_cost(site, contract))),
-        Group("Speed and memory", "speed", figures.rows("speed"), figures.missing),
+        Group(
+            "What it cost to conform",
+            "conform",
+            list(_cost(site, contract)),
+            "To conform is to pass every MUST case of the contract, under every path prefix.",
+        ),
+        Group("Speed and memory", "speed", figures.rows("speed"), _FIGURES, figures.missing),
         Group(
             "Waiting",
             "waiting",
             [*_waiting(site, contract), *figures.rows("waiting")],
-            figures.missing and f"How long others wait, and how a server stops: {figures.missing}",
+            missing=figures.missing
+            and f"How long others wait, and how a server stops: {figures.missing}",
         ),
         Group("Life", "life", life_rows(site)),
     ]
@@ -39,7 +51,7 @@ def _row(
 # --- How it is written
 
 
-def _words(site: Site, title: str, key: str, section: str) -> Row:
+def _words(site: Site, title: str, key: str, section: str, hint: str | None = None) -> Row:
     """A row with the words of `[tool.contract.words]`, which leads to a section of the sources."""
 
     def cell(application: Application) -> Cell:
@@ -47,13 +59,13 @@ def _words(site: Site, title: str, key: str, section: str) -> Row:
         evidence = application.link(application.section(section).first)
         return Cell(text, evidence) if text else Cell("not described yet", evidence)
 
-    return _row(site, title, cell)
+    return _row(site, title, cell, hint)
 
 
 def _written(site: Site) -> Iterable[Row]:
     yield _row(
         site,
-        "Lines of the application",
+        LINES,
         lambda application: Cell(
             str(application.size), application.link(1), number=application.size
         ),
@@ -62,10 +74,10 @@ def _written(site: Site) -> Iterable[Row]:
     yield _row(site, "Its longest section", _longest, "lines that are not blank")
     yield _words(site, "Style", "style", "Greetings")
     yield _words(site, "Validation of parameters", "validation", "Greetings")
-    yield _words(site, "OpenAPI document", "openapi", "Documentation")
+    yield _words(site, "OpenAPI document", "openapi", "Documentation", "what `/openapi.json` is")
     yield _words(site, "Templates, static files", "templates", "Pages")
-    yield _words(site, "A received websocket message", "websocket", "Live")
-    yield _words(site, "Server-sent events", "events", "Greetings")
+    yield _words(site, "Websockets", "websocket", "Live", "what a handler receives")
+    yield _words(site, "Server-sent events", "events", "Greetings", "a stream that a browser reads")
 
 
 def _longest(application: Application) -> Cell:
@@ -78,7 +90,12 @@ def _longest(application: Application) -> Cell:
 
 def _cost(site: Site, contract: Contract) -> Iterable[Row]:
     yield _row(site, "Changes that it needed", _changes, "points in its README")
-    yield _row(site, "SHOULD cases that it does not fulfil", contract.deviations)
+    yield _row(
+        site,
+        "SHOULD cases that it does not fulfil",
+        contract.deviations,
+        "deviations that stay, each with its reason",
+    )
     yield _row(
         site,
         "Packages installed with it",
@@ -127,14 +144,16 @@ def _waiting(site: Site, contract: Contract) -> Iterable[Row]:
     yield _row(site, "Code that blocks (pandas, requests, a model)", _blocking)
     yield _row(
         site,
-        "A client that leaves ends its query",
+        LEAVES,
         lambda application: contract.holds("STORE-7", application),
+        "case STORE-7, in PostgreSQL",
     )
     yield _words(site, "A stream whose client left", "stream", "Greetings")
     yield _row(
         site,
         "An empty binary message closes with 1003",
         lambda application: contract.holds("LIVE-4", application),
+        "case LIVE-4, on a websocket",
     )
 
 

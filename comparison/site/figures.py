@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from comparison.site.applications import Application
 from comparison.site.model import Site
+from comparison.site.questions import THROUGHPUT
 from comparison.site.table import Cell
 from comparison.site.table import Row as TableRow
 
@@ -59,12 +60,12 @@ class Wanted:
 
 WANTED = (
     Wanted(
-        "Requests per second", "capacity", "/greetings", "requests/s",
+        THROUGHPUT, "capacity", "/greetings", "requests/s",
         "`/greetings`, one process on one core", "throughput counts ({value} requests/s)",
     ),
     Wanted(
         "Processor time of a request", "capacity", "/greetings", "CPU us/request",
-        "`/greetings`, in microseconds", "the processor time of a request counts ({value} us)",
+        "`/greetings`, in µs", "the processor time of a request counts ({value} µs)",
     ),
     Wanted(
         "Latency, 99th percentile", "latency", "/greetings at 50 %", "ms p99",
@@ -76,8 +77,8 @@ WANTED = (
         "100,000 rows, read one by one", "you stream large results ({value} rows/s)",
     ),
     Wanted(
-        "Memory after the start", "memory", "after start, 1 worker", "MB",
-        "in MB, one worker", "memory counts ({value} MB)",
+        "Memory of a process", "start", "memory after 20 requests, with bytecode", "MB",
+        "in MB, after 20 requests", "memory counts ({value} MB)",
     ),
     Wanted(
         "Start to first answer", "start", "process to first answer, with bytecode", "ms",
@@ -85,19 +86,19 @@ WANTED = (
     ),
     Wanted(
         "Installed packages", "weight", "installed", "MB",
-        "in MB", "the size on disk counts ({value} MB)",
+        "in MB on disk", "the size on disk counts ({value} MB)",
     ),
     Wanted(
-        "Others wait while a request blocks: by mistake", "blocking", "mistake", "ms",
-        "in ms; the request blocks for a second", None, "waiting", "stock",
+        "Others wait while code blocks: by mistake", "blocking", "mistake", "ms",
+        "in ms; one request blocks the event loop for a second", None, "waiting", "stock",
     ),
     Wanted(
-        "Others wait while a request blocks: as recommended", "blocking", "recommended", "ms",
-        "in ms; the request blocks for a second", None, "waiting", "stock",
+        "Others wait while code blocks: as recommended", "blocking", "recommended", "ms",
+        "in ms; the same second, in a thread", None, "waiting", "stock",
     ),
     Wanted(
         "SIGTERM to exit, 50 streams open", "stopping", "exit, 50 streams", "s",
-        "in seconds, uvicorn", None, "waiting",
+        "in seconds, uvicorn; killed after 5", None, "waiting",
     ),
     Wanted(
         "SIGTERM to exit, 50 websockets open", "stopping", "exit, 50 websockets", "s",
@@ -145,7 +146,33 @@ class Figures:
         rows = [_find(table, each, wanted.form) for each in self.site.applications]
         cells = [self._cell(table, row) for row in rows]
         best = [number for number, row in enumerate(rows) if row is not None and _leads(row, rows)]
-        return TableRow(wanted.title, cells, wanted.hint, best[0] if best else None, wanted.advice)
+        if best and table is not None and (winner := rows[best[0]]) is not None:
+            cells[best[0]] = replace(cells[best[0]], lead=_lead(table, winner.subject))
+        verdicts = self._verdicts(table, rows)
+        first = best[0] if best else None
+        return TableRow(wanted.title, cells, wanted.hint, first, wanted.advice, verdicts)
+
+    def _verdicts(
+        self, table: "Table | None", rows: Sequence["Row | None"]
+    ) -> dict[tuple[int, int], str]:
+        if table is None or self.summary is None or is_void(table, self.summary):
+            return {}
+        numbers = {row.subject: number for number, row in enumerate(rows) if row is not None}
+        verdicts = {}
+        for pair in table.pairs:
+            one, other = numbers.get(pair["first"]), numbers.get(pair["second"])
+            if one is not None and other is not None and pair["interval"]["rounds"] > 1:
+                verdicts[one, other] = self._verdict(pair, one, other)
+        return verdicts
+
+    def _verdict(self, pair: Mapping[str, Any], one: int, other: int) -> str:
+        if not pair["decided"]:
+            return "undecided"
+        low, high = pair["interval"]["low"], pair["interval"]["high"]
+        if high < 1:
+            one, other, low, high = other, one, 1 / high, 1 / low
+        greater, less = (self.site.applications[number].title for number in (one, other))
+        return f"decided: {greater} is {low:.3g} to {high:.3g} times {less}"
 
     def _cell(self, table: "Table | None", row: "Row | None") -> Cell:
         from comparison.bench.report import number, place
@@ -161,13 +188,15 @@ class Figures:
             text = number(sum(row.values.values()) / len(row.values)) if row.values else "none"
             return Cell(text, address, row.notes[0] if row.notes else None)
         value = row.value
-        note = None
-        if value.rounds > 1:
-            dash = "to" if value.kind == "interval" else "…"
-            note = f"{number(value.low)} {dash} {number(value.high)}"
-            if value.kind == "interval" and row.rank is not None:
-                note += f"; place {place(row.rank)}"
-        return Cell(number(value.middle), address, note, number=value.middle)
+        text, decided = number(value.middle), None
+        if value.rounds == 1:
+            return Cell(text, address, row.notes[0] if row.notes else None, number=value.middle)
+        dash = "to" if value.kind == "interval" else "…"
+        note = f"{number(value.low)} {dash} {number(value.high)}"
+        if value.kind == "interval" and row.rank is not None:
+            shared = row.rank[1] - row.rank[0] == len(self.site.applications) - 1
+            decided = "undecided" if shared else f"place {place(row.rank)}"
+        return Cell(text, address, note, number=value.middle, place=decided)
 
 
 def _find(table: "Table | None", application: Application, form: str) -> "Row | None":
@@ -179,6 +208,20 @@ def _leads(row: "Row", rows: Sequence["Row | None"]) -> bool:
     """Whether the row is decidedly the first of several."""
     ranked = [each for each in rows if each is not None and each.rank is not None]
     return row.rank == (1, 1) and not row.faults and len(ranked) > 1
+
+
+def _lead(table: "Table", subject: str) -> str:
+    """Returns by how much the first subject of a figure is ahead of the next."""
+    factors = [
+        (1 / pair["interval"]["high"], 1 / pair["interval"]["low"])
+        if (pair["first"] == subject) != table.more_is_better
+        else (pair["interval"]["low"], pair["interval"]["high"])
+        for pair in table.pairs
+        if subject in (pair["first"], pair["second"])
+    ]
+    low, high = min(factors)
+    factor = f"{low:.3g} to {high:.3g}"
+    return f"{factor} times the next" if table.more_is_better else f"the next: {factor} times that"
 
 
 def is_void(table: "Table", summary: "Summary") -> bool:

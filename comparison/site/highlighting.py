@@ -15,6 +15,8 @@ from pygments.token import _TokenType
 Token = tuple[_TokenType, str]
 """The type and the text of a token."""
 
+_BREAKS = {".", "(", "[", "{"}
+
 _CLASSES = {
     Kind.Comment: "c",
     Kind.Keyword: "k",
@@ -58,8 +60,8 @@ def element(kind: _TokenType, value: str) -> str:
 
 
 def html_of(line: Sequence[Token]) -> str:
-    """Returns the HTML of a line."""
-    return "".join(element(*token) for token in line)
+    """Returns the HTML of a line, which may be divided after a bracket and after a dot."""
+    return "".join(element(*token) + ("<wbr>" if token[1] in _BREAKS else "") for token in line)
 
 
 def highlight(text: str, language: str = "python") -> list[str]:

@@ -19,7 +19,8 @@ def life_rows(site: Site) -> list[Row]:
     """Returns the rows; a cell says so if its package is not recorded."""
     recorded = site.result("releases.json")
     life = _Life(recorded["packages"], date.fromisoformat(recorded["taken"])) if recorded else None
-    as_of = f"as the package index had it on {life.taken}" if life else None
+    as_of = f"in the package index, {life.taken}" if life else None
+    recorded_with = (site.result("contract.json") or {"apps": {}})["apps"]
 
     def row(title: str, cell: Callable[[_Life, Application], Cell | None], hint: str | None) -> Row:
         cells = [(cell(life, each) if life else None) or _MISSING for each in site.applications]
@@ -28,8 +29,12 @@ def life_rows(site: Site) -> list[Row]:
     return [
         row("Newest release", _Life.newest, as_of),
         row("Releases in a year", _Life.in_a_year, "in the 365 days before"),
-        row("Companion that was released longest ago", _Life.oldest, "of its direct dependencies"),
-        row("Its newest release needs", _Life.python, "as the release states"),
+        row("Newest releases of its companions", _Life.companions, "the longest ago first"),
+        row(
+            "Its newest release needs",
+            lambda life, each: life.python(each, recorded_with.get(each.name)),
+            "as the release states",
+        ),
     ]
 
 
@@ -55,21 +60,25 @@ class _Life:
         number = sum(release["date"] > since for release in releases)
         return Cell(str(number), RELEASES, number=number) if releases else None
 
-    def oldest(self, application: Application) -> Cell | None:
-        newest = {
-            name: self.packages[canonicalize_name(name)][0]
+    def companions(self, application: Application) -> Cell | None:
+        newest = sorted(
+            (self.packages[canonicalize_name(name)][0]["date"], name)
             for name in application.companions
             if canonicalize_name(name) in self.packages
-        }
+        )
         if not newest:
             return None if application.companions else Cell("no companions")
-        name = min(newest, key=lambda name: str(newest[name]["date"]))
-        return Cell(f"{name}, {newest[name]['date']}", RELEASES, newest[name]["version"])
+        first, *others = [f"{name} {date}" for date, name in newest]
+        return Cell(first, RELEASES, ", ".join(others) or None)
 
-    def python(self, application: Application) -> Cell | None:
+    def python(self, application: Application, recorded: Mapping[str, Any] | None) -> Cell | None:
+        """`recorded`: the framework with which the contract ran: its `version`."""
         releases = self._own(application)
         if not releases:
             return None
         needed = releases[0]["requires_python"]
         text = f"Python {needed.removeprefix('>=')} or later" if needed else "not stated"
-        return Cell(text, RELEASES)
+        note = None
+        if recorded is not None and recorded["version"] != releases[0]["version"]:
+            note = f"the contract ran with {recorded['version']}"
+        return Cell(text, RELEASES, note)

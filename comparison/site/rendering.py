@@ -13,6 +13,10 @@ from comparison.site.contract_cases import Contract
 from comparison.site.model import Page, Site
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
+_WHOLE = re.compile(r"\b(?:[A-Z]{4,}-\d+|\d{4}-\d\d-\d\d)\b")
+"""Case IDs and dates, which are not divided at the end of a line."""
+_CALL = re.compile(r"(<code>[^<]{12,})\(")
+"""A long call, which may be divided before its arguments."""
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
 
 
@@ -21,7 +25,9 @@ def markdown(text: str) -> Markup:
 
     Links keep their text only: their addresses are relative to the repository.
     """
-    return Markup(_MARKDOWN.renderInline(_LINK.sub(r"\1", text)))
+    html = _MARKDOWN.renderInline(_LINK.sub(r"\1", text))
+    html = _WHOLE.sub(r'<span class="whole">\g<0></span>', html)
+    return Markup(_CALL.sub(r"\1(<wbr>", html))
 
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

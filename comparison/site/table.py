@@ -1,7 +1,10 @@
 """The parts of a table with a column for each framework."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
+
+from comparison.site.applications import slug
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,10 @@ class Cell:
     """Whether the text is good or bad; it is readable without colours."""
     number: float | None = None
     """The value, for rows that can be compared."""
+    place: str | None = None
+    """The place among the frameworks, as far as measurements decide it."""
+    lead: str | None = None
+    """By how much the first is ahead of the next."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,13 @@ class Row:
     """The number of the cell that measurements set apart from every other one as the best."""
     advice: str | None = None
     """The reason to choose that framework; `{value}` is the text of its cell."""
+    verdicts: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    """For two cells, by their numbers: how measurements separate them, or `undecided`."""
+
+    @property
+    def slug(self) -> str:
+        """The anchor of the row on the front page."""
+        return slug(self.title)
 
     @property
     def differs(self) -> bool:
@@ -46,5 +60,7 @@ class Group:
     title: str
     slug: str
     rows: list[Row]
+    about: str | None = None
+    """How the rows are to be read; Markdown."""
     missing: str | None = None
     """Why rows are absent, and the command that makes them."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 Document = Mapping[str, Any]
@@ -29,6 +30,11 @@ class Release:
     """The next older release that was tested, with which `changes` compares."""
     changes: Sequence[Change]
 
+    @property
+    def refused(self) -> list[str]:
+        """The Pythons on which the release does not run."""
+        return [python for python, row in self.cells.items() if row is not None and not _ran(row)]
+
 
 @dataclass(frozen=True)
 class Upgrades:
@@ -45,13 +51,33 @@ class Upgrades:
         return [release for release in self.releases if release.changes]
 
     @property
+    def refused(self) -> list[Release]:
+        return [release for release in self.releases if release.refused]
+
+    @property
     def tested(self) -> list[Release]:
         """The releases on which the contract ran with some Python."""
+        return [release for release in self.releases if any(map(_ran, release.cells.values()))]
+
+    @property
+    def runs(self) -> list[list[Release]]:
+        """The releases as rows of a table: those that nothing was tried on follow as one."""
+        groups = groupby(self.releases, lambda release: any(release.cells.values()))
         return [
-            release
-            for release in self.releases
-            if any(cell and "cases" in cell for cell in release.cells.values())
+            run
+            for tried, releases in groups
+            for run in ([[each] for each in releases] if tried else [list(releases)])
         ]
+
+    def moved(self, python: str) -> Document:
+        """The packages that are the same in every environment with a Python, and not as locked."""
+        cells = [release.cells[python] for release in self.releases]
+        found = [row["moved"] for row in map(_ran, cells) if row is not None]
+        return {
+            name: version
+            for name, version in (found[0].items() if found else ())
+            if all(each.get(name) == version for each in found)
+        }
 
 
 def read_upgrades(document: Document) -> list[Upgrades]:

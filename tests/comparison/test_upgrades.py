@@ -247,3 +247,22 @@ def test_a_release_is_compared_with_the_next_older_one_that_ran() -> None:
     assert (changed.version, changed.older) == ("3", "1")
     assert [(change.case, change.pythons) for change in changed.changes] == [("A", ["3.11"])]
     assert [release.version for release in upgrades.tested] == ["3", "1"]
+    assert [(each.version, each.refused) for each in upgrades.refused] == [("2", ["3.11"])]
+
+
+def test_releases_on_which_nothing_was_tried_are_one_row() -> None:
+    releases: list[dict[str, Any]] = [
+        {"version": v, "uploaded": None, "why": []} for v in ("5", "4", "3", "2", "1")
+    ]
+    app = {"title": "X", "requirement": "x", "locked": "5", "releases": releases}
+    rows: list[dict[str, Any]] = [
+        {"app": "x", "version": "5", "python": "3.12", **row(), "moved": {"y": "2", "z": "1"}},
+        {"app": "x", "version": "2", "python": "3.12", "reason": "It cannot be installed."},
+        {"app": "x", "version": "1", "python": "3.12", **row(), "moved": {"y": "2"}},
+    ]
+    pythons = ["3.11", "3.12"]
+    (upgrades,) = read_upgrades({"apps": {"x": app}, "pythons": pythons, "environments": rows})
+    versions = [[release.version for release in run] for run in upgrades.runs]
+    assert versions == [["5"], ["4", "3"], ["2"], ["1"]]
+    assert upgrades.moved("3.12") == {"y": "2"}
+    assert upgrades.moved("3.11") == {}

@@ -42,7 +42,7 @@ class SocketApp:
                 answer = read(connection, parser, sent.request)
             except NoAnswerFailure:
                 return {"status": 0}
-            if whole:
+            if whole and sent.request.method != "CONNECT":
                 assert_usable_or_closed(connection, parser)
         headers = [header for header in answer.headers if header[0] not in OF_THE_SERVER]
         if sent.version == "1.1":

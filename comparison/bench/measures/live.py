@@ -28,8 +28,8 @@ ID = "B7"
 TITLE = "Websockets and streams"
 SERVERS: tuple[Server, ...] = ("uvicorn",)
 FORMS = ("control", "control again", "matched")
-ROUNDS = 2
-SECONDS = {"quick": 5.0, "full": 9.0}
+ROUNDS = 6
+SECONDS = {"quick": 5.0, "full": 6.0}
 
 QUESTION = b'{"lang":"en"}'
 CONNECTIONS = (1, 100)

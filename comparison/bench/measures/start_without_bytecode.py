@@ -1,4 +1,4 @@
-"""B6: the same as `start`, where Python has to compile every module, as after an installation."""
+"""B6: how long a start takes if Python has to compile every module, as after an installation."""
 
 import tempfile
 

@@ -20,7 +20,7 @@ ID = "B3"
 TITLE = "Waiting for a slow store"
 SERVERS: tuple[Server, ...] = ("uvicorn",)
 FORMS = ("matched",)
-ROUNDS = 2
+ROUNDS = 6
 SECONDS = {"quick": 14.0, "full": 16.0}
 
 DELAY = 0.05

@@ -6,6 +6,7 @@ from comparison.site.advice import advise
 from comparison.site.contract_cases import Contract
 from comparison.site.decision import decision
 from comparison.site.model import File, Page, Site
+from comparison.site.questions import questions
 
 
 def pages(site: Site) -> Iterable[Page | File]:
@@ -14,6 +15,7 @@ def pages(site: Site) -> Iterable[Page | File]:
     cases = contract.deviating(site.applications)
     context = {
         "groups": groups,
+        "questions": list(questions(site, groups)),
         "advice": advise(groups, contract, site.applications),
         "cases": [
             {

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import Any
 
 from comparison.site.figures import Figures, anchor_of, chart_of, is_void, page_of
@@ -51,7 +52,7 @@ def _measures(site: Site, figures: Figures) -> list[dict[str, Any]]:
     from comparison.bench.measures import find_measures
 
     assert figures.summary is not None
-    titles = {measure.module: measure for measure in find_measures()}
+    known = {measure.module: measure for measure in find_measures()}
     names = _names(site)
     measures: dict[str, dict[str, Any]] = {}
     for table in figures.summary.tables:
@@ -59,24 +60,54 @@ def _measures(site: Site, figures: Figures) -> list[dict[str, Any]]:
             table.module,
             {
                 "id": table.measure,
-                "title": titles[table.module].title if table.module in titles else table.module,
+                "title": known[table.module].title if table.module in known else table.module,
+                "about": _about(table.module) if table.module in known else "",
                 "address": f"figures-{page_of(table.module)}.html",
                 "tables": [],
             },
         )
         void = is_void(table, figures.summary)
+        rows = [] if void else _rows(table, names)
+        differences = [] if void else _differences(table, names)
         measure["tables"].append(
             {
-                "name": table.name,
-                "unit": table.unit,
+                "name": _heading(table.name),
+                "unit": table.unit.replace("us/", "µs/"),
                 "server": table.server,
                 "anchor": anchor_of(table),
                 "void": void,
                 "chart": None if void else chart_of(table, names),
-                "rows": [] if void else _rows(table, names),
+                "rows": rows,
+                "with_ratio": any(row["ratio"] for row in rows),
+                "with_place": any(row["place"] for row in rows),
+                "differences": differences,
+                "decided": len(differences),
             }
         )
     return list(measures.values())
+
+
+def _about(module: str) -> str:
+    """Returns what a measure says of itself, in Markdown."""
+    text = import_module(f"comparison.bench.measures.{module}").__doc__ or ""
+    about = " ".join(text.split()).partition(": ")[2]
+    return about[:1].upper() + about[1:]
+
+
+def _heading(name: str) -> str:
+    """Returns the name of a figure with a capital letter, unless it begins with a path."""
+    return name[:1].upper() + name[1:] if name.split()[0].strip(",").isalpha() else name
+
+
+def _differences(table: Any, names: Mapping[str, str]) -> list[str]:
+    from comparison.bench.report import differences_of
+
+    sentences = []
+    for sentence in differences_of(table):
+        for subject, name in names.items():
+            sentence = sentence.replace(subject, name)
+        sentences.append(sentence)
+    return sentences
 
 
 def _names(site: Site) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Every pair of frameworks: what differs, then the two sources line against line."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -26,7 +27,7 @@ def _pair(site: Site, pair: tuple[int, int], groups: list[Group], contract: Cont
     differing = [_restricted(row, pair) for group in groups for row in group.rows]
     context = {
         "two": two,
-        "rows": [row for row in differing if row.differs],
+        "rows": [(row, row.verdicts.get(pair)) for row in differing if row.differs],
         "cases": [
             {
                 "id": case_id,
@@ -43,7 +44,9 @@ def _pair(site: Site, pair: tuple[int, int], groups: list[Group], contract: Cont
 
 
 def _restricted(row: Row, pair: tuple[int, int]) -> Row:
-    return Row(row.title, [row.cells[number] for number in pair], row.hint)
+    # A place and a lead are among all frameworks.
+    cells = [replace(row.cells[number], place=None, lead=None) for number in pair]
+    return Row(row.title, cells, row.hint, verdicts=row.verdicts)
 
 
 def _sections(left: Application, right: Application) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from comparison.site.applications import HEADINGS, slug
+from comparison.site.applications import ABOUT, slug
 from comparison.site.contract_cases import by_section
 from comparison.site.model import Page, Site
 from comparison.site.notes import notes_by_section
@@ -15,6 +15,7 @@ def pages(site: Site) -> Iterable[Page]:
     rows = [
         {
             "title": title,
+            "about": about,
             "slug": slug(title),
             "cases": cases[title] if cases else None,
             "cells": [
@@ -26,7 +27,7 @@ def pages(site: Site) -> Iterable[Page]:
                 for application in site.applications
             ],
         }
-        for number, title in enumerate(HEADINGS)
+        for number, (title, about) in enumerate(ABOUT.items())
     ]
     yield Page(
         "side-by-side.html",

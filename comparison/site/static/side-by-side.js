@@ -41,6 +41,10 @@ function addCopyButtons() {
   }
 }
 
+// On a telephone the code comes first, and the contract's sentences are one touch away.
+if (matchMedia("(width < 48rem)").matches) {
+  for (const each of document.querySelectorAll(".must")) each.open = false;
+}
 show();
 for (const box of boxes) box.addEventListener("change", chosen);
 addEventListener("popstate", show);

@@ -153,6 +153,20 @@ def test_no_page_is_wider_than_its_window(url: str, folder: Path, browser: Brows
         context.close()
 
 
+def test_no_part_of_a_chart_is_outside_its_page(url: str, folder: Path, page: Page) -> None:
+    for name, width in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": 900})
+        for file in sorted(folder.glob("figures-*.html")):
+            page.goto(f"{url}/{file.name}")
+            outside = page.evaluate(
+                """[...document.querySelectorAll(".chart *")].filter(each => {
+                const at = each.getBoundingClientRect();
+                return at.left < 0 || at.right > document.documentElement.clientWidth
+                || at.right > each.closest("section").getBoundingClientRect().right; }).length"""
+            )
+            assert outside == 0, (file.name, name)
+
+
 def test_what_scrolls_sideways_can_be_reached_with_the_keyboard(
     url: str, folder: Path, browser: Browser
 ) -> None:
@@ -277,7 +291,7 @@ def test_each_section_leads_to_its_line_in_the_source(url: str, page: Page) -> N
         section = application.section("Live")
         page.goto(f"{url}/side-by-side.html#live")
         column = page.locator(f"[aria-labelledby=live] [data-column={application.name}]")
-        column.get_by_role("link", name=f"from line {section.first}").click()
+        column.get_by_role("link", name=f"lines, from {section.first}").click()
         line = page.locator(f"#L{section.first}")
         expect(line).to_be_in_viewport()
         assert line.inner_text().rstrip("\n") == section.lines[0]
@@ -307,29 +321,50 @@ def front(url: str, page: Page) -> Page:
     return page
 
 
+def answer(front: Page, question: str) -> str:
+    """Follows a question of the front page to its evidence, and returns its short answer."""
+    link = front.locator(".questions dt", has_text=question)
+    told: str = link.locator("+ dd").inner_text()
+    link.get_by_role("link").click()
+    evidence = front.url.rpartition("#")[2]
+    expect(front.locator(f'[id="{evidence}"]')).to_be_in_viewport()
+    return told
+
+
 def test_which_needs_least_code(front: Page) -> None:
     counted = {name: int(text) for name, text in row(front, "Lines of the application").items()}
     assert counted == {application.name: application.size for application in APPLICATIONS}
     least = min(APPLICATIONS, key=lambda application: application.size)
     advice = front.locator(".advice li", has_text=re.compile(rf"^{least.title} if"))
     expect(advice).to_contain_text(f"you want the least code ({least.size} lines)")
+    assert answer(front, "Which needs the least code?").startswith(
+        f"{least.title} {least.size} lines"
+    )
     advice.get_by_role("link", name="least code").click()
     expect(front.get_by_role("heading", level=1)).to_have_text(least.path)
 
 
 def test_which_is_fastest_by_how_much_and_whether_that_is_certain(front: Page) -> None:
-    places = {name: text.rpartition("; ")[2] for name, text in row(front, "Requests per s").items()}
-    assert places[fastest()] == "place 1"
-    assert set(row(front, "Processor time of a request").values()) != set()
-    for text in row(front, "Processor time of a request").values():
-        assert text.endswith(f"place 1-{len(NAMES)}")
+    places = {name: text.splitlines() for name, text in row(front, "Requests per second").items()}
     title = next(each.title for each in APPLICATIONS if each.name == fastest())
+    told = answer(front, "Which is the fastest, by how much, and is that certain?")
+    assert re.fullmatch(
+        rf"{title}: [\d,]+ requests/s, 1\.\d+ to 1\.\d+ times the next. That is decided.", told
+    )
+    assert places[fastest()][-1] == "place 1"
+    assert places[fastest()][-2].endswith(" times the next")
+    assert [name for name, lines in places.items() if "place 1" in lines] == [fastest()]
+    assert len(row(front, "Processor time of a request")) == len(NAMES)
+    for text in row(front, "Processor time of a request").values():
+        assert text.endswith("undecided")
     advice = front.locator(".advice li", has_text=re.compile(rf"^{title} if"))
     advice.get_by_role("link", name="throughput counts").click()
     figure = front.locator("section.figure", has_text="/greetings requests/s")
     expect(figure.locator("svg.chart")).to_be_visible()
     shown = figure.get_by_role("row").filter(has_text=f"{title}, matched")
     expect(shown).to_contain_text(re.compile(r"\d\.\d\d \(\d\.\d\d to \d\.\d\d\)"))
+    figure.get_by_text(re.compile(r"^\d+ differences are decided$")).click()
+    expect(figure.get_by_text(re.compile(rf" times {title}, matched\.$")).first).to_be_visible()
     front.get_by_role("link", name="All figures").click()
     conclusions = front.locator("#conclusions + details")
     conclusions.locator("summary").click()
@@ -342,13 +377,15 @@ def test_which_ends_a_query_when_its_client_leaves(front: Page) -> None:
     for application in APPLICATIONS:
         reason = application.waivers.get("STORE-7")
         assert told[application.name].split("\n") == (["no", reason] if reason else ["yes"])
+    ends = [each.title for each in APPLICATIONS if "STORE-7" not in each.waivers]
+    assert answer(front, "Which ends a query when its client leaves?") == f"{' and '.join(ends)}."
     front.get_by_role("cell").filter(has_text=re.compile("^yes$")).get_by_role("link").first.click()
     expect(front.locator("main")).to_contain_text("STORE-7")
 
 
 def test_how_each_does_websockets(front: Page) -> None:
-    front.get_by_role("link", name="Side by side", exact=True).click()
-    front.get_by_role("link", name="Live", exact=True).click()
+    answer(front, "How does each do websockets?")
+    assert front.url.endswith("/side-by-side.html#live")
     for name in NAMES:
         column = front.locator(f"[aria-labelledby=live] [data-column={name}]")
         expect(column.locator("pre")).to_contain_text("websocket")
@@ -358,14 +395,17 @@ def test_how_each_does_websockets(front: Page) -> None:
 def test_what_an_upgrade_changed_last_year(front: Page) -> None:
     recorded = json.loads((RESULTS / "upgrades.json").read_text("utf-8"))
     assert recorded
-    front.get_by_role("link", name="Upgrade", exact=True).click()
-    expect(front.get_by_role("heading", name="What changed")).to_be_visible()
+    told = answer(front, "What did upgrades change in the last year?")
+    total = sum(len(app["releases"]) for app in recorded["apps"].values())
+    assert re.match(rf"(No case|Some cases) of .*; \d+ of {total} releases are tested\.", told)
     for application in APPLICATIONS:
-        told = front.locator(".changes > li", has_text=application.title)
-        expect(told.first).to_contain_text(re.compile(r"changed|Fewer than two releases"))
+        changes = front.locator(".changes > li", has_text=application.title)
+        expect(changes.first).to_contain_text(re.compile(r"changed|after|Fewer than two releases"))
 
 
 def test_what_one_types_to_deploy(front: Page) -> None:
-    front.get_by_role("link", name="Deploy", exact=True).click()
+    assert answer(front, "What do I type to deploy one?").startswith(
+        "One command, such as make deploy-"
+    )
     for name in NAMES:
         expect(front.get_by_text(f"make deploy-{name}", exact=True)).to_be_visible()

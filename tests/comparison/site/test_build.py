@@ -10,13 +10,16 @@ import time
 from collections.abc import Mapping
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from comparison.bench.analysis import Table, summarize
 from comparison.site.applications import HEADINGS, Application
 from comparison.site.build import build, render
 from comparison.site.contract_cases import section_of
 from comparison.site.decision import decision
+from comparison.site.figures import Figures, _lead
 from comparison.site.model import RESULTS, Page, Site
 from comparison.site.notes import notes_of
 from comparison.site.profiles import read_profiles
@@ -60,6 +63,19 @@ def text_of(html: str) -> str:
 
 
 # --- What it writes
+
+
+def test_a_setting_adds_links_to_the_lines_in_the_repository(results: Path) -> None:
+    base = "https://git.example/us/ours/blob/0123abc/"
+    pages = html_of(render(Site(results=results, repository=base)))
+    for framework in find_frameworks():
+        section = Application(framework).section("Live")
+        path = f"{base}{framework.folder.name}/app.py"
+        link = f'<a href="{path}#L{section.first}-L{section.last}" data-outside>'
+        assert link in pages["side-by-side.html"]
+        assert (
+            f'<a href="{path}" data-outside>' in pages[f"src/{framework.folder.name}/app.py.html"]
+        )
 
 
 def test_the_site_is_small(built: Mapping[str, bytes]) -> None:
@@ -175,6 +191,62 @@ def test_a_figure_whose_gate_failed_is_void_and_a_run_that_does_not_hold_gives_n
     assert "This run does not hold." in text_of(void["figures.html"])
     assert "Nothing: the run does not hold." in text_of(void["figures.html"])
     assert "<svg" not in void["figures-capacity.html"]
+
+
+def recorded(document: dict[str, Any], tmp_path: Path) -> Site:
+    (tmp_path / "bench.json").write_text(json.dumps(document), encoding="utf-8")
+    return Site(results=tmp_path)
+
+
+def test_the_first_is_ahead_by_a_factor_above_1_whichever_side_is_better(tmp_path: Path) -> None:
+    for name, worse, more in (("/greetings", "quart", True), ("mistake", "falcon", False)):
+        table = Table("B1", "m", "uvicorn", name, "requests/s" if more else "ms", [])
+        table.pairs = [
+            {"first": "falcon", "second": "quart", "interval": {"low": 2.0, "high": 4.0}},
+            {"first": "quart", "second": "falcon", "interval": {"low": 0.125, "high": 0.2}},
+        ]
+        best = "falcon" if worse == "quart" else "quart"
+        lead = "2 to 4 times the next" if more else "the next: 2 to 4 times that"
+        assert _lead(table, best) == lead
+
+
+def test_a_pair_says_of_each_figure_whether_it_separates_the_two(
+    built: Mapping[str, bytes], results: Path
+) -> None:
+    rows = {row.title: row for row in Figures.of(Site(results=results)).rows("speed")}
+    last = len(find_frameworks()) - 1
+    assert rows["Processor time of a request"].verdicts[0, last] == "undecided"
+    one, *_, other = [Application(framework) for framework in find_frameworks()]
+    text = text_of(built[f"{one.name}-vs-{other.name}.html"].decode())
+    assert re.search(
+        rf"Requests per second [^.]*? decided: {other.title} is 1\.\d+ to 1\.\d+ times {one.title}",
+        text,
+    )
+    assert "place 1" not in text
+    assert "times the next" not in text
+
+
+def test_a_process_that_was_killed_is_not_shown_as_one_that_stopped(tmp_path: Path) -> None:
+    made = document()
+    note = "More than 5 s: the process was killed."
+    figure = {"measure": "B8", "name": "exit, 50 streams", "unit": "s", "value": 5.0}
+    figure |= {"samples": 1, "faults": [], "note": note, "extra": {}}
+    figures = {f"{framework.name} matched": [figure] for framework in find_frameworks()}
+    block = {**made["blocks"][0], "measure": "B8", "module": "stopping", "figures": figures}
+    made["blocks"].append({**block, "key": "0 stopping uvicorn"})
+    made["summary"] = summarize(made, []).as_json()
+    front = text_of(html_of(render(recorded(made, tmp_path)))["index.html"])
+    assert front.count(f"5 {note}") == len(find_frameworks())
+
+
+def test_a_control_of_too_few_rounds_decides_nothing(tmp_path: Path) -> None:
+    made = document(again=1.2)
+    made["blocks"] = [block for block in made["blocks"] if block["round"] < 2]
+    made["summary"] = summarize(made, []).as_json()
+    page = html_of(render(recorded(made, tmp_path)))["figures.html"]
+    (table,) = re.findall(r'<h2 id="again">.*?</table>', page, re.DOTALL)
+    assert "2 rounds decide nothing" in table
+    assert ">yes<" not in table
 
 
 # --- What it refuses
