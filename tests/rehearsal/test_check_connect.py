@@ -147,7 +147,7 @@ def test_a_key_that_does_not_suffice_ends_in_one_line(
     rehearsed: Running,
     tree: Path,
     capsys: pytest.CaptureFixture[str],
-    user: str | None,
+    user: Literal["viewer"] | None,
     message: str,
 ) -> None:
     key = rehearsed.user(user).api_key if user else "wr0ng-key"
