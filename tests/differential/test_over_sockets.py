@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.subjects import PREFIXES, mounts
-from tests.contract.vocabulary import Mount
+from tests.contract.vocabulary import BARE, STRANGER, Mount, Request
 from tests.differential import sent
 from tests.differential.examples import for_each
 from tests.differential.judged import Verdict, judge
@@ -90,6 +90,15 @@ def test_the_differences_of_uvicorn_exist(
         verdict = judged(serving_apps, known.example)
         assert (known.id in verdict.known) == (place[0] == "uvicorn")
         assert not verdict.unknown
+
+
+def test_credentials_in_a_trailer_are_never_believed(serving_apps: list[SocketApp]) -> None:
+    """The app receives the request before the trailer: the client waits for a 100 (Continue)."""
+    trailer = b'0\r\nRStudio-Connect-Credentials: {"user":"ada"}\r\n\r\n'
+    lines = (sent.HOST, b"Transfer-Encoding: chunked", b"Expect: 100-continue")
+    asked = Sent(Request("GET", "/hello"), BARE, lines=lines, body=trailer, waits=True)
+    for app in serving_apps:
+        assert app.answer(asked)["body"] == STRANGER, app.framework.name
 
 
 def test_no_app_has_logged_an_error(serving_apps: list[SocketApp], logs: Path) -> None:
