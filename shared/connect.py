@@ -133,6 +133,8 @@ class Mount:
     def mounted(self, scope: Scope) -> Scope:
         """Returns a copy of `scope` in the form that the framework routes, with the route."""
         scope = _in_origin_form(scope)
+        # uvicorn with httptools appends the trailers to the list that it has handed on.
+        scope = {**scope, "headers": list(scope["headers"])}
         headers, base_url = _connect_headers(scope["headers"])
         root_path, path = scope.get("root_path", ""), scope["path"]
         prefix = parse_prefix(root_path) if root_path else ""
