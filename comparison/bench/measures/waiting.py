@@ -20,7 +20,7 @@ TITLE = "Waiting for a slow store"
 SERVERS: tuple[Server, ...] = ("uvicorn",)
 FORMS = ("matched",)
 ROUNDS = 6
-SECONDS = {"quick": 10.0, "full": 9.5}
+SECONDS = {"quick": 8.0, "full": 8.0}
 
 DELAY = 0.05
 POOL_SIZE = 5
@@ -76,7 +76,7 @@ def run(subject: Subject, effort: Effort) -> list[Figure]:
     }
     with subject.start(environment=variables, ready_target="/health") as running:
         faults = core_gate(running.pid, [choose_cores().client])
-        return measure(running, 2.0, faults)
+        return measure(running, 1.5, faults)
 
 
 def measure(running: Running, seconds: float, faults: list[str]) -> list[Figure]:
