@@ -38,21 +38,11 @@ SETUP := env -u PYTHONPYCACHEPREFIX PYTHONDONTWRITEBYTECODE=1
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/%/<name>/' \
-		| awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
-	@echo "  <name> is one of: $(NAMES)"
+	@grep -hE '^##@ |^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/%/<name>/' \
+		| awk -F':.*## ' '/^##@ / {print substr($$0, 5); next} {printf "  make %-18s %s\n", $$1, $$2}'
+	@echo "<name> is one of: $(NAMES)"
 
-.PHONY: setup
-setup: ## create .venv with everything that the other targets need
-	@set -e; found=""; \
-	if $(SETUP) $(BIN)/python -s -m tooling.setup --check "$(VENV)" 2>/dev/null; then exit 0; fi; \
-	for python in $(PYTHONS); do \
-		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
-	done; \
-	if [ -z "$$found" ]; then \
-		echo "make: no $(if $(CHOSEN),Python $(CHOSEN),Python 3.11 or newer) on PATH: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; \
-	fi; \
-	exec $(SETUP) "$$found" -s -m tooling.setup "$(VENV)"
+##@ Look and choose
 
 .PHONY: run
 run: setup ## the comparison, with all apps deployed to a stand-in for Connect on http://127.0.0.1:3939/ (PORT=, HOST=, PROFILE=, ALLOWED_HOSTS=)
@@ -68,9 +58,61 @@ run-%: %_app/app.py setup ## start one app with auto-reload on http://127.0.0.1:
 NAMES := $(patsubst %_app/,%,$(sort $(wildcard *_app/)))
 %_app/app.py:
 	@echo "make: there is no $*_app/ here; there are: $(NAMES)" >&2; exit 1
-.PHONY: run- test- bundle- deploy- new-
-run- test- bundle- deploy- new-:
-	@echo "make: which app? make $@<name>, and <name> is one of: $(NAMES)" >&2; exit 1
+NAMED := run- test- bundle- deploy- new- test bundle deploy new
+.PHONY: $(NAMED)
+$(NAMED):
+	@echo "make: which app? make $(@:-=)-<name>, and <name> is one of: $(NAMES)" >&2; exit 1
+# Without a rule, make succeeds for the name of a folder, and does nothing.
+FOLDERS := comparison rehearsal tests
+.PHONY: $(FOLDERS)
+$(FOLDERS):
+	@echo "make: $@/ is a folder, not a target: make alone lists the targets" >&2; exit 1
+
+.PHONY: site
+site: setup ## build the comparison site from the sources and the committed results: build/site/
+	@$(BIN)/python -m comparison.site
+
+##@ Deploy
+
+new-%: %_app/app.py setup ## a project of your own from one app: DEST=../our-service NAME=our_service (REHEARSAL=1 keeps the stand-in for Connect)
+	@$(BIN)/python -m deploy.new_project $* --dest=$(call given,DEST) --name=$(call given,NAME) --rehearsal=$(call given,REHEARSAL)
+
+.PHONY: rehearse
+rehearse: setup ## start the stand-in for Connect with its existing content; prints URL and API keys (PROFILE=, PORT=, ALLOWED_HOSTS=)
+	@exec $(BIN)/python -m rehearsal rehearse $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile) $(call option,ALLOWED_HOSTS,--allowed-hosts)
+
+.PHONY: rehearse-logs
+rehearse-logs: setup ## print the log of deployed content: NAME=<name, vanity path or GUID>
+	@$(BIN)/python -m rehearsal logs $(call given,NAME)
+
+deploy-%: %_app/app.py setup ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY (STORE=postgres)
+	@$(BIN)/python -m deploy deploy $* $(call option,SERVER,--server) $(call option,STORE,--store)
+
+bundle-%: %_app/app.py setup ## stage build/bundles/<name>/, ready for rsconnect, and start it once (STORE=postgres)
+	@$(BIN)/python -m deploy bundle $* $(call option,STORE,--store)
+
+.PHONY: test-url
+test-url: setup ## the contract for a deployed app: URL=https://... (with API_KEY in the environment)
+	@$(if $(call given,URL),,echo "make: which app? make test-url URL=https://connect.example.org/content/.../ (and export API_KEY=...)" >&2; exit 1)
+	@$(BIN)/python -m pytest -q -rs tests/contract/test_contract.py $(call option,URL,--url)
+
+.PHONY: db
+db: setup ## prepare the database in GREETINGS_URL: create the table, and add missing greetings
+	@$(BIN)/python -m deploy.prepare_database
+
+.PHONY: deploy-site
+deploy-site: site ## the comparison site, as static content, to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY
+	@$(BIN)/python -m deploy site $(call option,SERVER,--server)
+
+.PHONY: deploy-branch
+deploy-branch: setup ## commit the bundles to the branch connect, from which a Connect server can deploy them
+	@$(BIN)/python -m deploy.branch
+
+.PHONY: check-connect
+check-connect: setup ## try our statements about Connect on a server, with drafts that are removed again: build/check-connect.json
+	@$(BIN)/python -m deploy.check_connect $(call option,SERVER,--server)
+
+##@ Test
 
 .PHONY: test-all
 test-all: setup ## every check: format, lint, types, contract, tools, browser (PYTHON=3.13 for another Python)
@@ -85,6 +127,10 @@ test-%: %_app/app.py setup ## the contract for one framework, the in-process hal
 	@$(BIN)/python -m pytest -q $(PARALLEL) tests/contract --app $* \
 		--server uvicorn --server hypercorn --server gateway --ignore tests/contract/test_browser.py
 
+.PHONY: test-in-process
+test-in-process: setup ## the contract for all, without servers and browser
+	@$(BIN)/python -m pytest -q tests/contract/test_contract.py tests/contract/test_breakages.py --server "in process"
+
 # What tests of samples do for every framework, mount and command.
 EVERYTHING := tests/deploy/test_new_project_used.py tests/deploy/test_publisher.py tests/rehearsal/test_subcommands.py
 .PHONY: soak
@@ -96,19 +142,15 @@ soak: setup ## attacks, restarts, kills and generated requests: a table, and bui
 		tests/differential tests/test_memory.py tests/rehearsal/proxy/test_memory.py tests/test_schemathesis.py \
 		$(if $(filter short,$(SOAK)),,$(EVERYTHING))
 
+.PHONY: soak-record
+soak-record: setup ## copy the figures of the last soak to comparison/results/soak.json
+	@$(BIN)/python -m tests.record_soak
+
 .PHONY: mutation mutation-record
 mutation: setup ## change the apps and shared/ in small ways: does the suite fail? build/mutation.json (APP=)
 	@$(BIN)/python -m tests.mutation $(call option,APP,--app)
 mutation-record: setup ## the same, and copy the counts to comparison/results/mutation.json
 	@$(BIN)/python -m tests.mutation --record
-
-.PHONY: test-front-door
-test-front-door: setup ## README's first command in a fresh clone: start, pages, Ctrl-C (needs port 3939)
-	@$(BIN)/python -m pytest -q tests/front_door
-
-.PHONY: test-in-process
-test-in-process: setup ## the contract for all, without servers and browser
-	@$(BIN)/python -m pytest -q tests/contract/test_contract.py tests/contract/test_breakages.py --server "in process"
 
 .PHONY: contract-check
 contract-check: setup ## run the contract for all, and compare its result with comparison/results/contract.json
@@ -118,43 +160,26 @@ contract-check: setup ## run the contract for all, and compare its result with c
 contract-record: setup ## run the contract for all, and record its result in comparison/results/contract.json
 	@$(BIN)/python -m pytest -q $(PARALLEL) tests/contract/test_contract.py --record
 
-.PHONY: test-url
-test-url: setup ## the contract for a deployed app: URL=https://... (with API_KEY in the environment)
-	@$(if $(call given,URL),,echo "make: which app? make test-url URL=https://connect.example.org/content/.../ (and export API_KEY=...)" >&2; exit 1)
-	@$(BIN)/python -m pytest -q -rs tests/contract/test_contract.py $(call option,URL,--url)
+.PHONY: test-rehearsal
+test-rehearsal: setup ## deploy all with rsconnect, and run the contract through the proxy under every profile (PROFILE=)
+	@$(BIN)/python -m tests.rehearsal.through_proxy $(call given,PROFILE)
+
+.PHONY: test-front-door
+test-front-door: setup ## README's first command in a fresh clone: start, pages, Ctrl-C (needs port 3939)
+	@$(BIN)/python -m pytest -q tests/front_door
 
 .PHONY: chromium
 chromium: setup ## install Chromium for the browser tests, if there is none
 	@$(BIN)/python -m tests.chromium --system
 
-.PHONY: db
-db: setup ## prepare the database in GREETINGS_URL: create the table, and add missing greetings
-	@$(BIN)/python -m deploy.prepare_database
+.PHONY: upgrade-matrix
+upgrade-matrix: setup ## the contract on the releases of the last twelve months; continues an interrupted run (takes an hour)
+	@$(BIN)/python -m comparison.upgrades
 
-.PHONY: site
-site: setup ## build the comparison site from the sources and the committed results: build/site/
-	@$(BIN)/python -m comparison.site
-
-.PHONY: rehearse
-rehearse: setup ## start the stand-in for Connect with its existing content; prints URL and API keys (PROFILE=, PORT=, ALLOWED_HOSTS=)
-	@exec $(BIN)/python -m rehearsal rehearse $(call option,PORT,--port) $(call option,HOST,--host) $(call option,PROFILE,--profile) $(call option,ALLOWED_HOSTS,--allowed-hosts)
-
-.PHONY: rehearse-logs
-rehearse-logs: setup ## print the log of deployed content: NAME=<name, vanity path or GUID>
-	@$(BIN)/python -m rehearsal logs $(call given,NAME)
-
-.PHONY: test-rehearsal
-test-rehearsal: setup ## deploy all with rsconnect, and run the contract through the proxy under every profile (PROFILE=)
-	@$(BIN)/python -m tests.rehearsal.through_proxy $(call given,PROFILE)
-
-bundle-%: %_app/app.py setup ## stage build/bundles/<name>/, ready for rsconnect, and start it once (STORE=postgres)
-	@$(BIN)/python -m deploy bundle $* $(call option,STORE,--store)
-
-deploy-%: %_app/app.py setup ## bundle, then rsconnect to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY (STORE=postgres)
-	@$(BIN)/python -m deploy deploy $* $(call option,SERVER,--server) $(call option,STORE,--store)
+##@ Measure
 
 .PHONY: bench
-bench: setup ## measure all (40 minutes; BENCH=quick: 3; APPS=quart,sanic; ONLY=B6); writes build/bench/results.json
+bench: setup ## measure all (55 minutes; BENCH=quick: 3; APPS=quart,sanic; ONLY=B6); writes build/bench/results.json
 	@exec $(BIN)/python -m comparison.bench run $(call option,BENCH,--effort) $(call option,APPS,--apps) $(call option,ONLY,--only)
 
 .PHONY: bench-report
@@ -169,24 +194,19 @@ bench-record: setup ## copy a full run whose gates hold to comparison/results/be
 bench-readme: setup ## fill README's measured rows from comparison/results/bench.json
 	@$(BIN)/python -m comparison.bench readme
 
-new-%: %_app/app.py setup ## a project of your own from one app: DEST=../our-service NAME=our_service
-	@$(BIN)/python -m deploy.new_project $* --dest=$(call given,DEST) --name=$(call given,NAME)
+##@ Maintain
 
-.PHONY: deploy-branch
-deploy-branch: setup ## commit the bundles to the branch connect, from which a Connect server can deploy them
-	@$(BIN)/python -m deploy.branch
-
-.PHONY: check-connect
-check-connect: setup ## try our statements about Connect on a server, with drafts that are removed again: build/check-connect.json
-	@$(BIN)/python -m deploy.check_connect $(call option,SERVER,--server)
-
-.PHONY: deploy-site
-deploy-site: site ## the comparison site, as static content, to SERVER=<saved name> or CONNECT_SERVER + CONNECT_API_KEY
-	@$(BIN)/python -m deploy site $(call option,SERVER,--server)
-
-.PHONY: releases
-releases: setup ## record the releases of the frameworks and their companions, from the package index
-	@$(BIN)/python -m comparison.releases
+.PHONY: setup
+setup: ## create .venv with everything that the other targets need
+	@set -e; found=""; \
+	if $(SETUP) $(BIN)/python -s -m tooling.setup --check "$(VENV)" 2>/dev/null; then exit 0; fi; \
+	for python in $(PYTHONS); do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "make: no $(if $(CHOSEN),Python $(CHOSEN),Python 3.11 or newer) on PATH: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	exec $(SETUP) "$$found" -s -m tooling.setup "$(VENV)"
 
 .PHONY: lock
 lock: setup ## recompile every requirements.txt, and the files for Posit Publisher (LOCK_FLAGS=--upgrade raises the versions)
@@ -198,9 +218,9 @@ lock: setup ## recompile every requirements.txt, and the files for Posit Publish
 	@$(BIN)/python -m deploy.publisher
 	@echo "Recompiled:" tests/requirements.txt *_app/requirements*.txt .posit/publish/*.toml
 
-.PHONY: upgrade-matrix
-upgrade-matrix: setup ## the contract on the releases of the last twelve months; continues an interrupted run (takes an hour)
-	@$(BIN)/python -m comparison.upgrades
+.PHONY: releases
+releases: setup ## record the releases of the frameworks and their companions, from the package index
+	@$(BIN)/python -m comparison.releases
 
 .PHONY: clean
 clean: ## remove all generated files

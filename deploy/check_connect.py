@@ -30,7 +30,8 @@ from tooling.commands import exit_code
 from tooling.errors import UsageError
 from tooling.frameworks import find_frameworks
 
-PAGES = {"index.html": "<h1>Pages</h1>\n", "more/index.html": "<h1>More</h1>\n"}
+FOLDER = {"more/index.html": "<h1>More</h1>\n"}
+"""The comparison site has no folder with an index.html, which a statement is about."""
 
 
 class Server:
@@ -53,8 +54,19 @@ class Server:
     def call(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Raises `UsageError` if the server does not answer, or answers with an error."""
         answer = self.visit(f"{self.url}/__api__{path}", method, **more)
-        if answer.is_error:
-            raise UsageError(f"{method} {path} was answered {answer.status_code}.")
+        if answer.status_code == 401:
+            raise UsageError(f"The API key is not valid at {self.url}: use another one.")
+        if answer.status_code == 403:
+            raise UsageError(
+                f"The owner of the API key may not do this at {self.url} ({method} {path}):"
+                " use the key of a publisher."
+            )
+        is_json = "json" in answer.headers.get("content-type", "")
+        if answer.is_error or (answer.content and not is_json):
+            raise UsageError(
+                f"{self.url} answers {method} /__api__{path} not as Connect does (status"
+                f" {answer.status_code}): is this the server's address?"
+            )
         return answer
 
     def visit(self, url: str, method: str = "GET", **more: Any) -> httpx.Response:
@@ -96,8 +108,9 @@ def check(server: Server, target: Target, environ: Mapping[str, str]) -> dict[st
         _write(probe, {"requirements.txt": "uvicorn\n"})
         if (site / "index.html").is_file():
             shutil.copytree(site, pages)
+            _write(pages, FOLDER)
         else:
-            _write(pages, PAGES)
+            _write(pages, {"index.html": "<h1>Pages</h1>\n", **FOLDER})
         fastapi = ["fastapi", "--entrypoint", "app:app"]
         with (
             _draft(server, target, environ, probe, fastapi) as probe_url,

@@ -338,7 +338,7 @@ def _check_variable(store: str, flags: Sequence[str]) -> None:
 
 
 def _failure(framework: Framework, code: int, output: str) -> str:
-    if "Try setting the --new flag" in output:
+    if "Try setting the --new flag" in output or "requested object does not exist" in output:
         return (
             f"The server does not have this content, or denies access. To make new content instead:"
             f" make deploy-{framework.name} RSCONNECT_FLAGS=--new"

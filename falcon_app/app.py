@@ -174,6 +174,7 @@ api.add_route("/health", Health(stores))
 # --- Pages
 
 templates = Environment(loader=FileSystemLoader(pages.TEMPLATES), autoescape=select_autoescape())
+templates.auto_reload = False  # Otherwise every page asks whether its files have changed.
 
 
 def page(req: Request, resp: Response, template: str, **context: object) -> None:

@@ -171,6 +171,7 @@ async def get_health(store: StoreDep) -> Health:
 # --- Pages
 
 templates = Jinja2Templates(directory=pages.TEMPLATES)
+templates.env.auto_reload = False  # Otherwise every page asks whether its files have changed.
 Name = Annotated[
     str, Query(max_length=pages.MAX_NAME, description="The name; an empty one counts as absent.")
 ]

@@ -52,8 +52,8 @@ def unusable(state: Path, error: OSError | sqlite3.Error) -> UsageError:
 def _find(text: str, rows: list[_Row]) -> _Row | None:
     """Returns the content with that GUID, name or path, else that title, else that end of its name.
 
-    Ignores case and punctuation: rsconnect makes the name `greetings_in_quart` from the title
-    "Greetings in Quart". If several have that title, returns the one that was deployed last.
+    Ignores case and punctuation: rsconnect makes the name `our_service` from the title
+    "Our service". If several have that title, returns the one that was deployed last.
     """
     name = _plain(text)
     for row in rows:

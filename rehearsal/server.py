@@ -1,7 +1,7 @@
 """The rehearsal as one ASGI application: the gateway, content, deploy API, dashboard and site."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from rehearsal.site import Site, to_dashboard
 from rehearsal.storage.database import State, User
 from rehearsal.storage.unpack import DEFAULT_LIMITS, Limits
 from tooling.environments import Environments
+from tooling.frameworks import Framework
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Settings:
     """Whether active bundles are started at once, or at their first request."""
     allowed_hosts: frozenset[str] = frozenset()
     """Names, in lower case, under which a proxy passes requests on, beside the host of `url`."""
+    frameworks: Sequence[Framework] = ()
+    """The apps that the dashboard describes, whether or not they are deployed."""
 
 
 class Rehearsal:
@@ -68,7 +71,13 @@ class Rehearsal:
         api = create_api(
             Services(state, self.hosting, self._tasks, settings.version, settings.limits)
         )
-        dashboard = Dashboard(state, self.hosting, settings.profile, settings.site is not None)
+        dashboard = Dashboard(
+            state,
+            self.hosting,
+            settings.profile,
+            settings.frameworks,
+            settings.site is not None,
+        )
         pages = Starlette(
             routes=[
                 Mount("/__api__", api),

@@ -128,6 +128,7 @@ async def get_health(request: Request) -> HTTPResponse:
 # --- Pages
 
 templates = Environment(loader=FileSystemLoader(pages.TEMPLATES), autoescape=select_autoescape())
+templates.auto_reload = False  # Otherwise every page asks whether its files have changed.
 
 
 def page(request: Request, template: str, **context: object) -> HTTPResponse:

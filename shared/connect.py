@@ -77,17 +77,23 @@ def parse_base_url(value: bytes) -> BaseURL | None:
     if len(value) > _MAX_LENGTH:
         return None
     url = value.decode("latin-1").removesuffix("/")
+    origin = _origin(url)
+    prefix = url[len(origin) :]
+    if not origin or (prefix and not _PREFIX.fullmatch(prefix)):
+        return None
+    return BaseURL(url, prefix)
+
+
+def _origin(url: str) -> str:
+    """Returns the scheme and the host with which an http(s) URL begins; empty if it does not."""
     origin = _ORIGIN.match(url)
     if origin is None:
-        return None
+        return ""
     try:
         _ = urlsplit(origin[0]).port  # Raises for a port or an IPv6 address out of range.
     except ValueError:
-        return None
-    prefix = url[origin.end() :]
-    if prefix and not _PREFIX.fullmatch(prefix):
-        return None
-    return BaseURL(url, prefix)
+        return ""
+    return origin[0]
 
 
 @lru_cache(maxsize=64)
@@ -126,6 +132,7 @@ class Mount:
 
     def mounted(self, scope: Scope) -> Scope:
         """Returns a copy of `scope` in the form that the framework routes, with the route."""
+        scope = _in_origin_form(scope)
         headers, base_url = _connect_headers(scope["headers"])
         root_path, path = scope.get("root_path", ""), scope["path"]
         prefix = parse_prefix(root_path) if root_path else ""
@@ -155,6 +162,22 @@ class Mount:
         if prefix and path in (prefix, ""):
             mounted[LACKS_SLASH] = True
         return mounted
+
+
+def _in_origin_form(scope: Scope) -> Scope:
+    """Returns the scope of a request for `http://host/path` as that of `/path`.
+
+    A server has to accept both: RFC 9112 section 3.2.2. hypercorn hands on any target as the path.
+    One of another form, such as `*` or `%2Fpath`, is a path that begins without a slash.
+    """
+    raw_path: bytes | None = scope.get("raw_path")
+    if not raw_path or raw_path.startswith(b"/"):
+        return scope
+    origin = _origin(raw_path.decode("latin-1").lower())
+    rest = raw_path[len(origin) :] or b"/"
+    if not origin or not rest.startswith(b"/"):
+        return {**scope, "path": raw_path.decode("latin-1")}
+    return {**scope, "raw_path": rest, "path": unquote_to_bytes(rest).decode("utf-8", "replace")}
 
 
 Headers = Sequence[tuple[bytes, bytes]]

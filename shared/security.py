@@ -1,5 +1,6 @@
 """What every application does so that one visitor's data do not reach another's browser."""
 
+import re
 from collections.abc import Collection
 
 from shared.asgi import ASGIApp, Message, Receive, Scope, Send
@@ -13,6 +14,8 @@ _NOSNIFF = (b"x-content-type-options", b"nosniff")
 # RFC 9111 section 5.2.2.4: a cache asks again before each use. A page depends on the base URL, and
 # a greeting may change at any time.
 _REVALIDATE = ((b"cache-control", b"no-cache"), (b"vary", _BASE_URL))
+# ASGI specification, HTTP connection scope.
+_VERSIONS = frozenset({"1.0", "1.1", "2", "3"})
 _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 
 
@@ -23,8 +26,11 @@ class Security:
       application sets no `Cache-Control`, it is `no-cache`.
     - A websocket handshake from a page of another origin is refused with 403 (RFC 6455 section
       10.2), because browsers send it with the visitor's cookies.
-    - A path that begins with two slashes is refused with 404. Frameworks take them for one, or
-      answer `//` with 500.
+    - A path that does not begin with one slash is refused with 404. Frameworks take two for one, or
+      answer `//` with 500, and take `*` for the index page.
+    - A request that frameworks answer with 500, or read in different ways, is refused with 400: one
+      of an HTTP version that ASGI does not name, and one with a `#`, which no target has (RFC 9112
+      section 3.2). Servers pass both on.
     - A handshake for any other address than `websockets` is refused with 404, and so is a request
       for one of these that is no handshake. Frameworks differ in both, and one
       would run the handler of an HTTP route for a handshake.
@@ -63,7 +69,9 @@ class Security:
         """Returns the answer to a request that the framework must not receive, else None."""
         is_websocket = scope["type"] == "websocket"
         route: str = scope[ROUTE]
-        if route.startswith("//") or (route in self.websockets) != is_websocket:
+        if scope.get("http_version", "1.1") not in _VERSIONS or _has_fragment(scope):
+            return Problem(400)
+        if not re.match(r"/(?!/)", route) or (route in self.websockets) != is_websocket:
             return Problem(404)
         if is_websocket:
             return None if is_same_origin(scope) else Problem(403)
@@ -96,6 +104,10 @@ def _origin(url: bytes) -> tuple[bytes, bytes]:
     """Returns the scheme, and the host with a port that is not the scheme's default."""
     scheme, _, rest = url.partition(b"://")
     return scheme, rest.partition(b"/")[0].removesuffix(_DEFAULT_PORTS.get(scheme, b""))
+
+
+def _has_fragment(scope: Scope) -> bool:
+    return b"#" in scope["raw_path"] or b"#" in scope.get("query_string", b"")
 
 
 def _has_chunked_credentials(scope: Scope) -> bool:

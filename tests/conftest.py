@@ -3,6 +3,7 @@
 `--soak=full` repeats what the tests of endurance do as often as they are meant to, `--soak=short`
 less often. Both print a table of the figures, and write `build/soak.json`:
 
+- `date`, `commit`: when the run ended, and what was tested.
 - `counts`: the settings: how often each kind of thing is done.
 - `tried`, `held`: what was tried, and how often it held. A row that is absent was not run.
 - `measures`: what each attack cost each app on each server.
@@ -13,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 import pytest
@@ -24,10 +26,15 @@ from tests.contract import faults, gateway
 from tests.contract.apps import RunningApps
 from tests.contract.subjects import GROUPS, Subject
 from tests.endurance import COUNTS
+from tests.mutation.report import commit
 from tooling.frameworks import ROOT
 from tooling.postgresql import Cluster
 
-BY_PARAMETER = ("tests/differential/test_differential.py", "tests/test_memory.py")
+BY_PARAMETER = (
+    "tests/differential/test_differential.py",
+    "tests/differential/test_over_sockets.py",
+    "tests/test_memory.py",
+)
 """The files whose tests for one value of their parameter are a group."""
 
 FIGURES = "figures"
@@ -153,7 +160,13 @@ class Times:
             for line in figures.table(self._figures):
                 terminalreporter.write_line(line)
             found = self._figures.as_json()
-            document = {"counts": asdict(COUNTS), **found, "tests": self._tests}
+            document = {
+                "date": f"{date.today()}",
+                "commit": commit(),
+                "counts": asdict(COUNTS),
+                **found,
+                "tests": self._tests,
+            }
             file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
             terminalreporter.write_line(f"The figures: {file}")
 

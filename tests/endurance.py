@@ -21,6 +21,8 @@ class Counts:
     seed: int = 1
     differential_requests: int = 2000
     """The same to all apps, whose answers are compared."""
+    socket_requests: int = 100
+    """The same to all apps, over sockets on each server, whose answers are compared."""
     schemathesis_cases: int = 40
     """Generated from the contract's document, for each app."""
     kills: int = 2
@@ -36,6 +38,7 @@ class Counts:
         self.hang_ups = 300 if short else 1000
         self.hostile_requests = 5000 if short else 20_000
         self.differential_requests = 20_000 if short else 100_000
+        self.socket_requests = 1000 if short else 5000
         self.schemathesis_cases = 1000 if short else 16_000
         self.kills = 7
         self.different_requests = 5000 if short else 50_000

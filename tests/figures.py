@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 ATTACKS = "attacks"
 COMPARED = "requests compared"
+COMPARED_ON_SERVERS = "requests compared on servers"
 SCHEMATHESIS = "cases generated from openapi.yaml"
 HOSTILE = "hostile requests to the stand-in"
 RESTARTS = "restarts"
@@ -20,6 +21,7 @@ MUTANTS = "mutants"
 ROWS = {
     ATTACKS: "not held",
     COMPARED: "differences",
+    COMPARED_ON_SERVERS: "differences",
     SCHEMATHESIS: "failures",
     HOSTILE: "answered 500",
     RESTARTS: "lost",

@@ -29,6 +29,7 @@ from tests.attacks import (
     TEXT,
     Memory,
     bomb,
+    closed,
     frame,
     handshake,
     send_until_refused,
@@ -170,6 +171,21 @@ def test_a_large_head_is_refused_early(app: Attacked) -> None:
     for attack, head in HEADS.items():
         with app.memory(attack), dial(app.url) as connection:
             send_until_refused(connection, head)
+
+
+def test_with_h11_uvicorn_refuses_a_large_head_early(tmp_path: Path) -> None:
+    program = (sys.executable, "-m", "uvicorn", "--http", "h11")
+    entrypoint = find_frameworks()[0].entrypoint
+    with server_process(entrypoint, log=tmp_path / "log", variables={}, program=program) as process:
+        process.wait_until_ready()
+        memory = Memory(process.pid)
+        for head in HEADS.values():
+            memory.forget_peak()
+            before = memory.peak()
+            with dial(process.url) as connection:
+                send_until_refused(connection, head)
+                assert closed(connection)
+            assert memory.peak() - before <= ALLOWED
 
 
 def test_pings_whose_answers_nobody_reads_cost_no_memory(app: Attacked) -> None:

@@ -91,6 +91,11 @@ def set_up(venv: Path) -> None:
     reason = unusable(venv, recorded) if exists else None
     if exists and not reason and recorded == facts_of_its_python(venv):
         return  # Another run created it meanwhile.
+    if reason and venv.is_symlink():
+        raise UsageError(
+            f"{relative(venv)} leads to {os.path.realpath(venv)}, which is not emptied, although"
+            f" {reason}. Remove the link: the next run creates an environment."
+        )
     (venv / ".ready").unlink(missing_ok=True)
     if reason or not exists:
         begun = f"Rebuilding {relative(venv)}: {reason}" if reason else f"Creating {relative(venv)}"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from comparison.bench import results
 from comparison.bench.plan import parse_settings
-from comparison.bench.readme import write_readme
+from comparison.bench.readme import write_application_readme, write_readme
 from comparison.bench.record import record
 from comparison.bench.report import report
 from comparison.bench.run import run
 from tooling.commands import exit_code
-from tooling.frameworks import ROOT
+from tooling.frameworks import ROOT, find_frameworks
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -37,7 +37,10 @@ def _record(arguments: argparse.Namespace) -> None:
 
 
 def _readme(arguments: argparse.Namespace) -> None:
-    write_readme(ROOT / "README.md", results.read(results.RECORD))
+    document = results.read(results.RECORD)
+    write_readme(ROOT / "README.md", document)
+    for framework in find_frameworks():
+        write_application_readme(framework.folder / "README.md", framework, document)
 
 
 def main() -> int:
@@ -52,7 +55,9 @@ def main() -> int:
     report_parser.add_argument("file", nargs="?", type=Path, default=results.FILE)
     report_parser.set_defaults(command=_report)
     commands.add_parser("record", help="keep a full run").set_defaults(command=_record)
-    commands.add_parser("readme", help="fill README from the record").set_defaults(command=_readme)
+    commands.add_parser("readme", help="fill the READMEs from the record").set_defaults(
+        command=_readme
+    )
     arguments = parser.parse_args()
     return exit_code("bench", lambda: arguments.command(arguments))
 

@@ -22,6 +22,8 @@ BY_LANGUAGE = {greeting.lang: msgspec.json.encode(greeting) for greeting in GREE
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _REVALIDATE = [(b"cache-control", b"no-cache"), (b"vary", b"rstudio-connect-app-base-url")]
 _USER = "ada"
+FRAMEWORK = "Control"
+"""The framework's name on the page."""
 
 
 def _answer(
@@ -43,7 +45,7 @@ def _about() -> tuple[Message, Message]:
     templates = jinja2.Environment(loader=jinja2.FileSystemLoader(pages.TEMPLATES), autoescape=True)
     links = {"root": ".", "landing": None}
     page = templates.get_template("about.html").render(
-        framework="Control", name=pages.DEFAULT_NAME, base_url=None, **links
+        framework=FRAMEWORK, name=pages.DEFAULT_NAME, base_url=None, **links
     )
     headers = [(name.lower().encode(), value.encode()) for name, value in pages.HEADERS.items()]
     return _answer(page.encode(), b"text/html; charset=utf-8", [*headers, *_REVALIDATE])
@@ -77,6 +79,10 @@ ROUTES = {
         for lang, body in BY_LANGUAGE.items()
     },
 }
+BODIES: dict[str, bytes] = {
+    target: body["body"] for target, (_, body) in {**ROUTES, "/hello": HELLO[True]}.items()
+}
+"""The bodies by path, for the applications that answer constant bytes; `/hello` is for `ada`."""
 NOT_FOUND = _answer(
     b'{"title":"Not Found","status":404}', b"application/problem+json", _REVALIDATE, 404
 )

@@ -10,9 +10,6 @@ from comparison.bench.subjects import Server, Subject, find_subjects
 from tooling.errors import UsageError
 from tooling.frameworks import find_frameworks
 
-HYPERCORN_ROUNDS = 6
-"""The most on hypercorn, so that a full run ends within its time; enough for an interval."""
-
 
 @dataclass(frozen=True)
 class Block:
@@ -90,7 +87,7 @@ def servers_of(measure: Measure, settings: Settings) -> list[Server]:
 def rounds_of(measure: Measure, server: Server, settings: Settings) -> int:
     """Returns the number of rounds. A measure that `ONLY` names has at least one."""
     rounds = max(measure.rounds[settings.effort], 1 if settings.only else 0)
-    return rounds if server == "uvicorn" else min(rounds, HYPERCORN_ROUNDS)
+    return rounds if server == "uvicorn" else min(rounds, measure.hypercorn_rounds)
 
 
 def subjects_of(measure: Measure, server: Server, settings: Settings) -> list[Subject]:

@@ -1,16 +1,21 @@
-"""README's measured rows and sentences "Choose X if ...", from `comparison/results/bench.json`.
+"""What the READMEs say of `comparison/results/bench.json`.
 
-They stand between comments in README. A test compares them with what this module computes.
+README has the measured rows and the sentences "Choose X if ..."; the README of each application has
+what its idiom costs. They stand between comments. A test compares them with what this module
+computes.
 """
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from comparison.bench.analysis import Row, Summary, Table
+from comparison.bench.measures import checking, idiom
 from comparison.bench.report import number, place, summary_of
 from comparison.bench.results import Document
+from comparison.bench.workloads import GREETINGS
 from tooling.errors import UsageError
 from tooling.frameworks import Framework, find_framework
 
@@ -22,8 +27,9 @@ class Measured:
     """One row of README."""
 
     label: str
-    matter: str
-    """What a reader cares for whom this row decides: "Choose X if <matter>"."""
+    matter: str | None
+    """What a reader cares for whom this row decides: "Choose X if <matter>". None: the row does not
+    compare the frameworks with each other."""
     module: str
     figure: str
     unit: str
@@ -32,6 +38,13 @@ class Measured:
 ROWS = (
     Measured(
         "requests/s on `/greetings`", "throughput counts", "capacity", "/greetings", "requests/s"
+    ),
+    Measured(
+        "capacity on `/greetings`, ratio to constant bytes in the same framework",
+        None,
+        "idiom",
+        idiom.name_of(GREETINGS),
+        idiom.UNIT,
     ),
     Measured(
         "processor time of `/about`, us",
@@ -46,6 +59,13 @@ ROWS = (
         "rows",
         "100,000 rows",
         "rows/s",
+    ),
+    Measured(
+        "answers/s over 100 websockets",
+        "websockets count",
+        "live",
+        "questions, 100 websockets",
+        "1/s",
     ),
     Measured(
         "p99 latency at half the capacity of the slowest, ms",
@@ -71,14 +91,30 @@ ROWS = (
     Measured("installed packages, MB", "the size on disk counts", "weight", "installed", "MB"),
     Measured("bundle, KB", "the size of the upload counts", "weight", "bundle", "KB"),
 )
+CHECKING = Measured("", None, "checking", checking.NAME, checking.UNIT)
+UNLIKE = {
+    "validation": "parameters are to be validated {}",
+    "openapi": "the OpenAPI document is to be {}",
+}
+"""The words in `[tool.contract.words]` that are a reason if no other framework has them."""
 
 
 def write_readme(file: Path, document: Document) -> None:
     """Fills both parts. Raises `UsageError` if README lacks the comments."""
-    text = file.read_text(encoding="utf-8")
     summary = summary_of(document)
-    text = _replaced(text, "measured", table(document, summary))
-    text = _replaced(text, "choice", choice(document, summary))
+    parts = {"measured": table(document, summary), "choice": choice(document, summary)}
+    _write(file, parts)
+
+
+def write_application_readme(file: Path, framework: Framework, document: Document) -> None:
+    """Fills what the idiom costs. Raises `UsageError` if the file lacks the comments."""
+    _write(file, {"idiom": idiom_cost(document, summary_of(document), framework)})
+
+
+def _write(file: Path, parts: Mapping[str, str]) -> None:
+    text = file.read_text(encoding="utf-8")
+    for name, content in parts.items():
+        text = _replaced(text, name, content)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(file)
@@ -122,6 +158,23 @@ def table(document: Document, summary: Summary) -> str:
     return "\n".join(lines)
 
 
+def idiom_cost(document: Document, summary: Summary, framework: Framework) -> str:
+    """Returns the sentence with the ratio to constant bytes for each measured address."""
+    cells = []
+    for workload in idiom.WORKLOADS:
+        measured = Measured("", None, "idiom", idiom.name_of(workload), idiom.UNIT)
+        found = _row(_find(summary, measured), framework)
+        if found is not None:
+            cells.append(f"`{workload.target}` {_cell(found)}")
+    if not cells:
+        return "The ratio is not measured yet (`make bench`).\n"
+    return (
+        f"A handler in {framework.title} that answers the same bytes as a constant is the measure."
+        " The capacity of the application is this share of it, by processor time, with 95 %"
+        f" intervals: {'; '.join(cells)} (B11, {document['started'][:10]}).\n"
+    )
+
+
 def _column(framework: Framework) -> int:
     titles = (framework.folder.parent / "README.md").read_text(encoding="utf-8")
     header = re.search(r"^\| \| FastAPI.*$", titles, re.MULTILINE)
@@ -158,40 +211,83 @@ def _cell(row: Row | None) -> str:
 def choice(document: Document, summary: Summary) -> str:
     """Returns a sentence for each application, and one for what is not decided."""
     frameworks = sorted(map(find_framework, document["settings"]["apps"]), key=_column)
-    sentences = [f"- {_sentence(framework, summary)}" for framework in frameworks]
-    undecided = [m.label for m in ROWS if _leader(_find(summary, m)) is None]
+    sentences = [f"- {_sentence(framework, frameworks, summary)}" for framework in frameworks]
+    undecided = [m.label for m in _deciding() if _leader(_find(summary, m)) is None]
     if undecided:
         sentences.append(
-            "- Choose by reading the code if nothing above matters to you. No application leads in:"
-            f" {'; '.join(undecided)}."
+            "- Choose by reading the code if nothing above matters to you. No application leads"
+            f" alone in: {'; '.join(undecided)}."
         )
     return "\n".join([*sentences, ""])
 
 
+def _deciding() -> list[Measured]:
+    return [measured for measured in ROWS if measured.matter is not None]
+
+
+def _first(found: Table | None) -> list[str]:
+    """Returns the subjects that are not decidedly behind another one; empty if none is."""
+    if found is None:
+        return []
+    rows = [row for row in found.rows if row.subject.endswith(" matched") and not row.faults]
+    ranked = [row for row in rows if row.rank is not None]
+    first = [row.subject for row in ranked if row.rank is not None and row.rank[0] == 1]
+    return first if len(first) < len(ranked) else []
+
+
 def _leader(found: Table | None) -> str | None:
     """Returns the subject that is decidedly the first; None if there is none."""
-    if found is None:
-        return None
-    rows = [row for row in found.rows if row.rank == (1, 1) and not row.faults]
-    several = len([row for row in found.rows if row.rank is not None]) > 1
-    return rows[0].subject if rows and several else None
+    first = _first(found)
+    return first[0] if len(first) == 1 else None
 
 
-def _sentence(framework: Framework, summary: Summary) -> str:
+def _sentence(framework: Framework, frameworks: list[Framework], summary: Summary) -> str:
     name = f"{framework.name} matched"
-    leads = [m for m in ROWS if _leader(_find(summary, m)) == name]
-    if leads:
-        reasons = " or ".join(measured.matter for measured in leads)
-        figures = "; ".join(
-            f"{m.label}: {_cell(_row(_find(summary, m), framework))}" for m in leads
+
+    def evidence(rows: list[Measured]) -> str:
+        return "; ".join(f"{m.label}: {_cell(_row(_find(summary, m), framework))}" for m in rows)
+
+    rows = {m: _row(_find(summary, m), framework) for m in _deciding()}
+    ranks = {m: row.rank for m, row in rows.items() if row and row.rank and not row.faults}
+    alone = [m for m in _deciding() if _leader(_find(summary, m)) == name]
+    if alone:
+        reasons = " or ".join(f"{measured.matter}" for measured in alone)
+        return f"Choose {framework.title} if {reasons} ({evidence(alone)})."
+    after_one = [m for m, rank in ranks.items() if rank == (2, 2)]
+    second = f" It is second in {evidence(after_one)}." if after_one else ""
+    unlike = _unlike(framework, frameworks)
+    shared = [m for m in _deciding() if name in _first(_find(summary, m))]
+    reasons = " or ".join([*unlike, *(f"{measured.matter}" for measured in shared)])
+    sentence = f"Choose {framework.title} if {reasons or 'its style suits you'}"
+    if unlike:
+        sentence += _cost_of_checking(framework, summary)
+    if shared:
+        first = {subject for m in shared for subject in _first(_find(summary, m))} - {name}
+        others = [each.title for each in frameworks if f"{each.name} matched" in first]
+        return (
+            f"{sentence} ({evidence(shared)}). It is not separated from {' and '.join(others)}"
+            f" there, and leads alone in no row of the table.{second}"
         )
-        return f"Choose {framework.title} if {reasons} ({figures})."
-    rows = [(m, _row(_find(summary, m), framework)) for m in ROWS]
-    places = [(row.rank, m, row) for m, row in rows if row and row.rank and not row.faults]
-    if not places:
-        return f"Choose {framework.title} if its style suits you: no row of the table decides."
-    _, measured, row = min(places, key=lambda found: found[0])
-    return (
-        f"Choose {framework.title} if its style suits you. It leads in no row of the table; its"
-        f" best is {measured.label}: {_cell(row)}."
-    )
+    if not ranks:
+        return f"{sentence}: no row of the table decides."
+    best = min(ranks, key=lambda m: ranks[m])
+    return f"{sentence}. No measured row is a reason: its best is {evidence([best])}.{second}"
+
+
+def _cost_of_checking(framework: Framework, summary: Summary) -> str:
+    found = _find(summary, CHECKING)
+    for row in found.rows if found else ():
+        if row.subject == f"{framework.name} stock" and row.value and not row.faults:
+            return f"; a checked request costs {_cell(row)} times an unchecked one (B10)"
+    return ""
+
+
+def _unlike(framework: Framework, frameworks: list[Framework]) -> list[str]:
+    """Returns the reasons that are words which no other framework has."""
+    reasons = []
+    for key, text in UNLIKE.items():
+        words = [each.contract.get("words", {}).get(key) for each in frameworks]
+        own = framework.contract.get("words", {}).get(key)
+        if own and words.count(own) == 1 and len(words) > 1:
+            reasons.append(text.format(own))
+    return reasons

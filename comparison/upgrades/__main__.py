@@ -5,6 +5,8 @@ was interrupted continues where it stopped; `--fresh` begins again.
 """
 
 import argparse
+import functools
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -45,7 +47,9 @@ def _run(fresh: bool) -> None:
         subjects = list(ordered(chosen, pythons))
         print(f"{len(subjects)} environments, Python {', '.join(pythons)}.", flush=True)
         document = empty(chosen, pythons, today)
-        fill(document, subjects, uv, interpreters, kept, lambda line: print(line, flush=True))
+        processes = os.cpu_count() or 1
+        tell = functools.partial(print, flush=True)
+        fill(document, subjects, uv, interpreters, kept, tell, processes)
         print(f"The result: {FILE}", flush=True)
 
 

@@ -1,4 +1,7 @@
-"""`python -m deploy.new_project FRAMEWORK --dest DEST --name NAME`: `make new-<name>`."""
+"""`python -m deploy.new_project FRAMEWORK --dest DEST --name NAME [--rehearsal 1]`.
+
+`make new-<name>` calls it.
+"""
 
 import argparse
 import sys
@@ -15,10 +18,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("framework")
     parser.add_argument("--dest", default="")
     parser.add_argument("--name", default="")
+    parser.add_argument("--rehearsal", default="")
     chosen = parser.parse_args(arguments)
     return exit_code(
         "make",
-        lambda: print(make_project(find_framework(chosen.framework), chosen.dest, chosen.name)),
+        lambda: print(
+            make_project(
+                find_framework(chosen.framework), chosen.dest, chosen.name, chosen.rehearsal
+            )
+        ),
     )
 
 

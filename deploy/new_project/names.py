@@ -1,4 +1,4 @@
-"""The rules for `NAME`, the package of the new project, and for `DEST`, its folder."""
+"""The rules for `NAME`, the package of the new project, for `DEST`, its folder, and `REHEARSAL`."""
 
 import keyword
 import re
@@ -23,11 +23,12 @@ def check_name(name: str) -> None:
     It is an ASCII identifier with a letter or digit at both ends (PyPA, names and normalization),
     and no other module that the project can import has it.
     """
-    shown = printable(name[: MAX_LENGTH + 1]).replace("\n", "\\n").replace("\t", "\\t")
     if not name:
         raise UsageError("NAME is missing: the name of your package, such as NAME=our_service.")
     if not name.isascii() or not name.isidentifier():
-        raise UsageError(f"NAME={shown} is not an identifier: use letters, digits and underscores.")
+        raise UsageError(
+            f"NAME={_shown(name)} is not an identifier: use letters, digits and underscores."
+        )
     if len(name) > MAX_LENGTH:
         raise UsageError(f"NAME has {len(name)} characters; the limit is {MAX_LENGTH}.")
     if not re.fullmatch(r"[A-Za-z](?:\w*[A-Za-z0-9])?", name):
@@ -40,6 +41,11 @@ def check_name(name: str) -> None:
         raise UsageError(f"NAME={name} is another folder of the project.")
     if name in packages_distributions() or find_spec(name) is not None:
         raise UsageError(f"NAME={name} is a module that is installed or in this repository.")
+
+
+def _shown(value: str) -> str:
+    """Returns the beginning of a value as one printable line."""
+    return printable(value[: MAX_LENGTH + 1]).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def check_destination(dest: str, root: Path) -> Path:
@@ -61,3 +67,13 @@ def check_destination(dest: str, root: Path) -> Path:
     if not printable(dest) == dest or "\n" in dest:
         raise UsageError("DEST contains a control character.")
     return folder
+
+
+def check_rehearsal(value: str) -> bool:
+    """Returns whether the project keeps the stand-in. Raises `UsageError` unless 1 or empty."""
+    if value not in ("", "1"):
+        raise UsageError(
+            f"REHEARSAL={_shown(value)} is not known: REHEARSAL=1 keeps the stand-in for Connect;"
+            " without REHEARSAL, the project has none."
+        )
+    return value == "1"

@@ -8,22 +8,25 @@ import tempfile
 from pathlib import Path
 
 from deploy.new_project import configuration, selection
-from deploy.new_project.names import check_destination, check_name
+from deploy.new_project.names import check_destination, check_name, check_rehearsal
 from deploy.new_project.renaming import Names
 from tooling.errors import UsageError, is_full_disk
 from tooling.frameworks import Framework
 
 _SKELETON = Path(__file__).with_name("skeleton")
+_OF_REHEARSAL = Path(__file__).with_name("skeleton_of_rehearsal")
 _TEXT = (".py", ".md", ".toml", ".html", ".yaml", ".js", ".css", ".txt", "", ".gitignore")
 
 
-def make_project(framework: Framework, dest: str, name: str) -> str:
+def make_project(framework: Framework, dest: str, name: str, rehearsal: str = "") -> str:
     """Makes the project and its first commit; returns a few lines for the user.
 
-    Raises `UsageError` or `OSError`. Then nothing is left at `dest`.
+    `rehearsal` is 1 if the project keeps the stand-in for Connect. Raises `UsageError` or
+    `OSError`. Then nothing is left at `dest`.
     """
     root = framework.folder.parent
     check_name(name)
+    with_rehearsal = check_rehearsal(rehearsal)
     folder = check_destination(dest, root)
     if not folder.parent.is_dir():
         raise UsageError(f"{folder.parent} is not a folder: create it first, or name another DEST.")
@@ -31,7 +34,8 @@ def make_project(framework: Framework, dest: str, name: str) -> str:
     partial = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".partial", dir=folder.parent))
     try:
         partial.chmod(0o755)
-        _write(partial, framework, Names(framework.folder.name, name), commit)
+        names = Names(framework.folder.name, name)
+        _write(partial, framework, names, commit, rehearsal=with_rehearsal)
         _format(partial)
         committed = _commit(partial, framework, commit)
         partial.rename(folder)
@@ -54,23 +58,34 @@ def make_project(framework: Framework, dest: str, name: str) -> str:
 # --- The files
 
 
-def _write(folder: Path, framework: Framework, names: Names, commit: str) -> None:
+def _write(
+    folder: Path, framework: Framework, names: Names, commit: str, *, rehearsal: bool
+) -> None:
     root = framework.folder.parent
     files: dict[str, bytes] = {}
-    modules = selection.modules(root, names.app) - {"shared/__init__.py"}
-    for path in sorted(modules | set(selection.data_files(root))):
+    modules = selection.modules(root, names.app, rehearsal=rehearsal) - {"shared/__init__.py"}
+    for path in sorted(modules | set(selection.data_files(root, rehearsal=rehearsal))):
         files[names.path(path)] = _renamed(root / path, names)
-    files |= _skeleton(names)
+    files |= _skeleton(_SKELETON, names)
+    section = b""
+    if rehearsal:
+        more = _skeleton(_OF_REHEARSAL, names)
+        section = more.pop("README.md") + b"\n"
+        files["Makefile"] += more.pop("Makefile")
+        files |= more
+    files["README.md"] = files["README.md"].replace(b"@REHEARSAL@\n", section)
     files["LICENSE"] = (root / "LICENSE").read_bytes()
     sources = [
         content.decode()
         for path, content in files.items()
-        if path.endswith(".py") and path.startswith(("tests/", "tools/"))
+        if path.endswith(".py") and path.startswith(("tests/", "tools/", "rehearsal/"))
     ]
-    development = configuration.development(root, framework, sources)
+    development = configuration.development(root, framework, sources, rehearsal=rehearsal)
     texts = {
         "README.md": _readme(files["README.md"].decode(), framework, names),
-        "pyproject.toml": configuration.pyproject(framework, names, commit, development),
+        "pyproject.toml": configuration.pyproject(
+            framework, names, commit, development, rehearsal=rehearsal
+        ),
         "requirements.txt": configuration.requirements(framework, names),
         "tests/requirements.txt": configuration.development_requirements(
             root, framework, names, development
@@ -108,12 +123,12 @@ def _renamed(file: Path, names: Names) -> bytes:
     return names.text(content.decode("utf-8")).encode()
 
 
-def _skeleton(names: Names) -> dict[str, bytes]:
+def _skeleton(folder: Path, names: Names) -> dict[str, bytes]:
     """The files that only a project has. They are written for a package `our_service`."""
     found = {}
-    for file in sorted(_SKELETON.rglob("*")):
+    for file in sorted(folder.rglob("*")):
         if file.is_file() and file.suffix != ".pyc":
-            path = file.relative_to(_SKELETON).as_posix().removesuffix(".skeleton")
+            path = file.relative_to(folder).as_posix().removesuffix(".skeleton")
             text = file.read_text(encoding="utf-8").replace("our_service", names.package)
             text = text.replace("our-service", names.distribution)
             found[path.replace("our_service", names.package)] = text.encode()

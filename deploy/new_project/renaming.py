@@ -28,8 +28,9 @@ class Names:
     def path(self, path: str) -> str:
         """Returns where a file of this repository stands in the project."""
         top, *rest = PurePosixPath(path).parts
-        folder = {self.app: self.package, "shared": self.package, "tests": "tests"}
-        return str(PurePosixPath(folder.get(top, "tools"), *rest))
+        if top in (self.app, "shared"):
+            return str(PurePosixPath(self.package, *rest))
+        return path if top in ("tests", "rehearsal") else str(PurePosixPath("tools", *rest))
 
     def example(self, code: str) -> str:
         """Returns example code for a package `our_service` with the name of the project."""

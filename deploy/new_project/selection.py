@@ -17,11 +17,19 @@ _ROOTS = (
     "tooling/parent_death.py",
 )
 
+# The same for the stand-in: its commands, and the program that serves what is deployed.
+_ROOTS_OF_REHEARSAL = ("rehearsal/command_line.py", "rehearsal/hosting/runtime.py")
 
-def modules(root: Path, app: str) -> set[str]:
-    """Returns the Python files that the app and its contract import, as paths from `root`."""
+
+def modules(root: Path, app: str, *, rehearsal: bool) -> set[str]:
+    """Returns the Python files that the app and its contract import, as paths from `root`.
+
+    With `rehearsal`, these are also the stand-in for Connect and what it imports.
+    """
     needed: set[str] = set()
     pending = [f"{app}/__init__.py", f"{app}/app.py", *_ROOTS]
+    if rehearsal:
+        pending += _ROOTS_OF_REHEARSAL
     while pending:
         path = pending.pop()
         if path not in needed:
@@ -47,6 +55,7 @@ def _imports(root: Path, path: str) -> Iterator[str]:
                         yield file
 
 
-def data_files(root: Path) -> list[str]:
-    """Returns the tracked files of `shared/` that are not Python."""
-    return [path for path in listed(root, ("shared",)) if not path.endswith(".py")]
+def data_files(root: Path, *, rehearsal: bool) -> list[str]:
+    """Returns the tracked files of `shared/`, and of `rehearsal/`, that are not Python."""
+    folders = ("shared", "rehearsal") if rehearsal else ("shared",)
+    return [path for path in listed(root, folders) if not path.endswith(".py")]

@@ -5,6 +5,7 @@ prefix.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -28,7 +29,7 @@ from rehearsal.proxy.headers import origin_of
 from rehearsal.proxy.problems import problem_response
 from rehearsal.storage.database import Content, State, bundle_id_of
 from rehearsal.storage.manifest import STATIC
-from tooling.frameworks import ROOT, Framework, find_frameworks
+from tooling.frameworks import ROOT, Framework
 from tooling.stylesheets import tokens
 
 _PAGES = Path(__file__).with_name("pages")
@@ -74,6 +75,8 @@ class Dashboard:
     state: State
     hosting: Hosting
     profile: Profile
+    frameworks: Sequence[Framework]
+    """The apps that are described, whether or not they are deployed."""
     site: bool = False
     """Whether `/` shows a site, to which the index then leads."""
 
@@ -130,7 +133,7 @@ class Dashboard:
     async def index(self, request: Request) -> Response:
         contents = self.state.contents()
         at = {content.vanity: content for content in contents}
-        cards = [Card(f.title, f, at.get(f"/{f.name}")) for f in find_frameworks()]
+        cards = [Card(f.title, f, at.get(f"/{f.name}")) for f in self.frameworks]
         listed = [card.content for card in cards]
         # rsconnect creates content before the upload. If the bundle is refused, it has no version.
         cards += [
@@ -159,7 +162,7 @@ class Dashboard:
         return Response(status_code=204, headers={"Cache-Control": "max-age=86400"})
 
     async def source(self, request: Request) -> Response:
-        files = {framework.name: framework.folder / "app.py" for framework in find_frameworks()}
+        files = {framework.name: framework.folder / "app.py" for framework in self.frameworks}
         file = {**files, "readme": ROOT / "README.md"}.get(request.path_params["name"])
         if file is not None and file.is_file():
             return PlainTextResponse(file.read_text(encoding="utf-8"), headers=_FILE_HEADERS)

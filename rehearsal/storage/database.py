@@ -72,7 +72,7 @@ class Content:
     bundle_id: int | None
     """The active bundle; `None` before the first activation."""
     vanity: str | None
-    """A second path prefix, such as `/fastapi`: begins with a slash, ends without one."""
+    """A second path prefix, such as `/team/service`: begins with a slash, ends without one."""
     created_time: str
     last_deployed_time: str
 

@@ -1,6 +1,7 @@
 """The upgrade matrix: which releases are tested, in which order, and what is kept of each."""
 
 import json
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
@@ -136,7 +137,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list
         monkeypatch.setattr(matrix, "measure", measuring)
         document, file = empty([plan()], list(pythons), TODAY), tmp_path / "r" / "upgrades.json"
         with suppress(KeyboardInterrupt):
-            fill(document, subjects, Uv(tmp_path), pythons, kept_rows(file), print, file)
+            fill(document, subjects, Uv(tmp_path), pythons, kept_rows(file), print, 1, file)
         return measuring.measured
 
     return run
@@ -173,6 +174,23 @@ def test_what_was_tested_with_another_app_or_contract_is_tested_again(
     assert len(run(9)) == 3
     monkeypatch.setattr(matrix, "inputs_of", lambda framework: "changed")
     assert len(run(9)) == 3
+
+
+def test_several_environments_are_tested_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def measure(uv: Uv, subject: Subject, interpreter: Path) -> dict[str, Any]:
+        both.wait()
+        return {"reason": "no"}
+
+    monkeypatch.setattr(matrix, "measure", measure)
+    pythons = {"3.11": Path("python"), "3.12": Path("python")}
+    subjects = [Subject(FRAMEWORK, "2.0.0", python) for python in pythons]
+    document = empty([plan()], list(pythons), TODAY)
+    fill(document, subjects, Uv(tmp_path), pythons, [], print, 2, tmp_path / "upgrades.json")
+    assert len(document["environments"]) == 2
 
 
 def result(case: str, outcome: str, **more: Any) -> dict[str, Any]:

@@ -486,6 +486,13 @@ BREAKAGES = [
         when_path("/nope", lambda a: replace(a, headers=[("content-type", "text/html")])),
     ),
     Breakage("HTTP-1: a NUL", "a path with a NUL is answered 400", when_path("\0", status(400))),
+    Breakage(
+        "HTTP-1: a target that is no path",
+        "the index page is at *",
+        changing_requests(
+            lambda s: {**s, "path": "/", "raw_path": b"/"} if s["path"].endswith("*") else s
+        ),
+    ),
     Breakage("HTTP-2", "Allow is missing", without_header("allow")),
     Breakage(
         "HTTP-2",
@@ -521,6 +528,11 @@ BREAKAGES = [
         changing_answers(
             lambda s, a: replace(a, status=404) if b"%6" in s["raw_path"].lower() else a
         ),
+    ),
+    Breakage(
+        "HTTP-12",
+        "the whole target is the path",
+        changing_answers(lambda s, a: replace(a, status=404) if b"://" in s["raw_path"] else a),
     ),
     Breakage(
         "MOUNT-1",

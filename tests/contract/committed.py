@@ -26,18 +26,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def compare(session: pytest.Session) -> None:
     """Compares the canonical result with the committed one, or replaces that."""
     config = session.config
+    found, subjects = config.stash[RESULTS], config.stash[SUBJECTS]
     everything = not any(map(config.getoption, ("--app", "--server", "--url")))
-    results = canonical_result.complete(config.stash[RESULTS], parts_of_subjects(config))
+    results = canonical_result.complete(found, parts_of_subjects(config))
     if not everything or results is None:
         if config.getoption("--record"):
             _fail(session, ["Nothing is recorded: it needs the whole suite, without a failure."])
         return
-    found = canonical_result.document_of(results, config.stash[SUBJECTS])
+    document = canonical_result.document_of(results, subjects)
     if config.getoption("--record"):
-        canonical_result.write(found)
+        canonical_result.write(document)
         return
     try:
-        differing = canonical_result.differences(canonical_result.read(), found)
+        differing = canonical_result.differences(canonical_result.read(), document)
     except (OSError, ValueError, KeyError) as error:
         differing = [f"it cannot be read: {error!r}"]
     if differing:

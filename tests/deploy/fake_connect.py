@@ -33,6 +33,8 @@ class FakeConnect:
     """The token that is exchanged for the key."""
     pythons: list[str] | None = None
     """The versions that the server tells; None for a server that does not tell them."""
+    may_publish: bool = True
+    """False for the key of somebody who may only view the content."""
     answer: int = 200
     """The status with which content answers everything."""
     content: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -82,6 +84,8 @@ def fake_connect() -> Iterator[FakeConnect]:
         return JSONResponse(item)
 
     async def upload(request: Request) -> Response:
+        if not fake.may_publish:
+            return JSONResponse({"code": 4, "error": "The requested object does not exist."}, 404)
         fake.uploads.append((request.path_params["guid"], await request.body()))
         return JSONResponse({"id": str(len(fake.uploads))})
 

@@ -20,12 +20,12 @@ IDENTITY = {
 
 
 def new_project(
-    framework: str, dest: Path | str, name: str, **changes: str
+    framework: str, dest: Path | str, name: str, rehearsal: str = "", **changes: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs what `make new-<name>` runs, with a home of its own."""
     command = [sys.executable, "-m", "deploy.new_project", framework]
     return subprocess.run(
-        [*command, f"--dest={dest}", f"--name={name}"],
+        [*command, f"--dest={dest}", f"--name={name}", f"--rehearsal={rehearsal}"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **IDENTITY, **changes},
         capture_output=True,
@@ -91,8 +91,16 @@ _STEP = re.compile(
 )
 
 
-def forbidden(framework: Framework, others: list[Framework]) -> re.Pattern[str]:
+def forbidden(framework: Framework, others: list[Framework], rehearsal: bool) -> re.Pattern[str]:
     """The names of the other frameworks, and the working names of this repository."""
     names = [re.escape(word) for other in others for word in (other.name, other.folder.name)]
-    ours = ["one-contract", "tooling", "rehears", "GREETINGS_URL", re.escape(framework.folder.name)]
-    return re.compile("|".join([*names, *ours]), re.IGNORECASE)
+    ours = ["one-contract", "tooling", "GREETINGS_URL", re.escape(framework.folder.name)]
+    without = [] if rehearsal else ["rehears"]
+    return re.compile("|".join([*names, *ours, *without]), re.IGNORECASE)
+
+
+# What Connect, its guide and rsconnect call every ASGI application, and what was probed there.
+CONNECTS_WORDS = re.compile(
+    r"python-fastapi|user/fastapi/|deploy fastapi|connect_fastapi_runtime|section FastAPI"
+    r"| FastAPI was probed|quarto_version"
+)

@@ -337,6 +337,19 @@ def test_a_wrong_key_is_said_so(connect: FakeConnect, capfd: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("checked")
+def test_the_key_of_a_viewer_is_said_to_be_denied(
+    connect: FakeConnect, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(connect) == 0
+    connect.may_publish = False
+    capfd.readouterr()
+    assert run(connect) == 1
+    assert capfd.readouterr().err.startswith(
+        "deploy: The server does not have this content, or denies access."
+    )
+
+
+@pytest.mark.usefixtures("checked")
 def test_content_that_was_deleted_on_the_server_can_be_made_anew(
     connect: FakeConnect, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,6 @@
 
 import ast
 import os
-import re
 import subprocess
 import sys
 import tomllib
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.new_projects import IDENTITY, NAME, forbidden, new_project
+from tests.deploy.new_projects import CONNECTS_WORDS, IDENTITY, NAME, forbidden, new_project
 from tooling.frameworks import ROOT, Framework, find_frameworks
 
 FRAMEWORKS = find_frameworks()
@@ -25,6 +24,18 @@ def made(
     framework: Framework = request.param
     project = tmp_path_factory.mktemp("with a space") / "my project"
     done = new_project(framework.name, project, NAME)
+    assert done.returncode == 0, done.stderr
+    return framework, project
+
+
+@pytest.fixture(scope="module", params=FRAMEWORKS, ids=lambda framework: framework.name)
+def rehearsing(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Framework, Path]:
+    """The same with the stand-in for Connect."""
+    framework: Framework = request.param
+    project = tmp_path_factory.mktemp("with a space") / "my project"
+    done = new_project(framework.name, project, NAME, rehearsal="1")
     assert done.returncode == 0, done.stderr
     return framework, project
 
@@ -73,6 +84,19 @@ def test_a_bad_name_is_refused_in_one_line_and_nothing_is_written(
     assert line.startswith("make: NAME")
     assert line.isprintable()
     assert sentence in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", ["0", "yes", "true", " 1", "1\n", "-1", "\x1b[31m", "1" * 9999])
+def test_another_value_of_rehearsal_is_refused_in_one_line_and_nothing_is_written(
+    value: str, tmp_path: Path
+) -> None:
+    done = new_project(FIRST, tmp_path / "project", NAME, rehearsal=value)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("make: REHEARSAL=")
+    assert line.isprintable()
+    assert "REHEARSAL=1 keeps the stand-in" in line
     assert list(tmp_path.iterdir()) == []
 
 
@@ -142,15 +166,31 @@ def test_the_first_commit_contains_everything(made: tuple[Framework, Path]) -> N
 
 
 def test_no_file_names_another_framework_or_this_repository(made: tuple[Framework, Path]) -> None:
-    framework, project = made
+    no_file_names_others(*made, rehearsal=False)
+
+
+def no_file_names_others(framework: Framework, project: Path, *, rehearsal: bool) -> None:
     others = [other for other in FRAMEWORKS if other != framework]
-    pattern = forbidden(framework, others)
+    pattern = forbidden(framework, others, rehearsal)
     for file in tracked(project):
         if "swagger-ui" not in file.parts:  # Minified code of others.
-            # Connect's own names for every ASGI application.
-            text = re.sub("python-fastapi|user/fastapi/", "", file.read_text(encoding="utf-8"))
-            found = pattern.search(text)
+            text = CONNECTS_WORDS.sub("", file.read_text(encoding="utf-8"))
+            found = pattern.search(f"{file.relative_to(project)}\n{text}")
             assert found is None, f"{file}: {found}"
+
+
+def test_the_stand_in_is_kept_if_it_is_wanted(rehearsing: tuple[Framework, Path]) -> None:
+    framework, project = rehearsing
+    no_file_names_others(framework, project, rehearsal=True)
+    every_module_is_sound(project)
+    files = {path.relative_to(project).as_posix() for path in tracked(project)}
+    kept = ("proxy/gateway.py", "hosting/runtime.py", "dashboard/pages/index.html", "__main__.py")
+    assert {f"rehearsal/{path}" for path in kept} <= files
+    # These deploy the apps of this repository.
+    assert not {"rehearsal/first_deploy.py", "tools/staging.py"} & files
+    readme, makefile = (project / name for name in ("README.md", "Makefile"))
+    assert "make rehearse " in readme.read_text(encoding="utf-8")
+    assert "\nrehearse: " in makefile.read_text(encoding="utf-8")
 
 
 def test_the_project_has_the_shape_of_rsconnect_quickstart(made: tuple[Framework, Path]) -> None:
@@ -181,7 +221,10 @@ def test_the_project_records_its_commit(made: tuple[Framework, Path]) -> None:
 def test_every_module_is_formatted_and_imports_only_what_the_project_has(
     made: tuple[Framework, Path],
 ) -> None:
-    _, project = made
+    every_module_is_sound(made[1])
+
+
+def every_module_is_sound(project: Path) -> None:
     ruff = [sys.executable, "-m", "ruff"]
     for command in (["check", "--no-cache", "."], ["format", "--check", "--no-cache", "."]):
         done = subprocess.run([*ruff, *command], cwd=project, capture_output=True, text=True)
@@ -190,7 +233,7 @@ def test_every_module_is_formatted_and_imports_only_what_the_project_has(
         for node in ast.walk(ast.parse(file.read_bytes())):
             if isinstance(node, ast.ImportFrom) and node.module:
                 top, *rest = node.module.split(".")
-                if top in (NAME, "tests", "tools"):
+                if top in (NAME, "tests", "tools", "rehearsal", "tooling", "deploy", "shared"):
                     place = project.joinpath(top, *rest)
                     assert place.is_dir() or place.with_suffix(".py").is_file(), node.module
 

@@ -22,9 +22,10 @@ from tests.rehearsal.running import Running, running
 from tooling.frameworks import ROOT, find_frameworks
 
 FRAMEWORKS = [framework.name for framework in find_frameworks()]
+SAMPLE = FRAMEWORKS if COUNTS.everything else FRAMEWORKS[:1]
 
 
-@pytest.fixture(scope="module", params=FRAMEWORKS if COUNTS.everything else FRAMEWORKS[:1])
+@pytest.fixture(scope="module", params=SAMPLE)
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("with a space") / "my project"
     assert new_project(request.param, folder, NAME).returncode == 0
@@ -107,12 +108,48 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", *identity, *arguments], cwd=folder, check=True)
 
 
-if COUNTS.everything:
+def test_the_greetings_are_replaced_as_its_readme_says(project: Path) -> None:
+    make(project, "without-greetings")
+    assert " passed" in make(project, "test")
+    follow_readme(project)
+    for command in (("check", "--fix", "--quiet"), ("format", "--quiet")):
+        subprocess.run([project / ".venv/bin/ruff", *command], cwd=project, check=True)
+    assert " passed" in make(project, "test")
 
-    def test_the_greetings_are_replaced_as_its_readme_says(project: Path) -> None:
-        make(project, "without-greetings")
-        assert " passed" in make(project, "test")
-        follow_readme(project)
-        for command in (("check", "--fix", "--quiet"), ("format", "--quiet")):
-            subprocess.run([project / ".venv/bin/ruff", *command], cwd=project, check=True)
-        assert " passed" in make(project, "test")
+
+@pytest.fixture(scope="module", params=SAMPLE)
+def rehearsing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that keeps the stand-in for Connect."""
+    folder = tmp_path_factory.mktemp("with a space") / "my project"
+    assert new_project(request.param, folder, NAME, rehearsal="1").returncode == 0
+    return folder
+
+
+def test_a_project_with_the_stand_in_keeps_the_contract_there(rehearsing: Path) -> None:
+    make(rehearsing, "lint")
+    assert " passed" in make(rehearsing, "test-rehearsal")
+
+
+def test_the_stand_in_is_used_as_the_projects_readme_says(rehearsing: Path) -> None:
+    make(rehearsing, "setup")
+    with subprocess.Popen(
+        ["make", "rehearse", "PORT=0"],
+        cwd=rehearsing,
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            printed = "".join(iter(process.stdout.readline, "\n"))
+            printed += "".join(iter(process.stdout.readline, "\n"))
+            server = dict(re.findall(r"export (\w+)=(\S+)", printed))
+            deployed = make(rehearsing, "deploy", **server)
+            (url,) = re.findall(r"Direct content URL:\s*(http[\w:/.-]+)", deployed)
+            key = {"Authorization": f"Key {server['CONNECT_API_KEY']}"}
+            with urllib.request.urlopen(urllib.request.Request(f"{url}hello", None, key)) as hello:
+                assert json.load(hello) == {"message": "So nice to see you, publisher!"}
+            assert "Uvicorn running" in make(rehearsing, "rehearse-logs", f"NAME={NAME}")
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.communicate()

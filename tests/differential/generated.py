@@ -1,5 +1,6 @@
 """Strategies that generate requests and conversations over the websocket."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
@@ -135,9 +136,9 @@ MOUNTS = tuple(mounts("in process"))
 
 
 @st.composite
-def placed(draw: st.DrawFn, request: Request) -> Asked:
+def placed(draw: st.DrawFn, request: Request, mounts: Sequence[Mount] = MOUNTS) -> Asked:
     """The request at one of the mounts."""
-    mount = draw(st.sampled_from(MOUNTS))
+    mount = draw(st.sampled_from(mounts))
     asked = Asked(request, mount)
     match draw(st.integers(0, 9)):
         case 0 if mount.client_sends_prefix:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.differential.compared import Compared
-from tests.differential.known import KNOWN, Known, Subject
+from tests.differential.known import KNOWN, OVER_SOCKETS, Known, Subject
 
 
 @dataclass
@@ -26,7 +26,7 @@ def judge(subject: Subject, answers: Mapping[str, Compared]) -> Verdict:
     The frameworks for which no named difference applies have to agree. An answer that differs from
     theirs has to be the one that the named difference describes. An error of a server is never one.
     """
-    applying = [known for known in KNOWN if known.applies(subject)]
+    applying = [known for known in (*KNOWN, *OVER_SOCKETS) if known.applies(subject)]
     verdict = Verdict()
     for part in sorted({part for answer in answers.values() for part in answer}):
         # One of the answers is the expected one: the one from which all others may differ.
@@ -38,7 +38,8 @@ def judge(subject: Subject, answers: Mapping[str, Compared]) -> Verdict:
         else:
             verdict.unknown[part] = {name: answer.get(part) for name, answer in answers.items()}
     for name, answer in answers.items():
-        if answer["status"] >= 500:
+        # RFC 9112 section 6.1: 501 answers an unknown transfer coding.
+        if answer["status"] >= 500 and answer["status"] != 501:
             verdict.unknown[f"error in {name}"] = answer
     return verdict
 

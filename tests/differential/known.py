@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote
 from tests.contract.vocabulary import BARE, Closed, Request
 from tests.differential.compared import Compared
 from tests.differential.generated import Asked, Talk
+from tests.differential.sent import Sent
 
 Subject = Asked | Talk
 
@@ -180,3 +181,16 @@ KNOWN = (
         frozenset({"messages"}),
     ),
 )
+
+OVER_SOCKETS = (
+    Known(
+        "HTTP-6 and HTTP/1.0",
+        "uvicorn sends an answer without Content-Length in chunks, although HTTP/1.0 has none.",
+        frozenset({"sanic"}),
+        lambda subject: isinstance(subject, Sent) and subject.version == "1.0",
+        lambda answer: answer["transfer-encoding"] == "chunked",
+        Sent(Request("GET", "/hello"), BARE, version="1.0"),
+        frozenset({"transfer-encoding"}),
+    ),
+)
+"""Differences that only uvicorn shows."""

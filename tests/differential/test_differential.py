@@ -4,52 +4,25 @@ The requests are the same in every run: each batch has its own seed.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, configuration, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.differential import generated
 from tests.differential.asking import App
+from tests.differential.examples import for_each
 from tests.differential.generated import Asked
 from tests.differential.judged import judge
 from tests.differential.known import KNOWN, Known, Subject
 from tests.endurance import COUNTS
 from tests.figures import COMPARED, attempt
-from tooling.frameworks import ROOT
-
-T = TypeVar("T")
 
 BATCH = 2000
 
 # Of a batch.
 REQUESTS, FILE_REQUESTS, TALKS, REPETITIONS = 1100, 500, 200, 200
 
-configuration.set_hypothesis_home_dir(ROOT / "build" / "hypothesis")
-
 each_batch = pytest.mark.parametrize("batch", range(COUNTS.differential_requests // BATCH))
-
-
-def for_each(
-    strategy: st.SearchStrategy[T], count: int, batch: int, check: Callable[[T], None]
-) -> None:
-    """Calls `check` with generated values; reports the simplest one for which it fails."""
-
-    @seed(batch)
-    @settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-    )
-    @given(strategy)
-    def checked(value: T) -> None:
-        check(value)
-
-    checked()
 
 
 def compare(running: Sequence[App]) -> Callable[[Subject], None]:

@@ -40,3 +40,8 @@ def test_only_the_framework_and_the_answer_that_are_named_may_differ() -> None:
 def test_an_error_is_never_alike() -> None:
     error = {"status": 500, "body": ""}
     assert judge(HEALTH, dict.fromkeys(answers(), error)).unknown
+
+
+def test_a_transfer_coding_that_a_server_does_not_implement_is_no_error() -> None:
+    refused = {"status": 501, "body": ""}
+    assert not judge(HEALTH, dict.fromkeys(answers(), refused)).unknown

@@ -148,3 +148,91 @@ ACCEPTS = (
     "nonsense",
     "text/x;q=9",
 )
+
+ORIGINS = (
+    *("http://localhost", "http://host.example:8000", "https://[::1]", "HTTP://HOST"),
+    *("https://[::1", "http://x:99999", "http://x:port", "http://user:password@host", "http://"),
+    *("http:/", "http:", "ftp://host", "javascript:", "//host", "host:443", "http://h%2Fx", "x"),
+)
+"""What the absolute form of a target has in front of the path, and what has none of it."""
+
+NO_PATHS = (
+    "*",
+    "host:443",
+    "hello",
+    "%2Fhello",
+    "?x=y",
+    "#",
+    "/hello#x",
+    "/about?name=a#b",
+    "http://host",
+)
+
+VERSIONS = (*("1.1",) * 8, *("1.0",) * 3, "0.9", "2.0", "1.2", "3.0", "1", "x")
+
+HOSTS = (
+    *((b"Host: localhost",),) * 8,
+    (b"Host: host.example",),
+    (b"Host:",),
+    (b"Host: a b",),
+    (),
+    (b"Host: a", b"Host: b"),
+)
+
+LINES = (
+    *(b"X-A:b", b"X-A:   b  ", b"X-A:\tb", b"X-A: b\r\n c", b"X-A : b", b": b", b"X-A"),
+    *(b"X-A: \x00", b"X-A: \x7f", b"X\xff: b", b"X-A: \xff", b"X_A: b", b"X-A: " + b"b" * 9000),
+    *(b"Connection: close", b"Connection: keep-alive", b"CONNECTION: CLOSE"),
+    *(b"Connection: close, x", b"Connection: upgrade", b"Keep-Alive: timeout=5", b"TE: trailers"),
+    *(b"Cookie: a=b\r\nCookie: c=d", b"Accept: */*\r\nAccept: text/html", b"Expect: x"),
+    b'RStudio-Connect-Credentials: {"user":"ada"}',
+    b'RStudio-Connect-Credentials:{"user":"ada"}  ',
+    b'RStudio_Connect_Credentials: {"user":"ada"}',
+    b"RStudio-Connect-App-Base-URL: https://host.example/x/",
+    b"RSTUDIO-CONNECT-APP-BASE-URL:https://host.example/hello",
+    *(b"Content-Length: 0", b"Content-Type: application/json", b"Content-Type: text/plain"),
+    b"Content-Type: multipart/form-data; boundary=x",
+)
+
+_LENGTH, _CHUNKED = b"Content-Length: %d", b"Transfer-Encoding: chunked"
+_JSON, _FORM = b'{"name":"Ada"}', b"name=Ada"
+_PARTS = b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nAda\r\n--x--\r\n'
+
+BODIES = (
+    *(((_LENGTH % len(body),), body) for body in (b"", b"hello", _JSON, b"\xff", b"x" * 20_000)),
+    ((_LENGTH % len(_JSON), b"Content-Type: application/json"), _JSON),
+    ((_LENGTH % 1, b"Content-Type: application/json"), b"{"),
+    ((_LENGTH % len(_FORM), b"Content-Type: application/x-www-form-urlencoded"), _FORM),
+    ((_LENGTH % len(_PARTS), b"Content-Type: multipart/form-data; boundary=x"), _PARTS),
+    ((_LENGTH % 5, b"Content-Encoding: gzip"), b"hello"),
+    ((_CHUNKED,), b"5\r\nhello\r\n0\r\n\r\n"),
+    ((_CHUNKED,), b"0\r\n\r\n"),
+    ((_CHUNKED,), b"1\r\nh\r\nA;a=b\r\nello hello\r\n0\r\n\r\n"),
+    ((_CHUNKED,), b"5\r\nhello\r\n0\r\nX-A: b\r\n\r\n"),
+    ((_CHUNKED,), b'5\r\nhello\r\n0\r\nRStudio-Connect-Credentials: {"user":"ada"}\r\n\r\n'),
+    ((b"TRANSFER-ENCODING: Chunked",), b"4e20\r\n" + b"x" * 20_000 + b"\r\n0\r\n\r\n"),
+    ((_CHUNKED, b"Content-Type: application/json"), b"e\r\n" + _JSON + b"\r\n0\r\n\r\n"),
+)
+"""Header lines that frame a body, and the body as it is written."""
+
+BROKEN_BODIES = (
+    ((_LENGTH % 3, _CHUNKED), b"5\r\nhello\r\n0\r\n\r\n"),
+    ((_LENGTH % 5, _LENGTH % 5), b"hello"),
+    ((_LENGTH % 5, _LENGTH % 6), b"hello"),
+    ((b"Content-Length: x",), b"hello"),
+    ((b"Content-Length: -5",), b"hello"),
+    ((b"Content-Length: +5",), b"hello"),
+    ((b"Content-Length: 05",), b"hello"),
+    ((b"Content-Length: 5, 5",), b"hello"),
+    ((b"Content-Length:",), b"hello"),
+    ((b"Content-Length: " + b"9" * 30,), b"hello"),
+    ((b"Transfer-Encoding: gzip",), b"hello"),
+    ((b"Transfer-Encoding: gzip, chunked",), b"5\r\nhello\r\n0\r\n\r\n"),
+    ((_CHUNKED, _CHUNKED), b"5\r\nhello\r\n0\r\n\r\n"),
+    ((b"Transfer-Encoding: x",), b"hello"),
+    ((_CHUNKED,), b"x\r\nhello\r\n0\r\n\r\n"),
+    ((_CHUNKED,), b"5\r\nhelloo\r\n0\r\n\r\n"),
+    ((_CHUNKED,), b"ffffffffffffffffffff\r\nhello"),
+    ((_CHUNKED,), b"0\r\nX-A\x00: b\r\n\r\n"),
+)
+"""The same, with framing that a server may refuse. It does not wait for more."""

@@ -35,7 +35,7 @@ def main() -> int:
     missing = [mutant for mutant in chosen if mutant.id not in tried]
 
     def save() -> None:
-        document = report.document(report.count(mutants, tried, known), tried.values())
+        document = report.document(report.count(mutants, tried, known), tried.values(), known)
         results.write(options.report, document, tried.values())
 
     begun = saved = time.monotonic()
@@ -65,7 +65,7 @@ def main() -> int:
     print(f"Not changed, because only a database reaches it: {', '.join(UNREACHED)}")
     print(f"{len(missing)} were tried now, in {time.monotonic() - begun:.0f} s: {options.report}")
     if options.record and not wrong:
-        results.write_json(RECORD, report.document(found, tried.values()))
+        results.write_json(RECORD, report.document(found, tried.values(), known))
     return 1 if wrong else 0
 
 

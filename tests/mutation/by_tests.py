@@ -8,7 +8,15 @@ from tooling.frameworks import Framework
 
 APP_TESTS = tuple(
     f"tests/contract/test_{name}.py"
-    for name in ("documents", "encoded_paths", "waiting_streams", "websocket_ends")
+    for name in (
+        "documents",
+        "encoded_paths",
+        "media_types",
+        "prefix_of_a_route",
+        "waiting_streams",
+        "waiting_websockets",
+        "websocket_ends",
+    )
 )
 """The tests of every app in process: what DOCS-3 ignores, and what no case can ask for."""
 

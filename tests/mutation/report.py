@@ -4,7 +4,7 @@ import platform
 import subprocess
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.mutation.mutants import Mutant
@@ -170,8 +170,14 @@ def below_goal(report: Report) -> list[str]:
     ]
 
 
-def document(report: Report, trials: Collection[Trial]) -> dict[str, Any]:
-    """The counts as JSON. `commit` is that of the code; `tried`: how many were tried at which."""
+def document(
+    report: Report, trials: Collection[Trial], known: Mapping[str, Survivor]
+) -> dict[str, Any]:
+    """The counts as JSON. `commit` is that of the code; `tried`: how many were tried at which.
+
+    `survivors` are those that are listed, with the reason.
+    """
+    survived = [known[each.id] for each in trials if each.outcome != "killed" and each.id in known]
     return {
         "commit": commit(),
         "tried": dict(sorted(Counter(trial.commit for trial in trials).items())),
@@ -179,6 +185,7 @@ def document(report: Report, trials: Collection[Trial]) -> dict[str, Any]:
         "apps": {name: counts.as_json() for name, counts in report.apps.items()},
         "shared": report.shared.as_json()
         | {"files": {file: counts.as_json() for file, counts in report.files.items()}},
+        "survivors": [asdict(survivor) for survivor in sorted(survived, key=lambda each: each.id)],
     }
 
 

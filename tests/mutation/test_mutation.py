@@ -176,7 +176,8 @@ def test_rates_count_what_was_killed_and_leave_out_what_is_equivalent() -> None:
     assert (counts.equivalent, counts.survivors, counts.unlisted) == (1, 2, 1)
     assert counts.rate is None
     assert report.below_goal(found) == []
-    document = report.document(found, tried)
+    document = report.document(found, tried, known)
+    assert [each["id"] for each in document["survivors"]] == sorted([own[8], own[9]])
     assert document["apps"]["quart"]["killed"] == 8
     assert document["tried"] == {"c0ffee": 11}
     assert found.shared.mutants == 0

@@ -15,7 +15,7 @@ from rehearsal.storage.database import State, User
 from tests.rehearsal.bundles import FILES, bundle_of
 from tests.rehearsal.wire import TIMEOUT_SECONDS
 from tests.serving import serving
-from tooling.frameworks import ROOT
+from tooling.frameworks import ROOT, find_frameworks
 from tooling.serving import listen
 
 ENVIRONMENTS = ROOT / "build" / "rehearsal" / "environments"
@@ -142,8 +142,8 @@ def running(directory: Path, **changes: Any) -> Iterator[Running]:
     """A rehearsal with its state in `directory`; `changes` are to its `Settings`."""
     with listen("127.0.0.1", 0) as sock:
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        settings = replace(Settings(directory, url, environments=ENVIRONMENTS), **changes)
-        rehearsal = Rehearsal(settings, State(directory))
+        settings = Settings(directory, url, environments=ENVIRONMENTS, frameworks=find_frameworks())
+        rehearsal = Rehearsal(replace(settings, **changes), State(directory))
         try:
             with serving(rehearsal, sock), ExitStack() as clients:
                 yield Running(url, rehearsal, clients)

@@ -4,10 +4,13 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
 
 from deploy.check_connect import main
 from rehearsal.profiles import Profile
@@ -17,6 +20,7 @@ from tests.deploy.conftest import tiny as tiny
 from tests.deploy.conftest import tree as tree
 from tests.deploy.tiny import write
 from tests.rehearsal.running import Running, running
+from tests.serving import serving
 
 CONTRACT = """
 import httpx, os
@@ -68,6 +72,7 @@ def same_signals(tiny: object) -> Any:
 
 
 def test_every_statement_is_tried_and_nothing_is_left(tmp_path: Path, tree: Path) -> None:
+    write(tree / "build/site/index.html", "<h1>The comparison</h1>")
     with running(tmp_path / "state") as it:
         code, report = run(it, tree)
         assert code == 0
@@ -125,6 +130,44 @@ def test_a_server_that_is_not_there_ends_in_one_line(
     environ = {"CONNECT_SERVER": "http://127.0.0.1:9", "CONNECT_API_KEY": "k"}
     assert main([], {**os.environ, **environ}) == 1
     assert capsys.readouterr().err.startswith("check-connect: http://127.0.0.1:9 does not answer: ")
+
+
+@pytest.mark.parametrize(
+    ("user", "message"),
+    [
+        (None, "The API key is not valid at {url}: use another one."),
+        (
+            "viewer",
+            "The owner of the API key may not do this at {url} (POST /v1/content): use the key of a"
+            " publisher.",
+        ),
+    ],
+)
+def test_a_key_that_does_not_suffice_ends_in_one_line(
+    rehearsed: Running,
+    tree: Path,
+    capsys: pytest.CaptureFixture[str],
+    user: Literal["viewer"] | None,
+    message: str,
+) -> None:
+    key = rehearsed.user(user).api_key if user else "wr0ng-key"
+    environ = {"CONNECT_SERVER": rehearsed.url, "CONNECT_API_KEY": key}
+    assert main([], {**os.environ, **environ}) == 1
+    assert capsys.readouterr().err == f"check-connect: {message.format(url=rehearsed.url)}\n"
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_server_of_something_else_ends_in_one_line(
+    tree: Path, capsys: pytest.CaptureFixture[str], status: int
+) -> None:
+    app = Starlette(routes=[Route("/{path:path}", lambda _: HTMLResponse("<p>", status))])
+    with serving(app) as url:
+        environ = {"CONNECT_SERVER": url, "CONNECT_API_KEY": "k"}
+        assert main([], {**os.environ, **environ}) == 1
+    assert capsys.readouterr().err == (
+        f"check-connect: {url} answers GET /__api__/server_settings not as Connect does (status"
+        f" {status}): is this the server's address?\n"
+    )
 
 
 def test_content_is_deleted_by_its_owner_only(rehearsed: Running) -> None:

@@ -1,6 +1,7 @@
 """The mount layer and Connect's headers, by themselves."""
 
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -121,6 +122,31 @@ def test_a_prefix_spelled_with_percent_encoding_is_found_and_the_rest_stays_as_i
     given = scope("/content/x/a/b", "/content/x", raw_path=b"/c%6Fntent%2Fx/a%2Fb")
     mounted = Mount(nothing, path="stripped").mounted(given)
     assert (mounted["path"], mounted["raw_path"]) == ("/a/b", b"/a%2Fb")
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "raw_path"),
+    [
+        ("http://host/greetings", "/greetings", b"/greetings"),
+        ("HTTP://Host.example:8000/a%2Fb", "/a/b", b"/a%2Fb"),
+        ("https://[::1]/%FF", "/\ufffd", b"/%FF"),
+        ("http://host/content/x/greetings", "/greetings", b"/greetings"),
+        ("http://host", "/", b"/"),
+        ("http://host//greetings", "//greetings", b"//greetings"),
+        # These are not the absolute form of a target.
+        ("https://[::1/hello", "https://[::1/hello", b"https://[::1/hello"),
+        ("http://host:99999/hello", "http://host:99999/hello", b"http://host:99999/hello"),
+        ("ftp://host/hello", "ftp://host/hello", b"ftp://host/hello"),
+        ("http://a@b/hello", "http://a@b/hello", b"http://a@b/hello"),
+        ("http://a%2Fb/hello", "http://a%2Fb/hello", b"http://a%2Fb/hello"),
+        ("%2Fhello", "%2Fhello", b"%2Fhello"),
+        ("*", "*", b"*"),
+    ],
+)
+def test_the_absolute_form_of_a_target_is_its_path(target: str, path: str, raw_path: bytes) -> None:
+    given = scope(unquote(target), "/content/x", raw_path=target.encode())
+    mounted = Mount(nothing, path="stripped").mounted(given)
+    assert (mounted["path"], mounted["raw_path"]) == (path, raw_path)
 
 
 def test_a_server_without_raw_path_gets_one_made() -> None:

@@ -1,8 +1,13 @@
-"""The origin of a websocket, by itself; the contract has the rest."""
+"""The origin of a websocket and what is refused, by themselves; the contract has the rest."""
+
+import asyncio
+from typing import Any
 
 import pytest
 
-from shared.security import is_same_origin
+from shared.asgi import Message
+from shared.connect import ROUTE
+from shared.security import Security, is_same_origin
 
 HOST, ORIGIN, BASE_URL = b"host", b"origin", b"rstudio-connect-app-base-url"
 INTERNAL = (HOST, b"127.0.0.1:39001")
@@ -55,3 +60,40 @@ def test_the_apps_own_pages_may(origin: bytes, others: list[tuple[bytes, bytes]]
 )
 def test_other_pages_may_not(origin: bytes, others: list[tuple[bytes, bytes]]) -> None:
     assert not is_same_origin({"type": "websocket", "headers": [(ORIGIN, origin), *others]})
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, 200),
+        ({"http_version": "1.0"}, 200),
+        ({"http_version": "2"}, 200),
+        ({"raw_path": b"/hello%23x", ROUTE: "/hello#x"}, 200),
+        # What Falcon answers with 500, and what others read as /hello.
+        ({"http_version": "0.9"}, 400),
+        ({"http_version": "2.0"}, 400),
+        ({"raw_path": b"/hello#x", ROUTE: "/hello#x"}, 400),
+        ({"query_string": b"name=a#b"}, 400),
+        ({"raw_path": b"*", ROUTE: "*"}, 404),
+        ({"raw_path": b"hello", ROUTE: "hello"}, 404),
+        ({"raw_path": b"//hello", ROUTE: "//hello"}, 404),
+    ],
+)
+def test_a_request_that_no_framework_may_receive_is_refused(
+    changes: dict[str, Any], status: int
+) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def app(*_: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    scope = {"type": "http", "raw_path": b"/hello", ROUTE: "/hello", "query_string": b""}
+    asked = {**scope, "http_version": "1.1", "headers": [], **changes}
+    asyncio.run(Security(app, websockets={"/live"})(asked, receive, send))
+    assert sent[0]["status"] == status

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +25,15 @@ def test_what_a_step_says_is_shown_when_it_fails() -> None:
     script = "import sys; print('No such package.'); sys.exit(2)"
     with pytest.raises(UsageError, match="No such package"):
         setup.run([sys.executable, "-c", script], os.environ, "Installing")
+
+
+def test_the_environment_of_another_checkout_is_not_emptied_through_a_link(tmp_path: Path) -> None:
+    other = tmp_path / "other" / ".venv"
+    other.mkdir(parents=True)
+    (other / "pyvenv.cfg").touch()
+    link = tmp_path / ".venv"
+    link.symlink_to(other)
+    with pytest.raises(UsageError, match="is not emptied") as raised:
+        setup.set_up(link)
+    assert str(other) in str(raised.value)
+    assert (other / "pyvenv.cfg").exists()

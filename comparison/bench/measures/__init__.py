@@ -6,6 +6,7 @@ A module has:
 - `SERVERS`: the servers on which it is run, such as `("uvicorn", "hypercorn")`.
 - `FORMS`, optional: the forms that are measured; without it, all.
 - `ROUNDS`, optional: the upper limit of the number of rounds in a full run; without it, ten.
+- `HYPERCORN_ROUNDS`, optional: the same on hypercorn; without it, six.
 - `QUICK_ROUNDS`, optional: the same in a quick run; without it, a quick run leaves the measure out,
   unless `ONLY` names it. With fewer than six rounds, a range is reported instead of an interval.
 - `SECONDS`, optional: what one call takes in a quick and in a full run, such as
@@ -15,8 +16,10 @@ A module has:
 
 The process of the benchmark runs on the client's core; `Subject.start` gives the server the other.
 
-The budget: a full run ends within 40 minutes on two cores, a quick run within 3. Therefore
+The budget: a full run ends within 55 minutes on two cores, a quick run within 3. Therefore
 hypercorn has six rounds and no stock forms, and a quick run has neither hypercorn nor stock forms.
+The memory (B5), and stopping on hypercorn (B8), take more than a minute a round; they have one
+round, and decide nothing.
 """
 
 import pkgutil
@@ -27,6 +30,8 @@ from typing import Protocol, get_args
 
 from comparison.bench.figures import FULL, Effort, Figure
 from comparison.bench.subjects import Form, Server, Subject
+
+HYPERCORN_ROUNDS = 6
 
 
 class Run(Protocol):
@@ -47,6 +52,7 @@ class Measure:
     """What one call is expected to take, by effort."""
     run: Run
     module: str
+    hypercorn_rounds: int = HYPERCORN_ROUNDS
 
 
 def find_measures() -> list[Measure]:
@@ -67,6 +73,7 @@ def find_measures() -> list[Measure]:
                 seconds=getattr(module, "SECONDS", {"quick": 2.0, "full": 8.0}),
                 run=module.run,
                 module=found.name,
+                hypercorn_rounds=getattr(module, "HYPERCORN_ROUNDS", HYPERCORN_ROUNDS),
             )
         )
     return sorted(measures, key=lambda measure: int(measure.id.removeprefix("B")))

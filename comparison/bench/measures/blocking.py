@@ -14,8 +14,8 @@ ID = "B4"
 TITLE = "What others wait while one request blocks"
 SERVERS: tuple[Server, ...] = ("uvicorn",)
 FORMS = ("stock",)
-ROUNDS = 3
-SECONDS = {"quick": 3.5, "full": 3.5}
+ROUNDS = 6
+SECONDS = {"quick": 3.5, "full": 2.7}
 
 OTHERS = 20
 """The number of other requests."""

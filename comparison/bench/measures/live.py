@@ -28,8 +28,8 @@ ID = "B7"
 TITLE = "Websockets and streams"
 SERVERS: tuple[Server, ...] = ("uvicorn",)
 FORMS = ("control", "control again", "matched")
-ROUNDS = 2
-SECONDS = {"quick": 5.0, "full": 9.0}
+ROUNDS = 6
+SECONDS = {"quick": 5.0, "full": 5.0}
 
 QUESTION = b'{"lang":"en"}'
 CONNECTIONS = (1, 100)
@@ -71,7 +71,7 @@ def run(subject: Subject, effort: Effort) -> list[Figure]:
     with subject.start() as running:
         cores = core_gate(running.pid, [choose_cores().client])
         for count in CONNECTIONS:
-            figures += questions(running, count, effort.choose(quick=0.7, full=1.5), cores)
+            figures += questions(running, count, effort.choose(quick=0.7, full=1.0), cores)
         figures.append(first_event(running.port, effort.choose(quick=10, full=30)))
     if subject.framework is not None:
         figures.append(hang_up(subject, effort.choose(quick=1, full=3)))

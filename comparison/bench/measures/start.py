@@ -17,7 +17,7 @@ ID = "B6"
 TITLE = "Start"
 SERVERS = ("uvicorn", "hypercorn")
 QUICK_ROUNDS = 1
-SECONDS = {"quick": 2.2, "full": 2.2}
+SECONDS = {"quick": 2.2, "full": 1.8}
 
 _TARGET = "/greetings/en"
 HOW = "with bytecode"

@@ -25,8 +25,9 @@ ID = "B8"
 TITLE = "Stopping"
 SERVERS: tuple[Server, ...] = ("uvicorn", "hypercorn")
 FORMS = ("control", "matched")
-ROUNDS = 1
-SECONDS = {"quick": 7.0, "full": 19.0}
+ROUNDS = 6
+HYPERCORN_ROUNDS = 1
+SECONDS = {"quick": 7.0, "full": 16.0}
 
 PATIENCE = 5.0
 """The seconds after which the process is killed. No stream ends earlier by itself."""

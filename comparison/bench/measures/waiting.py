@@ -1,6 +1,7 @@
 """B3: a store that takes 50 ms a query, and a pool of five connections.
 
-The pool allows 100 answers a second. Other requests wait, and are answered 503 after a second.
+The pool allows 100 answers a second. Other requests wait, and are answered 503 after a second. A
+second worker has a pool of its own: its goodput is given as a ratio to the bound of one pool.
 """
 
 import asyncio
@@ -19,8 +20,8 @@ ID = "B3"
 TITLE = "Waiting for a slow store"
 SERVERS: tuple[Server, ...] = ("uvicorn",)
 FORMS = ("matched",)
-ROUNDS = 2
-SECONDS = {"quick": 10.0, "full": 11.0}
+ROUNDS = 6
+SECONDS = {"quick": 13.5, "full": 13.5}
 
 DELAY = 0.05
 POOL_SIZE = 5
@@ -33,6 +34,8 @@ SATURATING = 2 * POOL_SIZE
 OVERLOAD = 2 * BOUND
 RAMP = 1.5 * TIMEOUT
 """The seconds at the beginning that are not counted: first the queue grows."""
+SECONDS_A_TURN = 2.0
+"""The seconds of each load that are counted."""
 LATE = 0.1
 """The seconds by which the client may send late."""
 PATIENCE = 10.0
@@ -48,6 +51,7 @@ NAMES = (
     ("goodput at twice the rate", RATIO),
     ("recovery", "s"),
     ("goodput afterwards", RATIO),
+    ("goodput, 2 workers", RATIO),
 )
 
 
@@ -76,7 +80,13 @@ def run(subject: Subject, effort: Effort) -> list[Figure]:
     }
     with subject.start(environment=variables, ready_target="/health") as running:
         faults = core_gate(running.pid, [choose_cores().client])
-        return measure(running, effort.choose(quick=2.0, full=2.5), faults)
+        figures = measure(running, SECONDS_A_TURN, faults)
+    with subject.start(2, variables, ready_target="/health") as running:
+        faults = core_gate(running.pid, [choose_cores().client])
+        # The system shares the connections out, and not evenly: each worker gets enough.
+        _saturate(running.port, 0.3, 4 * SATURATING)
+        load = _saturate(running.port, SECONDS_A_TURN, 4 * SATURATING)
+    return [*figures, _goodput(NAMES[5][0], load, faults)]
 
 
 def measure(running: Running, seconds: float, faults: list[str]) -> list[Figure]:
@@ -101,8 +111,8 @@ def measure(running: Running, seconds: float, faults: list[str]) -> list[Figure]
     ]
 
 
-def _saturate(port: int, seconds: float) -> Load:
-    return Prober(port, Request(TARGET, expected=EXPECTED), SATURATING).closed_loop(seconds)
+def _saturate(port: int, seconds: float, connections: int = SATURATING) -> Load:
+    return Prober(port, Request(TARGET, expected=EXPECTED), connections).closed_loop(seconds)
 
 
 def _goodput(name: str, load: Load, faults: list[str]) -> Figure:

@@ -20,7 +20,7 @@ SERVERS = ("uvicorn",)
 FORMS = ("matched",)
 ROUNDS = 1
 QUICK_ROUNDS = 1
-SECONDS = {"quick": 4.0, "full": 12.0}
+SECONDS = {"quick": 4.0, "full": 3.0}
 
 _INSTALLATIONS = 5
 

@@ -63,6 +63,16 @@ def test_a_wrong_body_under_load_voids_the_growth() -> None:
     assert "had a wrong body" in growth.faults[0]
 
 
+def test_the_growth_is_measured_over_the_fewest_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, one = memory.requests(CONTROL, 1.0)
+    _, growth = memory.requests(CONTROL, 1.0, least=one.samples + 1)
+    assert growth.valid
+    assert growth.samples > one.samples
+    monkeypatch.setattr(memory, "LONGEST", 1.0)
+    _, growth = memory.requests(CONTROL, 1.0, least=10**9)
+    assert "of at least 1000000000 were answered" in growth.faults[0]
+
+
 @dataclass
 class Busy:
     seconds: float = 0.0

@@ -6,9 +6,17 @@ from pathlib import Path
 import pytest
 
 from comparison.bench import results
-from comparison.bench.readme import ROWS, choice, part, table, write_readme
+from comparison.bench.readme import (
+    ROWS,
+    choice,
+    idiom_cost,
+    part,
+    table,
+    write_application_readme,
+    write_readme,
+)
 from comparison.bench.report import summary_of
-from tests.comparison.bench.documents import full_run
+from tests.comparison.bench.documents import figures_of, full_run
 from tooling.errors import UsageError
 from tooling.frameworks import ROOT, find_frameworks
 
@@ -27,6 +35,9 @@ def test_readme_is_in_step_with_the_recorded_run() -> None:
     summary = summary_of(document)
     assert measured == table(document, summary), "make bench-readme"
     assert chosen == choice(document, summary), "make bench-readme"
+    for framework in find_frameworks():
+        text = (framework.folder / "README.md").read_text(encoding="utf-8")
+        assert part(text, "idiom") == idiom_cost(document, summary, framework), "make bench-readme"
 
 
 def test_the_rows_are_written_between_the_comments_and_again_without_a_change(
@@ -57,6 +68,40 @@ def test_each_sentence_rests_on_a_measured_row() -> None:
     assert falcon.startswith("- Choose Falcon if throughput counts (requests/s on `/greetings`: ")
     for line in sentences[:-1]:
         assert any(measured.label in line for measured in ROWS), line
+
+
+def test_what_is_not_separated_says_so_and_what_is_alone_in_words_is_a_reason() -> None:
+    """Falcon is first in every row, FastAPI last; Quart and Sanic cannot be told apart."""
+    document = full_run()
+    fastapi, quart = choice(document, summary_of(document)).splitlines()[:2]
+    assert "if parameters are to be validated from the types or" in fastapi
+    assert "No measured row is a reason: its best is" in fastapi
+    assert quart.startswith("- Choose Quart if its style suits you. No measured row is a reason:")
+    for name in ("falcon", "sanic"):
+        for figure in figures_of(document, "capacity", f"{name} matched"):
+            figure["value"] = 600.0
+    for number, figure in enumerate(figures_of(document, "capacity", "quart matched")):
+        figure["value"] = 600.0 + number % 2
+    shared = next(
+        line for line in choice(document, summary_of(document)).splitlines() if "Quart" in line
+    )
+    assert shared.startswith("- Choose Quart if throughput counts (requests/s on `/greetings`: ")
+    assert "It is not separated from Falcon and Sanic there" in shared
+
+
+def test_the_cost_of_the_idiom_is_written_into_the_readme_of_the_application(
+    tmp_path: Path,
+) -> None:
+    framework = find_frameworks()[0]
+    file = tmp_path / "README.md"
+    file.write_text((framework.folder / "README.md").read_text("utf-8"), encoding="utf-8")
+    document = full_run()
+    for figure in figures_of(document, "idiom", f"{framework.name} matched"):
+        figure.update(name="/about, constant bytes / matched", unit="ratio of CPU", value=0.5)
+    write_application_readme(file, framework, document)
+    written = part(file.read_text(encoding="utf-8"), "idiom")
+    assert written is not None
+    assert "`/about` 0.5 (0.5 to 0.5)" in written
 
 
 def test_a_readme_without_the_comments_is_refused_and_kept(tmp_path: Path) -> None:

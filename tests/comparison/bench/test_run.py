@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -156,12 +157,25 @@ def test_every_round_has_every_subject_once_in_an_order_that_the_seed_fixes() ->
     assert [b.key for b in make_plan(settings, EFFORTS["full"], 1)] == [b.key for b in blocks]
 
 
-@pytest.mark.parametrize(("effort", "preparation", "minutes"), [("full", 75, 40), ("quick", 30, 3)])
+@pytest.mark.parametrize(("effort", "preparation", "minutes"), [("full", 75, 55), ("quick", 30, 3)])
 def test_the_plan_fits_the_time_that_is_promised(
     effort: str, preparation: float, minutes: int
 ) -> None:
     blocks = make_plan(parse_settings(effort, "", ""), EFFORTS[effort], 1)
     assert plan.expected_seconds(blocks, EFFORTS[effort]) + preparation <= minutes * 60
+
+
+def test_a_measure_that_says_so_has_fewer_rounds_on_hypercorn() -> None:
+    settings = parse_settings("full", "", "B2,B8")
+    planned = Counter(
+        (block.measure.module, block.server) for block in make_plan(settings, EFFORTS["full"], 1)
+    )
+    assert planned == {
+        ("latency", "uvicorn"): 10,
+        ("latency", "hypercorn"): 6,
+        ("stopping", "uvicorn"): 6,
+        ("stopping", "hypercorn"): 1,
+    }
 
 
 def test_every_measure_has_a_number_and_a_title() -> None:

@@ -121,6 +121,44 @@ def test_only_the_common_tokens_and_those_of_code_name_a_colour(
     assert re.findall(r"#[0-9a-f]{3,8}\b", own) == []
 
 
+def test_what_an_attack_costs_stands_by_application_and_server_and_is_marked_if_not_held(
+    results: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(results, tmp_path, dirs_exist_ok=True)
+    first, second = [framework.name for framework in find_frameworks()][:2]
+
+    def cost(app: str, value: float, exposed: str = "") -> dict[str, Any]:
+        found = {"attack": "pings", "app": app, "server": "uvicorn", "value": value}
+        return found | {"unit": "MiB", "allowed": 16.0, "exposed": exposed}
+
+    soak = {
+        "date": "2026-11-27",
+        "commit": "c0ffee",
+        "counts": {"everything": False},
+        "tried": {"attacks": 2, "restarts": 1000},
+        "held": {"attacks": 1, "restarts": 1000},
+        "measures": [cost(first, 2.5), cost(second, 114.0, "It has no limit.")],
+    }
+    (tmp_path / "soak.json").write_text(json.dumps(soak), encoding="utf-8")
+    text = text_of(render(Site(results=tmp_path))["endurance.html"].decode())
+    assert "pings MiB 16 2.5 114 ! " in text
+    assert "! uvicorn: It has no limit." in text
+    assert "restarts 1,000 1,000" in text
+    assert "make soak SOAK=short" in text
+
+
+def test_the_share_of_the_mutants_that_were_killed_stands_side_by_side(
+    built: Mapping[str, bytes],
+) -> None:
+    recorded = json.loads((RESULTS / "mutation.json").read_text("utf-8"))
+    text = text_of(built["endurance.html"].decode())
+    rates = [each["rate"] for each in (*recorded["apps"].values(), recorded["shared"])]
+    cells = ["not all tried" if rate is None else f"{100 * rate:.1f} %" for rate in rates]
+    assert f"of those that a request can tell {' '.join(cells)}" in text
+    for survivor in recorded["survivors"]:
+        assert survivor["reason"] in text
+
+
 def test_every_note_of_the_readmes_stands_at_one_section(built: Mapping[str, bytes]) -> None:
     html = built["side-by-side.html"].decode()
     for framework in find_frameworks():

@@ -3,7 +3,7 @@
 from tests.contract.cases import expect, routes
 from tests.contract.client import Client
 from tests.contract.registry import must, part, should
-from tests.contract.vocabulary import NOT_ALLOWED, Answer, Capability
+from tests.contract.vocabulary import BARE, NOT_ALLOWED, Answer, Capability
 
 
 def allowed(answer: Answer) -> set[str]:
@@ -21,6 +21,13 @@ def an_unknown_path_is_not_found(client: Client) -> None:
 @part("HTTP-1", "a NUL", Capability.DIRECT)
 def a_path_with_a_nul_is_not_found(client: Client) -> None:
     expect.problem(client.request("GET", "/%00"), 404, expect.NOWHERE)
+
+
+@part("HTTP-1", "a target that is no path", Capability.DIRECT)
+def a_target_that_is_no_path_is_not_found(client: Client) -> None:
+    for method in ("GET", "OPTIONS"):
+        answer = client.request(method, "*")
+        expect.problem(answer, 404, expect.NOWHERE)
 
 
 @must(
@@ -72,6 +79,24 @@ def an_encoded_letter_is_the_letter(client: Client) -> None:
         answer, expected = client.request("GET", target), client.request("GET", plain)
         assert expected.status == 200
         assert (answer.status, answer.body) == (200, expected.body), target
+
+
+@must(
+    "HTTP-12",
+    "The absolute form of a target, http://host/hello, is the address /hello: RFC 9112 section"
+    " 3.2.2.",
+    Capability.PREFIX,
+    Capability.DIRECT,
+    version=3,
+)
+def the_absolute_form_of_a_target_is_its_path(client: Client) -> None:
+    bare = client.through(BARE)
+    for target in ("/hello", "/about?name=Ada"):
+        answer, expected = bare.request("GET", f"http://host{target}"), bare.request("GET", target)
+        assert expected.status == 200
+        assert (answer.status, answer.body) == (200, expected.body), target
+    for target in ("https://[::1/hello", "http://x:99999/hello"):
+        assert bare.request("GET", target).status in (400, 404), target
 
 
 @should("HTTP-4", "OPTIONS is answered with the methods in Allow, RFC 9110 section 9.3.7.")
