@@ -1,18 +1,18 @@
 """What the READMEs say of `comparison/results/bench.json`.
 
-README has the measured rows and the sentences "Choose X if ..."; the README of each application has
-what its idiom costs. They stand between comments. A test compares them with what this module
-computes.
+README has the measured rows, the sentences "Choose X if ...", and what a second process costs and
+brings; the README of each application has what its idiom costs. They stand between comments. A test
+compares them with what this module computes.
 """
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from comparison.bench.analysis import Row, Summary, Table
-from comparison.bench.measures import checking, idiom
+from comparison.bench.measures import checking, idiom, waiting
 from comparison.bench.report import number, place, summary_of
 from comparison.bench.results import Document
 from comparison.bench.workloads import GREETINGS
@@ -91,6 +91,13 @@ ROWS = (
     Measured("installed packages, MB", "the size on disk counts", "weight", "installed", "MB"),
     Measured("bundle, KB", "the size of the upload counts", "weight", "bundle", "KB"),
 )
+SECOND_PROCESS = (
+    Measured("memory of one worker, MB", None, "memory", "after start, 1 worker", "MB"),
+    Measured("memory of two workers, MB", None, "memory", "after start, 2 workers", "MB"),
+    Measured("answers, one worker", None, "waiting", waiting.NAMES[0][0], waiting.RATIO),
+    Measured("answers, two workers", None, "waiting", waiting.NAMES[5][0], waiting.RATIO),
+)
+"""What a second process costs, and what it brings."""
 CHECKING = Measured("", None, "checking", checking.NAME, checking.UNIT)
 UNLIKE = {
     "validation": "parameters are to be validated {}",
@@ -100,9 +107,13 @@ UNLIKE = {
 
 
 def write_readme(file: Path, document: Document) -> None:
-    """Fills both parts. Raises `UsageError` if README lacks the comments."""
+    """Fills every part. Raises `UsageError` if README lacks the comments."""
     summary = summary_of(document)
-    parts = {"measured": table(document, summary), "choice": choice(document, summary)}
+    parts = {
+        "measured": table(document, summary),
+        "choice": choice(document, summary),
+        "second process": second_process(document, summary),
+    }
     _write(file, parts)
 
 
@@ -136,19 +147,9 @@ def _replaced(text: str, name: str, content: str) -> str:
 
 def table(document: Document, summary: Summary) -> str:
     """Returns the measured table in Markdown: a row for each measure, a column for each app."""
-    frameworks = [find_framework(name) for name in document["settings"]["apps"]]
-    # In the order of README's other table.
-    frameworks.sort(key=_column)
-    lines = [
-        f"| measured | {' | '.join(framework.title for framework in frameworks)} |",
-        "|---" * (len(frameworks) + 1) + "|",
-    ]
-    for measured in ROWS:
-        found = _find(summary, measured)
-        cells = [_cell(_row(found, framework)) for framework in frameworks]
-        lines.append(f"| {measured.label} | {' | '.join(cells)} |")
     machine = document["identity"]["machine"]
-    lines += [
+    lines = [
+        *_rows(ROWS, document, summary),
         "",
         f"Measured {document['started'][:10]} with uvicorn on one core of"
         f" {machine['processor']}: value, 95 % interval, and place. Places that are not decided"
@@ -156,6 +157,36 @@ def table(document: Document, summary: Summary) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def second_process(document: Document, summary: Summary) -> str:
+    """Returns what a second worker costs and brings, as a table with a sentence."""
+    return "\n".join(
+        [
+            *_rows(SECOND_PROCESS, document, summary),
+            "",
+            "Answers: of a store that takes 50 ms a query, as a ratio to the"
+            f" {waiting.BOUND:g} a second that one pool of {waiting.POOL_SIZE} connections allows"
+            f" (B3, B5, {document['started'][:10]}). All workers ran on one core: what another core"
+            " brings was not measured.",
+            "",
+        ]
+    )
+
+
+def _rows(rows: Sequence[Measured], document: Document, summary: Summary) -> list[str]:
+    frameworks = [find_framework(name) for name in document["settings"]["apps"]]
+    # In the order of README's other table.
+    frameworks.sort(key=_column)
+    lines = [
+        f"| measured | {' | '.join(framework.title for framework in frameworks)} |",
+        "|---" * (len(frameworks) + 1) + "|",
+    ]
+    for measured in rows:
+        found = _find(summary, measured)
+        cells = [_cell(_row(found, framework)) for framework in frameworks]
+        lines.append(f"| {measured.label} | {' | '.join(cells)} |")
+    return lines
 
 
 def idiom_cost(document: Document, summary: Summary, framework: Framework) -> str:

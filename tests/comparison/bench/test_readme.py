@@ -11,6 +11,7 @@ from comparison.bench.readme import (
     choice,
     idiom_cost,
     part,
+    second_process,
     table,
     write_application_readme,
     write_readme,
@@ -35,6 +36,7 @@ def test_readme_is_in_step_with_the_recorded_run() -> None:
     summary = summary_of(document)
     assert measured == table(document, summary), "make bench-readme"
     assert chosen == choice(document, summary), "make bench-readme"
+    assert part(README, "second process") == second_process(document, summary), "make bench-readme"
     for framework in find_frameworks():
         text = (framework.folder / "README.md").read_text(encoding="utf-8")
         assert part(text, "idiom") == idiom_cost(document, summary, framework), "make bench-readme"
