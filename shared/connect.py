@@ -143,9 +143,12 @@ class Mount:
         route = _without(prefix or root_path.rstrip("/"), path)
         mounted_path = prefix + route if self.included else route
         raw_path = _normalized(scope.get("raw_path"))
-        unchanged = raw_path and raw_path == scope["raw_path"] and headers is scope["headers"]
-        if unchanged and (mounted_path, prefix) == (path, root_path):
-            return {**scope, ROUTE: route}
+        if (
+            raw_path
+            and raw_path == scope["raw_path"]
+            and (mounted_path, prefix) == (path, root_path)
+        ):
+            return {**scope, "headers": headers, ROUTE: route}
 
         if raw_path and (prefix or route == path):
             raw_route = _raw_without(prefix, raw_path)
@@ -184,7 +187,11 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 def _connect_headers(headers: Headers) -> tuple[Headers, BaseURL | None]:
-    """Returns the trusted headers and the base URL; the same object if no header is removed."""
+    """Returns the trusted headers and the base URL.
+
+    The list is a copy: uvicorn with httptools appends the trailers to the one that it hands on.
+    """
+    headers = list(headers)
     found = [value for name, value in headers if name in _CONNECT_HEADERS]
     if not found:
         return headers, None

@@ -9,7 +9,7 @@ from comparison.site.figures import Figures
 from comparison.site.life import life_rows
 from comparison.site.model import Site
 from comparison.site.notes import NEEDED, notes_of
-from comparison.site.questions import LEAVES, LINES
+from comparison.site.questions import BLOCKING, LEAVES, LINES
 from comparison.site.table import Cell, Group, Row
 from tooling.frameworks import ROOT
 
@@ -141,7 +141,7 @@ def _path(application: Application) -> Cell:
 
 
 def _waiting(site: Site, contract: Contract) -> Iterable[Row]:
-    yield _row(site, "Code that blocks (pandas, requests, a model)", _blocking)
+    yield _row(site, BLOCKING, _blocking)
     yield _row(
         site,
         LEAVES,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from comparison.site.applications import Application
 from comparison.site.model import Site
-from comparison.site.questions import THROUGHPUT
+from comparison.site.questions import THROUGHPUT, WAIT
 from comparison.site.table import Cell
 from comparison.site.table import Row as TableRow
 
@@ -89,11 +89,11 @@ WANTED = (
         "in MB on disk", "the size on disk counts ({value} MB)",
     ),
     Wanted(
-        "Others wait while code blocks: by mistake", "blocking", "mistake", "ms",
+        f"{WAIT}: by mistake", "blocking", "mistake", "ms",
         "in ms; one request blocks the event loop for a second", None, "waiting", "stock",
     ),
     Wanted(
-        "Others wait while code blocks: as recommended", "blocking", "recommended", "ms",
+        f"{WAIT}: as recommended", "blocking", "recommended", "ms",
         "in ms; the same second, in a thread", None, "waiting", "stock",
     ),
     Wanted(

@@ -10,6 +10,8 @@ from comparison.site.upgrades import read_upgrades
 
 LINES = "Lines of the application"
 THROUGHPUT = "Requests per second"
+BLOCKING = "Code that blocks (pandas, requests, a model)"
+WAIT = "Others wait while code blocks"
 LEAVES = "A client that leaves ends its query"
 
 
@@ -44,8 +46,11 @@ def questions(site: Site, groups: Sequence[Group]) -> Iterator[Question]:
     )
     yield Question(
         "How does each do websockets?",
-        "The section Live of every source, beside each other.",
+        "In one function: the section Live of every source, beside each other.",
         "side-by-side.html#live",
+    )
+    yield Question(
+        "What if my code blocks: pandas, requests, a model?", _blocking(rows), f"#{slug(BLOCKING)}"
     )
     yield _upgrades(site)
     yield Question(
@@ -69,6 +74,24 @@ def _fastest(rows: Mapping[str, Row], names: Sequence[str]) -> str:
         return "No framework is decidedly the first."
     cell: Cell = row.cells[row.best]
     return f"{names[row.best]}: {cell.text} requests/s, {cell.lead}. That is decided."
+
+
+def _blocking(rows: Mapping[str, Row]) -> str:
+    mistake, recommended = (
+        _span(rows.get(f"{WAIT}: {way}")) for way in ("by mistake", "as recommended")
+    )
+    if mistake is None or recommended is None:
+        return "It has to run in a thread; each framework has a way."
+    return (
+        f"In the event loop, a second of it makes others wait {mistake} ms; in a thread,"
+        f" {recommended} ms."
+    )
+
+
+def _span(row: Row | None) -> str | None:
+    cells = [cell for cell in row.cells if cell.number is not None] if row else []
+    texts = [cell.text for cell in sorted(cells, key=lambda cell: cell.number or 0)]
+    return f"{texts[0]} to {texts[-1]}" if texts else None
 
 
 def _upgrades(site: Site) -> Question:

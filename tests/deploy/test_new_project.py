@@ -144,6 +144,14 @@ def test_a_failure_half_way_leaves_nothing(tmp_path: Path) -> None:
     assert list(empty.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["x", "Abcdefghij_klmnopqrst", "x" * 40])
+def test_a_short_and_a_long_name_make_a_project(name: str, tmp_path: Path) -> None:
+    for rehearsal in ("", "1"):
+        done = new_project(FIRST, tmp_path / f"project{rehearsal}", name, rehearsal)
+        assert done.returncode == 0, done.stderr
+        every_module_is_sound(tmp_path / f"project{rehearsal}", name)
+
+
 def test_without_an_identity_the_files_are_ready_to_be_committed(tmp_path: Path) -> None:
     nobody = {
         **dict.fromkeys(IDENTITY, ""),
@@ -224,7 +232,7 @@ def test_every_module_is_formatted_and_imports_only_what_the_project_has(
     every_module_is_sound(made[1])
 
 
-def every_module_is_sound(project: Path) -> None:
+def every_module_is_sound(project: Path, name: str = NAME) -> None:
     ruff = [sys.executable, "-m", "ruff"]
     for command in (["check", "--no-cache", "."], ["format", "--check", "--no-cache", "."]):
         done = subprocess.run([*ruff, *command], cwd=project, capture_output=True, text=True)
@@ -233,7 +241,7 @@ def every_module_is_sound(project: Path) -> None:
         for node in ast.walk(ast.parse(file.read_bytes())):
             if isinstance(node, ast.ImportFrom) and node.module:
                 top, *rest = node.module.split(".")
-                if top in (NAME, "tests", "tools", "rehearsal", "tooling", "deploy", "shared"):
+                if top in (name, "tests", "tools", "rehearsal", "tooling", "deploy", "shared"):
                     place = project.joinpath(top, *rest)
                     assert place.is_dir() or place.with_suffix(".py").is_file(), node.module
 

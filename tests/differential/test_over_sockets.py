@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.contract.subjects import PREFIXES, mounts
-from tests.contract.vocabulary import Mount
+from tests.contract.vocabulary import BARE, STRANGER, Mount, Request
 from tests.differential import sent
 from tests.differential.examples import for_each
 from tests.differential.judged import Verdict, judge
-from tests.differential.known import OVER_SOCKETS, Known
+from tests.differential.known import OVER_SOCKETS
 from tests.differential.sent import Sent
 from tests.differential.socket_apps import SocketApp, serving
 from tests.endurance import COUNTS
@@ -82,14 +82,23 @@ def test_bytes_are_answered_alike(serving_apps: list[SocketApp], reachable: list
     for_each(sent.requests(reachable), COUNTS.socket_requests, 0, check)
 
 
-@pytest.mark.parametrize("known", OVER_SOCKETS, ids=lambda known: known.id)
-def test_a_difference_of_uvicorn_exists(
-    known: Known, serving_apps: list[SocketApp], place: tuple[ServerKind, str]
+def test_the_differences_of_uvicorn_exist(
+    serving_apps: list[SocketApp], place: tuple[ServerKind, str]
 ) -> None:
-    assert isinstance(known.example, Sent)
-    verdict = judged(serving_apps, known.example)
-    assert (known.id in verdict.known) == (place[0] == "uvicorn")
-    assert not verdict.unknown
+    for known in OVER_SOCKETS:
+        assert isinstance(known.example, Sent)
+        verdict = judged(serving_apps, known.example)
+        assert (known.id in verdict.known) == (place[0] == "uvicorn")
+        assert not verdict.unknown
+
+
+def test_credentials_in_a_trailer_are_never_believed(serving_apps: list[SocketApp]) -> None:
+    """The app receives the request before the trailer: the client waits for a 100 (Continue)."""
+    trailer = b'0\r\nRStudio-Connect-Credentials: {"user":"ada"}\r\n\r\n'
+    lines = (sent.HOST, b"Transfer-Encoding: chunked", b"Expect: 100-continue")
+    asked = Sent(Request("GET", "/hello"), BARE, lines=lines, body=trailer, waits=True)
+    for app in serving_apps:
+        assert app.answer(asked)["body"] == STRANGER, app.framework.name
 
 
 def test_no_app_has_logged_an_error(serving_apps: list[SocketApp], logs: Path) -> None:

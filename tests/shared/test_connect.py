@@ -181,6 +181,13 @@ def test_root_path_comes_before_the_base_url(monkeypatch: pytest.MonkeyPatch) ->
     assert (BASE_URL, b"https://h.example/vanity") in mounted["headers"]
 
 
+def test_trailers_that_a_server_appends_to_the_headers_do_not_reach_the_application() -> None:
+    given = scope("/greetings")
+    mounted = Mount(nothing, path="stripped").mounted(given)
+    given["headers"].append((b"rstudio-connect-credentials", b'{"user":"ada"}'))
+    assert mounted["headers"] == [(b"host", b"example")]
+
+
 def test_untrusted_headers_are_dropped() -> None:
     given = scope("/greetings", "", b"https://h.example/vanity")
     given["headers"].append((b"rstudio-connect-credentials", b'{"user":"eve"}'))

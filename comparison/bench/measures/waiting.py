@@ -21,7 +21,7 @@ TITLE = "Waiting for a slow store"
 SERVERS: tuple[Server, ...] = ("uvicorn",)
 FORMS = ("matched",)
 ROUNDS = 6
-SECONDS = {"quick": 13.5, "full": 13.5}
+SECONDS = {"quick": 11.0, "full": 11.0}
 
 DELAY = 0.05
 POOL_SIZE = 5
@@ -34,7 +34,7 @@ SATURATING = 2 * POOL_SIZE
 OVERLOAD = 2 * BOUND
 RAMP = 1.5 * TIMEOUT
 """The seconds at the beginning that are not counted: first the queue grows."""
-SECONDS_A_TURN = 2.0
+SECONDS_A_TURN = 1.5
 """The seconds of each load that are counted."""
 LATE = 0.1
 """The seconds by which the client may send late."""

@@ -383,6 +383,15 @@ def test_which_ends_a_query_when_its_client_leaves(front: Page) -> None:
     expect(front.locator("main")).to_contain_text("STORE-7")
 
 
+def test_what_happens_if_code_blocks(front: Page) -> None:
+    told = answer(front, "What if my code blocks: pandas, requests, a model?")
+    assert re.search(
+        r"makes others wait [\d,]+ to [\d,]+ ms; in a thread, [\d.]+ to [\d.]+ ms", told
+    )
+    for name, text in row(front, "Code that blocks").items():
+        assert "thread" in text, name
+
+
 def test_how_each_does_websockets(front: Page) -> None:
     answer(front, "How does each do websockets?")
     assert front.url.endswith("/side-by-side.html#live")

@@ -1,6 +1,7 @@
 """The dashboard: what it shows to whom, and that only its own forms change anything."""
 
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,7 +10,7 @@ from playwright.sync_api import sync_playwright
 from tests import chromium
 from tests.axe import violations
 from tests.contract.waiting import eventually
-from tests.rehearsal.running import Running, answered, mirror
+from tests.rehearsal.running import Running, answered, mirror, running
 from tests.rehearsal.wire import TIMEOUT_SECONDS
 
 PAGES = {"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff"}
@@ -144,6 +145,19 @@ def test_content_without_a_version_is_no_card(rehearsed: Running) -> None:
     assert "refused-bundle" not in page(rehearsed, "/dashboard/").text
     rehearsed.upload(created["guid"], mirror())
     assert "refused-bundle" in page(rehearsed, "/dashboard/").text
+
+
+def test_without_frameworks_only_deployed_content_is_a_card(tmp_path: Path) -> None:
+    """So it is in a project of one's own, which has the rehearsal and no examples."""
+    with running(tmp_path, frameworks=()) as it:
+        empty = page(it, "/dashboard/").text
+        assert "Nothing is deployed yet." in empty
+        assert "<h2>" not in empty
+        it.deployed("mine", mirror())
+        deployed = page(it, "/dashboard/").text
+        assert re.findall(r"<h2>.*>(.*)</a></h2>", deployed) == ["mine"]
+        assert "framework" not in deployed
+        assert page(it, "/dashboard/source/readme").status_code == 200
 
 
 def test_the_switch_makes_a_session_and_ends_it(rehearsed: Running) -> None:
