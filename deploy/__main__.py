@@ -14,8 +14,8 @@ from pathlib import Path
 
 from deploy.pages import SITE, deploy_pages
 from deploy.rsconnect import deploy, find_flags, find_target
-from deploy.staging import bundle_lock
-from deploy.trial import stage_and_verify
+from deploy.staging import bundle_lock, stage_locked
+from deploy.trial import verify
 from deploy.verdict import check_contract
 from tooling.commands import exit_code
 from tooling.files import locked
@@ -25,7 +25,7 @@ from tooling.frameworks import find_framework
 def _bundle(options: argparse.Namespace) -> None:
     framework = find_framework(options.name)
     with locked(bundle_lock(framework)):
-        stage_and_verify(framework, options.store)
+        verify(framework, stage_locked(framework, options.store), options.store)
 
 
 def _deploy(options: argparse.Namespace, environ: Mapping[str, str]) -> None:

@@ -19,8 +19,8 @@ from rsconnect.exception import RSConnectException
 from rsconnect.metadata import AppStore, ServerStore, config_dirname
 from rsconnect.oauth import exchange_token_for_api_key
 
-from deploy.staging import bundle_folder, bundle_lock
-from deploy.trial import stage_and_verify
+from deploy.staging import bundle_folder, bundle_lock, stage_locked
+from deploy.trial import verify
 from tooling.errors import UsageError
 from tooling.files import locked
 from tooling.frameworks import Framework
@@ -195,9 +195,10 @@ def rsconnect_command(
 def check_server(
     bundle: Path, target: Target, flags: Sequence[str], environ: Mapping[str, str]
 ) -> None:
-    """Raises `UsageError` if `rsconnect preflight` finds that the server has no fitting Python.
+    """Runs `rsconnect preflight`.
 
-    If rsconnect cannot find out, for example because an older server does not tell its versions,
+    Raises `UsageError` if no server answers as Connect does, or none of its Pythons fits. If
+    rsconnect cannot find out, for example because an older server does not tell its versions,
     the deployment itself decides.
     """
     options = ["--name", target.saved_as] if target.saved_as is not None else []
@@ -211,17 +212,16 @@ def check_server(
         capture_output=True,
         text=True,
     )
-    if done.returncode == _INCOMPATIBLE:
-        report = json.loads(done.stdout.splitlines()[-1])
+    lines = done.stdout.splitlines()
+    report = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
+    if report.get("status") == "error":
+        raise UsageError(f"{report['error'].rstrip('.')}. Nothing was uploaded.")
+    if report.get("status") == "incompatible":
         versions = ", ".join(report["publishable_python_versions"]) or "no Python"
         raise UsageError(
             f"{target.url} has no Python that fits the project's requires-python"
             f" {report['python_requires']!r}: it has {versions}. Nothing was uploaded."
         )
-
-
-_INCOMPATIBLE = 3
-"""The exit code of `rsconnect preflight` if no Python of the server fits."""
 
 
 def run(
@@ -311,7 +311,10 @@ def deploy(
     with locked(bundle_lock(framework)):
         if store and makes_new_content(bundle_folder(framework), target, flags):
             _check_variable(store, flags)
-        bundle = stage_and_verify(framework, store)
+        bundle = stage_locked(framework, store)
+        # First, because the trial may take a minute.
+        check_server(bundle, target, flags, environ)
+        verify(framework, bundle, store)
         print(f"Deploying to {target.url} ...", flush=True)
         if makes_new_content(bundle, target, flags) and not _has(flags, "new", "N"):
             print(
@@ -319,7 +322,6 @@ def deploy(
                 ' To update existing content: RSCONNECT_FLAGS="--app-id <guid>".',
                 flush=True,
             )
-        check_server(bundle, target, flags, environ)
         command = rsconnect_command(framework, bundle, target, flags)
         settings = target.variables(environ) | without_credentials(bundle, environ)
         code, output = run(command, settings, target.api_key)

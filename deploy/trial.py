@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx
 
 from deploy.inspection import inspect, relative_to_repository
-from deploy.staging import stage_locked
 from tooling.environments import EnvironmentFailedError, Environments
 from tooling.errors import UsageError
 from tooling.frameworks import Framework
@@ -20,9 +19,8 @@ _EXCEPTION = re.compile(r"(?:\w+\.)*(\w*(?:Error|Exception)): (.+)")
 _TRIALS = {"postgres": ({"GREETINGS_URL": "postgresql://127.0.0.1:1/greetings"}, 503)}
 
 
-def stage_and_verify(framework: Framework, store: str | None = None) -> Path:
-    """Stages and verifies a bundle and prints the progress. The caller must lock `bundle_lock`."""
-    bundle = stage_locked(framework, store)
+def verify(framework: Framework, bundle: Path, store: str | None = None) -> None:
+    """Tries out a staged bundle and prints the progress. The caller must lock `bundle_lock`."""
     print(inspect(bundle), flush=True)
     print("Installing its requirements and starting it ...", flush=True)
     try_out(bundle, store)
@@ -30,7 +28,6 @@ def stage_and_verify(framework: Framework, store: str | None = None) -> Path:
         f"{framework.entrypoint} starts, and answers GET / and GET /greetings correctly.",
         flush=True,
     )
-    return bundle
 
 
 def try_out(bundle: Path, store: str | None = None) -> None:
