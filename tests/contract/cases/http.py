@@ -23,10 +23,11 @@ def a_path_with_a_nul_is_not_found(client: Client) -> None:
     expect.problem(client.request("GET", "/%00"), 404, expect.NOWHERE)
 
 
-@part("HTTP-1", "a target that is no path", Capability.DIRECT)
+@part("HTTP-1", "a target that is no path", Capability.PREFIX, Capability.DIRECT)
 def a_target_that_is_no_path_is_not_found(client: Client) -> None:
+    bare = client.through(BARE)
     for method in ("GET", "OPTIONS"):
-        answer = client.request(method, "*")
+        answer = bare.request(method, "*")
         expect.problem(answer, 404, expect.NOWHERE)
 
 
