@@ -13,6 +13,7 @@ APP_TESTS = tuple(
         "encoded_paths",
         "media_types",
         "prefix_of_a_route",
+        "templates",
         "waiting_streams",
         "waiting_websockets",
         "websocket_ends",

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 FILE = Path(__file__).with_name("survivors.toml")
 
-Kind = Literal["equivalent", "speed", "time", "log", "servers", "database", "gap"]
+Kind = Literal["equivalent", "speed", "time", "log", "servers", "database", "project", "gap"]
 """Why a mutant survives.
 
 - `equivalent`: no request, setting or log tells the mutant from the app.
@@ -16,6 +16,7 @@ Kind = Literal["equivalent", "speed", "time", "log", "servers", "database", "gap
 - `log`: it differs only in what is logged, or in a message for operators.
 - `servers`: only a real server shows the difference; the reason names the test.
 - `database`: only a database shows the difference; the reason names the test.
+- `project`: only a further resource in a project of one's own shows the difference.
 - `gap`: a test is missing; the reason says what it would have to do.
 """
 
