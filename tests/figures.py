@@ -129,19 +129,18 @@ def table(figures: Figures) -> list[str]:
 
 
 def _costs(measures: Iterable[Measure]) -> Iterator[str]:
-    """A row for each attack, with a column for each app on each server."""
-    cells = {(m.attack, m.unit, m.server, m.app): m for m in measures}
-    columns = sorted({key[2:] for key in cells})
+    """A row for each attack and what it may cost, with a column for each app on each server."""
+    cells = {(m.attack, m.unit, m.allowed, m.server, m.app): m for m in measures}
+    columns = sorted({key[3:] for key in cells})
     if not columns:
         return
     for number in (0, 1):
         yield f"{'':46}{'' if number else 'allowed':>8}" + "".join(
             f"{column[number]:>11}" for column in columns
         )
-    for attack, unit in dict.fromkeys(key[:2] for key in cells):
-        found = [cells.get((attack, unit, *column)) for column in columns]
-        allowed = next(f"{measure.allowed:g}" for measure in found if measure)
+    for attack, unit, allowed in dict.fromkeys(key[:3] for key in cells):
+        found = [cells.get((attack, unit, allowed, *column)) for column in columns]
         values = (f"{m.value:.4g}{'' if m.holds else '!'}" if m else "" for m in found)
-        yield f"{f'{attack}, {unit}':46}{allowed:>8}" + "".join(f"{each:>11}" for each in values)
+        yield f"{f'{attack}, {unit}':46}{allowed:>8g}" + "".join(f"{each:>11}" for each in values)
     for server, reason in dict.fromkeys((m.server, m.exposed) for m in measures if m.exposed):
         yield f"! {server}: {reason}"

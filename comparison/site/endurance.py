@@ -17,14 +17,24 @@ class Cost:
     exposed: str
     """Why it may cost more than is allowed; empty if it may not."""
 
+    @property
+    def text(self) -> str:
+        return number(self.value)
+
+
+def number(value: float) -> str:
+    """Returns a number with two or three digits that count: `1,255`, `12.9`, `0.08`."""
+    digits = 0 if abs(value) >= 100 or value == int(value) else 1 if abs(value) >= 10 else 2
+    return f"{value:,.{digits}f}"
+
 
 @dataclass(frozen=True)
 class Attack:
-    """One row of the costs. `costs` has a cell for each column; None where it was not tried."""
+    """What one attack costs where so much is allowed: a cell for each column, None if not tried."""
 
     name: str
     unit: str
-    allowed: float
+    allowed: str
     costs: Sequence[Cost | None]
 
 
@@ -47,21 +57,22 @@ def costs_of(document: Mapping[str, Any], applications: Sequence[Application]) -
     """Returns the costs, a column for each application on each server."""
     titles = {application.name: application.title for application in applications}
     measures = document["measures"]
-    columns = sorted({(each["server"], each["app"]) for each in measures if each["app"] in titles})
-    cells = {(e["attack"], e["unit"], e["server"], e["app"]): e for e in measures}
+    columns = sorted({(each["server"], each["app"]) for each in measures})
+    cells = {(e["attack"], e["unit"], e["allowed"], e["server"], e["app"]): e for e in measures}
     attacks = []
-    for attack, unit in dict.fromkeys((each["attack"], each["unit"]) for each in measures):
-        found = [cells.get((attack, unit, *column)) for column in columns]
-        allowed = next(each["allowed"] for each in found if each is not None)
+    names = list(dict.fromkeys(key[0] for key in cells))
+    rows = sorted(dict.fromkeys(key[:3] for key in cells), key=lambda key: names.index(key[0]))
+    for attack, unit, allowed in rows:
+        found = [cells.get((attack, unit, allowed, *column)) for column in columns]
         costs = [
             each and Cost(each["value"], each["value"] <= each["allowed"], each["exposed"])
             for each in found
         ]
-        attacks.append(Attack(attack, unit, allowed, costs))
+        attacks.append(Attack(attack, unit, number(allowed), costs))
     reasons = {(each["server"], each["exposed"]) for each in measures if each["exposed"]}
     return Costs(
         [(server, len(list(group))) for server, group in groupby(columns, key=lambda c: c[0])],
-        [titles[app] for _, app in columns],
+        [titles.get(app, app) for _, app in columns],
         attacks,
         sorted(reasons),
     )

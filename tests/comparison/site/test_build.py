@@ -143,7 +143,7 @@ def test_what_an_attack_costs_stands_by_application_and_server_and_is_marked_if_
     }
     (tmp_path / "soak.json").write_text(json.dumps(soak), encoding="utf-8")
     text = text_of(render(Site(results=tmp_path))["endurance.html"].decode())
-    assert "pings MiB 16 2.5 114 ! " in text
+    assert "pings MiB 16 2.50 114 ! " in text
     assert "! uvicorn: It has no limit." in text
     assert "restarts 1,000 1,000" in text
     assert "make soak SOAK=short" in text
