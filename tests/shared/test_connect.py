@@ -1,7 +1,8 @@
 """The mount layer and Connect's headers, by themselves."""
 
+import string
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -15,6 +16,7 @@ from shared.connect import (
     parse_credentials,
     parse_prefix,
 )
+from shared.pages import LACKS_SLASH
 from shared.problems import Problem
 
 BASE_URL = b"rstudio-connect-app-base-url"
@@ -111,6 +113,7 @@ def test_a_prefix_ends_at_a_slash() -> None:
 def test_the_mount_itself_is_the_root(path: str) -> None:
     mounted = Mount(nothing, path="stripped").mounted(scope(path, "/content/x"))
     assert (mounted["path"], mounted["raw_path"]) == ("/", b"/")
+    assert mounted.get(LACKS_SLASH, False) is not path.endswith("/")
 
 
 def test_a_final_slash_of_root_path_is_dropped() -> None:
@@ -166,8 +169,10 @@ def test_an_encoded_slash_behind_the_prefix_ends_it_in_both_paths() -> None:
     assert (mounted["path"], mounted["raw_path"]) == ("/greetings", b"/greetings")
 
 
-def test_a_root_path_that_is_not_believed_is_taken_off_the_path() -> None:
-    given = scope("/a b/greetings", "/a b", raw_path=b"/a%20b/greetings")
+@pytest.mark.parametrize("root_path", ["/a b", "/a b/", "/a b/X"])
+def test_a_root_path_that_is_not_believed_is_taken_off_the_path(root_path: str) -> None:
+    path = f"{root_path.rstrip('/')}/greetings"
+    given = scope(path, root_path, raw_path=quote(path).encode())
     mounted = Mount(nothing, path="included").mounted(given)
     assert (mounted["root_path"], mounted["path"]) == ("", "/greetings")
     assert mounted["raw_path"] == b"/greetings"
@@ -194,6 +199,11 @@ def test_untrusted_headers_are_dropped() -> None:
     mounted = Mount(nothing, path="included").mounted(given)
     assert (mounted["root_path"], mounted["path"]) == ("", "/greetings")
     assert mounted["headers"] == [(b"host", b"example")]
+
+
+def test_an_untrusted_header_is_dropped_where_it_is_the_only_one() -> None:
+    given = scope("/greetings", headers=[(b"rstudio-connect-credentials", b'{"user":"eve"}')])
+    assert Mount(nothing, path="included").mounted(given)["headers"] == []
 
 
 def test_a_base_url_below_the_layer_has_no_final_slash(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,6 +254,23 @@ def test_anything_else_is_no_base_url(value: bytes) -> None:
 )
 def test_a_prefix_is_made_of_plain_segments(root_path: str) -> None:
     assert parse_prefix(root_path) == ""
+
+
+@pytest.mark.parametrize("last", [*string.ascii_letters, *string.digits, *"-._~"])
+def test_a_prefix_may_end_in_any_unreserved_character(last: str) -> None:
+    assert parse_prefix(f"/content/x{last}") == f"/content/x{last}"
+
+
+def test_a_prefix_has_at_most_2048_characters() -> None:
+    longest = "/" + 2047 * "x"
+    assert parse_prefix(longest) == longest
+    assert parse_prefix(f"{longest}x") == ""
+
+
+def test_a_base_url_has_at_most_2048_characters() -> None:
+    longest = b"https://h.example/".ljust(2048, b"x")
+    assert parse_base_url(longest) is not None
+    assert parse_base_url(longest + b"x") is None
 
 
 def test_dots_inside_a_segment_are_plain() -> None:

@@ -1,8 +1,13 @@
 """The conditions of requests for static files, by themselves."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
-from shared.files import evaluate, file_headers
+from shared.asgi import Message, Receive, Scope, Send
+from shared.connect import ROUTE
+from shared.files import Files, evaluate, file_headers
 
 DATE = b"Thu, 26 Nov 2026 12:00:00 GMT"
 FILE = {b"etag": b'"a,b"', b"last-modified": DATE}
@@ -42,3 +47,51 @@ def test_without_validators_nothing_is_evaluated() -> None:
 def test_a_file_has_the_media_type_of_its_ending() -> None:
     assert file_headers("x/y.css")["Content-Type"] == "text/css; charset=utf-8"
     assert file_headers("x.css/LICENSE")["Content-Type"] == "application/octet-stream"
+
+
+GUIDE = [(b"cache-control", b"no-cache"), (b"etag", b'"a,b"')]
+CONTENT = [(b"content-length", b"1"), (b"content-type", b"text/css"), (b"last-modified", DATE)]
+
+
+def exchange(headers: list[tuple[bytes, bytes]]) -> tuple[Scope, list[Message]]:
+    """The request for a file that a framework receives, and the answer that is sent in the end."""
+    received: list[Scope] = []
+    sent: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        received.append(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": GUIDE + CONTENT})
+        await send({"type": "http.response.body", "body": b"x"})
+
+    async def receive() -> Any:
+        raise NotImplementedError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", ROUTE: "/static/x.css", "headers": headers}
+    asyncio.run(Files(app)(scope, receive, send))
+    (asked,) = received
+    return asked, sent
+
+
+def test_a_framework_receives_neither_conditions_nor_ranges_and_all_other_headers() -> None:
+    asked, _ = exchange(
+        [
+            (b"host", b"example"),
+            (b"if-match", b"*"),
+            (b"if-none-match", b'"x"'),
+            (b"if-modified-since", DATE),
+            (b"if-unmodified-since", DATE),
+            (b"range", b"bytes=0-1"),
+            (b"if-range", DATE),
+            (b"accept", b"*/*"),
+        ]
+    )
+    assert asked["headers"] == [(b"host", b"example"), (b"accept", b"*/*")]
+
+
+def test_a_304_has_the_headers_that_guide_a_cache_and_none_of_the_content() -> None:
+    _, (start, body) = exchange([(b"if-none-match", b"*")])
+    assert (start["status"], start["headers"]) == (304, GUIDE)
+    assert body["body"] == b""

@@ -1,12 +1,15 @@
 """The origin of a websocket and what is refused, by themselves; the contract has the rest."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from shared.asgi import Message
+from shared import events, hello
+from shared.asgi import Message, Receive, Scope, Send
 from shared.connect import ROUTE
+from shared.files import file_headers
 from shared.security import Security, is_same_origin
 
 HOST, ORIGIN, BASE_URL = b"host", b"origin", b"rstudio-connect-app-base-url"
@@ -62,6 +65,26 @@ def test_other_pages_may_not(origin: bytes, others: list[tuple[bytes, bytes]]) -
     assert not is_same_origin({"type": "websocket", "headers": [(ORIGIN, origin), *others]})
 
 
+def answer(headers: Mapping[str, str], **changes: Any) -> Message:
+    """The start of the answer to GET /hello, where the framework sends these headers."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": pairs})
+
+    scope = {"type": "http", "raw_path": b"/hello", ROUTE: "/hello", "query_string": b""}
+    asked = {**scope, "http_version": "1.1", "headers": [], **changes}
+    asyncio.run(Security(app, websockets={"/live"})(asked, receive, send))
+    return sent[0]
+
+
 @pytest.mark.parametrize(
     ("changes", "status"),
     [
@@ -82,18 +105,22 @@ def test_other_pages_may_not(origin: bytes, others: list[tuple[bytes, bytes]]) -
 def test_a_request_that_no_framework_may_receive_is_refused(
     changes: dict[str, Any], status: int
 ) -> None:
-    sent: list[Message] = []
+    assert answer({}, **changes)["status"] == status
 
-    async def send(message: Message) -> None:
-        sent.append(message)
 
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+@pytest.mark.parametrize("headers", [events.HEADERS, hello.HEADERS, file_headers("x.css")])
+def test_an_answer_that_says_how_it_is_cached_does_not_depend_on_the_base_url(
+    headers: dict[str, str],
+) -> None:
+    assert {name for name, _ in answer(headers)["headers"]} == {
+        *(name.encode() for name in headers),
+        b"x-content-type-options",
+    }
 
-    async def app(*_: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    scope = {"type": "http", "raw_path": b"/hello", ROUTE: "/hello", "query_string": b""}
-    asked = {**scope, "http_version": "1.1", "headers": [], **changes}
-    asyncio.run(Security(app, websockets={"/live"})(asked, receive, send))
-    assert sent[0]["status"] == status
+def test_an_answer_that_does_not_say_how_it_is_cached_depends_on_the_base_url() -> None:
+    assert dict(answer({})["headers"]) == {
+        b"cache-control": b"no-cache",
+        b"vary": BASE_URL,
+        b"x-content-type-options": b"nosniff",
+    }
