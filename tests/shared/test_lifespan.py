@@ -112,7 +112,8 @@ def ask(app: Lifespan, times: int = 1) -> list[BaseException | None]:
         await app({"type": "http"}, never, never)
 
     async def together() -> list[BaseException | None]:
-        return await asyncio.gather(*(request() for _ in range(times)), return_exceptions=True)
+        requests = asyncio.gather(*(request() for _ in range(times)), return_exceptions=True)
+        return await asyncio.wait_for(requests, 5)
 
     return asyncio.run(together())
 

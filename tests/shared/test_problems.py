@@ -25,6 +25,18 @@ def test_a_title_is_that_of_the_specification_in_every_version_of_python(
     assert Problem(status).details.title == title
 
 
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        (400, "The request is malformed."),
+        (403, "A page of another site may not do this."),
+        (411, "The request must have a Content-Length."),
+    ],
+)
+def test_a_refusal_outside_of_the_frameworks_says_why(status: int, detail: str) -> None:
+    assert Problem(status).details.detail == detail
+
+
 def test_a_status_without_a_sentence_of_its_own_has_its_title() -> None:
     details = ProblemDetails("about:blank", "Precondition Failed", 412, "Precondition Failed.")
     assert Problem(412).details == details
