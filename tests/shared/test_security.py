@@ -67,8 +67,8 @@ def test_other_pages_may_not(origin: bytes, others: list[tuple[bytes, bytes]]) -
     assert not is_same_origin({"type": "websocket", "headers": [(ORIGIN, origin), *others]})
 
 
-def answer(headers: Mapping[str, str], **changes: Any) -> Message:
-    """The start of the answer to GET /hello, where the framework sends these headers."""
+def answer(answered: Mapping[str, str], **changes: Any) -> Message:
+    """The start of the answer to GET /hello, where the framework answers with these headers."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -78,7 +78,7 @@ def answer(headers: Mapping[str, str], **changes: Any) -> Message:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        pairs = [(name.encode(), value.encode()) for name, value in answered.items()]
         await send({"type": "http.response.start", "status": 200, "headers": pairs})
 
     scope = {"type": "http", "raw_path": b"/hello", ROUTE: "/hello", "query_string": b""}
