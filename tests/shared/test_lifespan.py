@@ -3,6 +3,7 @@ fail.
 """
 
 import asyncio
+import gc
 import os
 import sys
 from pathlib import Path
@@ -87,11 +88,12 @@ class App:
     def __init__(self, *outcomes: Message | Exception) -> None:
         self.outcomes = list(outcomes)
         self.starts = 0
+        self.scope: Scope = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
             return
-        assert scope["asgi"]["version"] == "3.0"
+        self.scope = scope
         assert (await receive())["type"] == "lifespan.startup"
         self.starts += 1
         await asyncio.sleep(0)
@@ -110,7 +112,8 @@ def ask(app: Lifespan, times: int = 1) -> list[BaseException | None]:
         await app({"type": "http"}, never, never)
 
     async def together() -> list[BaseException | None]:
-        return await asyncio.gather(*(request() for _ in range(times)), return_exceptions=True)
+        requests = asyncio.gather(*(request() for _ in range(times)), return_exceptions=True)
+        return await asyncio.wait_for(requests, 5)
 
     return asyncio.run(together())
 
@@ -139,8 +142,21 @@ def test_a_failure_need_not_say_why() -> None:
     assert "did not start" in str(refused)
 
 
-def test_an_app_that_takes_no_part_in_the_protocol_goes_without() -> None:
+def test_an_app_that_takes_no_part_in_the_protocol_goes_without(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     assert ask(Lifespan(App(NotImplementedError()))) == [None]
+    gc.collect()  # asyncio logs an exception that nobody has asked for.
+    assert caplog.text == ""
+
+
+SCOPE = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}}
+
+
+def test_an_app_is_started_with_all_that_a_server_sends() -> None:
+    app = App(COMPLETE)
+    ask(Lifespan(app))
+    assert app.scope == {**SCOPE, "state": {}}
 
 
 def test_a_server_that_speaks_of_the_lifespan_is_left_to_it() -> None:
@@ -159,3 +175,23 @@ def test_a_server_that_speaks_of_the_lifespan_is_left_to_it() -> None:
 
     asyncio.run(serve())
     assert app.starts == 1
+    assert app.scope == SCOPE
+
+
+def test_a_cancelled_websocket_that_is_closed_already_is_only_cancelled() -> None:
+    async def cancel() -> None:
+        begun = asyncio.Event()
+
+        async def app(scope: Scope, *_: object) -> None:
+            if scope["type"] == "lifespan":
+                raise NotImplementedError
+            begun.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.ensure_future(Lifespan(app)({"type": "websocket"}, never, never))
+        await asyncio.wait_for(begun.wait(), 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())

@@ -15,6 +15,8 @@ from shared.security import Security, is_same_origin
 HOST, ORIGIN, BASE_URL = b"host", b"origin", b"rstudio-connect-app-base-url"
 INTERNAL = (HOST, b"127.0.0.1:39001")
 CONTENT = (BASE_URL, b"https://connect.example.org/content/1b2c")
+CHUNKED = (b"transfer-encoding", b"chunked")
+USER = (b"rstudio-connect-credentials", b'{"user":"ada"}')
 
 
 @pytest.mark.parametrize(
@@ -65,8 +67,8 @@ def test_other_pages_may_not(origin: bytes, others: list[tuple[bytes, bytes]]) -
     assert not is_same_origin({"type": "websocket", "headers": [(ORIGIN, origin), *others]})
 
 
-def answer(headers: Mapping[str, str], **changes: Any) -> Message:
-    """The start of the answer to GET /hello, where the framework sends these headers."""
+def answer(answered: Mapping[str, str], **changes: Any) -> Message:
+    """The start of the answer to GET /hello, where the framework answers with these headers."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -76,7 +78,7 @@ def answer(headers: Mapping[str, str], **changes: Any) -> Message:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        pairs = [(name.encode(), value.encode()) for name, value in answered.items()]
         await send({"type": "http.response.start", "status": 200, "headers": pairs})
 
     scope = {"type": "http", "raw_path": b"/hello", ROUTE: "/hello", "query_string": b""}
@@ -91,6 +93,7 @@ def answer(headers: Mapping[str, str], **changes: Any) -> Message:
         ({}, 200),
         ({"http_version": "1.0"}, 200),
         ({"http_version": "2"}, 200),
+        ({"http_version": "3"}, 200),
         ({"raw_path": b"/hello%23x", ROUTE: "/hello#x"}, 200),
         # What Falcon answers with 500, and what others read as /hello.
         ({"http_version": "0.9"}, 400),
@@ -100,6 +103,10 @@ def answer(headers: Mapping[str, str], **changes: Any) -> Message:
         ({"raw_path": b"*", ROUTE: "*"}, 404),
         ({"raw_path": b"hello", ROUTE: "hello"}, 404),
         ({"raw_path": b"//hello", ROUTE: "//hello"}, 404),
+        # A server may have taken credentials from the trailers of a chunked request.
+        ({"headers": [CHUNKED]}, 200),
+        ({"headers": [USER]}, 200),
+        ({"headers": [CHUNKED, USER]}, 411),
     ],
 )
 def test_a_request_that_no_framework_may_receive_is_refused(
@@ -124,3 +131,34 @@ def test_an_answer_that_does_not_say_how_it_is_cached_depends_on_the_base_url() 
         b"vary": BASE_URL,
         b"x-content-type-options": b"nosniff",
     }
+
+
+@pytest.mark.parametrize(
+    ("route", "origin", "status"),
+    [("/nope", b"http://host.example", 404), ("/live", b"http://evil.example", 403)],
+)
+def test_a_handshake_is_received_before_it_is_refused(
+    route: str, origin: bytes, status: int
+) -> None:
+    events: list[str | tuple[str, int]] = []
+
+    async def receive() -> Message:
+        events.append("received")
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "websocket.http.response.start":
+            events.append(("refused", message["status"]))
+
+    async def app(*_: Any) -> None:
+        raise NotImplementedError
+
+    scope = {
+        "type": "websocket",
+        "raw_path": route.encode(),
+        ROUTE: route,
+        "headers": [(HOST, b"host.example"), (ORIGIN, origin)],
+        "extensions": {"websocket.http.response": {}},
+    }
+    asyncio.run(Security(app, websockets={"/live"})(scope, receive, send))
+    assert events == ["received", ("refused", status)]

@@ -45,14 +45,28 @@ def test_an_address_of_another_kind_is_refused_without_being_told(
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
 def test_without_the_driver_the_start_up_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
+    scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GREETINGS_URL", "postgresql://db.example/greetings")
+    monkeypatch.setenv("GREETINGS_URL", f"{scheme}://db.example/greetings")
     monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.delitem(sys.modules, "shared.postgresql")
     with pytest.raises(ConfigurationError, match=r"needs the package psycopg.*STORE=postgres"):
         asyncio.run(open_store())
+
+
+def test_a_database_that_does_not_answer_stops_no_start_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREETINGS_URL", "postgresql://127.0.0.1:1/greetings")
+
+    async def kind() -> str:
+        store = await open_store()
+        try:
+            return store.kind
+        finally:
+            await store.aclose()
+
+    assert asyncio.run(kind()) == "postgresql"
 
 
 @pytest.mark.parametrize(
