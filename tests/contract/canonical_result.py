@@ -3,6 +3,7 @@
 The file is committed. A complete run of the suite compares it with what it has found, and fails if
 they differ; `make contract-record` writes it. It is made of tables:
 
+- `python`: the version with which the contract ran. Only a run with the same version is compared.
 - `rules`: what the canonical form of an exchange leaves out or replaces.
 - `apps`: the title and the version of each framework; `servers`: the version of each server.
 - `cases`: ID, level, version, sentence, and the names of the parts.
@@ -15,6 +16,7 @@ they differ; `make contract-record` writes it. It is made of tables:
 """
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
@@ -31,6 +33,8 @@ Document = dict[str, Any]
 Place = tuple[str, str, str, str]
 """A case, an app, a server and a store."""
 
+PYTHON = "{}.{}".format(*sys.version_info)
+
 _NAMED = 5
 """How many differing cells a message names."""
 
@@ -46,6 +50,7 @@ def document_of(results: Iterable[Result], subjects: Iterable[Subject]) -> Docum
     exchanges = _exchanges(by_place, tables)
     return {
         "contract_version": VERSION,
+        "python": PYTHON,
         "rules": list(RULES),
         "apps": {
             name: {
@@ -303,3 +308,11 @@ def message(lines: Sequence[str]) -> list[str]:
         *(f"  {line}" for line in lines),
         f"If that is meant to be so, record it: {COMMAND}",
     ]
+
+
+def not_compared(committed: Document) -> str:
+    """What a run prints that has another version of Python than the committed result."""
+    return (
+        f"{FILE.relative_to(ROOT)} was recorded with Python {committed['python']}, and is not"
+        f" compared with Python {PYTHON}."
+    )

@@ -38,7 +38,11 @@ def compare(session: pytest.Session) -> None:
         canonical_result.write(document)
         return
     try:
-        differing = canonical_result.differences(canonical_result.read(), document)
+        committed = canonical_result.read()
+        if committed["python"] != canonical_result.PYTHON:
+            config.stash[DIFFERENCES] = [canonical_result.not_compared(committed)]
+            return
+        differing = canonical_result.differences(committed, document)
     except (OSError, ValueError, KeyError) as error:
         differing = [f"it cannot be read: {error!r}"]
     if differing:

@@ -1,5 +1,6 @@
 """What a case runs against: an app, on a server, through a mount, with a store."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -87,6 +88,9 @@ class Subject:
         if self.server == "in process":
             return IN_PROCESS
         capabilities = frozenset(Capability) - {Capability.SCOPE}
+        if self.server == "hypercorn" and sys.version_info >= (3, 12, 1):
+            # It waits until all clients have left: https://github.com/pgjones/hypercorn/issues/308
+            capabilities -= {Capability.STOP}
         if self.server == "gateway":
             # The gateway sets Connect's headers itself and drops those of the client.
             capabilities -= {Capability.FORGE, Capability.PREFIX}

@@ -241,6 +241,18 @@ def test_a_run_that_differs_from_the_record_fails_with_the_command_that_records_
     assert len(lines) == 3
 
 
+def test_a_record_of_another_python_is_not_compared_and_the_run_says_so(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Config(record=True).finish()
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('"outcome": "pass"', '"outcome": "waived"', 1), encoding="utf-8")
+    monkeypatch.setattr(canonical_result, "PYTHON", "3.99")
+    code, (line,) = Config().finish()
+    assert code == 0
+    assert line.endswith("and is not compared with Python 3.99.")
+
+
 @pytest.mark.parametrize("text", [None, "", "{}", "no JSON"])
 def test_a_record_that_cannot_be_read_fails_a_whole_run(file: Path, text: str | None) -> None:
     if text is not None:

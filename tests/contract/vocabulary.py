@@ -24,6 +24,7 @@ class Capability(StrEnum):
     DATABASE = "access the database"
     PROCESS = "start and stop the app"
     TRAILERS = "send trailers"
+    STOP = "stay connected while the server stops"
     DIRECT = "be sure that no proxy refuses or changes what is sent"
 
 

@@ -137,7 +137,7 @@ def a_request_that_is_no_handshake_is_a_problem(client: Client) -> None:
         assert plain.header("content-type") == "application/problem+json"
 
 
-@part("LIVE-1", "at shutdown", Capability.PROCESS)
+@part("LIVE-1", "at shutdown", Capability.PROCESS, Capability.STOP)
 def a_shutdown_closes_the_websocket(client: Client) -> None:
     with client.process() as (own, process), own.websocket("/live") as websocket:
         assert ask(websocket, lang="es") == {"lang": "es", "text": "Hola"}
