@@ -14,11 +14,12 @@ from tooling.postgresql_binaries import NoPostgreSQLError
 # The applications read the view `greetings`. A function in FROM is executed once for each query,
 # and not at all for LIMIT 0, with which the applications check the store.
 SCHEMA = f"""
-CREATE TABLE delay AS SELECT 0::float8 AS seconds;
+CREATE TABLE delay AS SELECT 0::float8 AS seconds, 0 AS after;
+CREATE SEQUENCE queries;
 CREATE TABLE stored (lang text PRIMARY KEY, text text NOT NULL);
 CREATE FUNCTION read_slowly() RETURNS SETOF stored LANGUAGE plpgsql SECURITY DEFINER ROWS 1000 AS $$
 BEGIN
-    PERFORM pg_sleep(seconds) FROM delay;
+    PERFORM pg_sleep(seconds) FROM delay WHERE nextval('queries') > after;
     RETURN QUERY SELECT * FROM stored;
 END $$;
 CREATE VIEW greetings AS SELECT lang, text FROM read_slowly();
@@ -52,9 +53,11 @@ class SlowStore:
         )
         self.set_delay(delay)
 
-    def set_delay(self, seconds: float) -> None:
-        """Sets the time that every query takes that begins later."""
-        self.database.execute(f"UPDATE delay SET seconds = {seconds}")
+    def set_delay(self, seconds: float, *, after: int = 0) -> None:
+        """Sets the time that every query takes that begins later, except the first `after` ones."""
+        self.database.execute(
+            f"ALTER SEQUENCE queries RESTART; UPDATE delay SET seconds = {seconds}, after = {after}"
+        )
 
     def waiting(self) -> int:
         """Returns the number of queries that run now."""

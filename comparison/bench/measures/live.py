@@ -35,11 +35,11 @@ QUESTION = b'{"lang":"en"}'
 CONNECTIONS = (1, 100)
 WARMUP_SECONDS = 0.2
 LAST_EVENT = b"event: end\ndata: {}\n\n"
-OPENING_DELAY, HELD_DELAY = 0.1, 60.0
-"""The seconds that a query takes until the first event has arrived, and afterwards."""
+HELD_DELAY = 60.0
+"""The seconds that the second query of a stream takes."""
 ROWS = 1000
 PATIENCE = 5.0
-"""The seconds within which a query has to end after the hang-up."""
+"""The seconds within which that query has to begin, and to end after the hang-up."""
 
 
 @dataclass(frozen=True)
@@ -223,13 +223,13 @@ def hang_up(subject: Subject, count: int) -> Figure:
     if isinstance(store, str):
         return Figure(ID, name, unit, None, 0, note=store)
     waits: list[float] = []
-    store.prepare(ROWS, OPENING_DELAY)
+    store.prepare(ROWS, 0)
     with subject.start(
         environment={"GREETINGS_URL": store.url, "GREETINGS_QUERY_TIMEOUT": "120"},
         ready_target="/health",
     ) as running:
         for _ in range(count):
-            store.set_delay(OPENING_DELAY)
+            store.set_delay(HELD_DELAY, after=1)
             try:
                 seconds = _hang_up_once(running.port, store)
             except (OSError, ValueError) as error:
@@ -256,11 +256,11 @@ def _hang_up_once(port: int, store: SlowStore) -> float | None:
                 if not data:
                     raise ValueError(f"there was no event, only {received[:40]!r}")
                 received += data
-            store.set_delay(HELD_DELAY)
-            # The query of the next page began before, and ends; the one after it is held.
-            time.sleep(3 * OPENING_DELAY)
-            if waiting() != 1:
-                raise ValueError("no query runs")
+            deadline = time.monotonic() + PATIENCE
+            while waiting() != 1:
+                if time.monotonic() > deadline:
+                    raise ValueError("no query runs")
+                time.sleep(0.002)
         begun = time.perf_counter()
         while (elapsed := time.perf_counter() - begun) < PATIENCE:
             if not waiting():
