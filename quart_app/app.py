@@ -49,7 +49,7 @@ class WebsocketConnection(ASGIWebsocketConnection):
 
     def __init__(self, app: Quart, scope: Any) -> None:
         super().__init__(app, scope)
-        self.queue = asyncio.Queue(maxsize=8)
+        self.queue: asyncio.Queue[str | bytes] = asyncio.Queue(maxsize=8)
 
 
 api = Quart(__name__, static_folder=None, template_folder=str(pages.TEMPLATES))
