@@ -12,8 +12,8 @@ from tests.mutation.mutants import UNREACHED_BY_APPS, Mutant
 from tests.mutation.pool import Finished, Pool
 from tooling.frameworks import find_frameworks
 
-TIMEOUT = 8
-"""Times the seconds of the app as it is."""
+TIMEOUT, SHORTEST = 8, 5.0
+"""A mutant may take so many times the seconds of the app as it is, and at least so many seconds."""
 
 Outcome = Literal["killed", "timed out", "died", "survived"]
 
@@ -108,7 +108,7 @@ def trials(
         seconds = baselines(mutants, pool)
         for attempt, each in seconds.items():
             told(f"Without a mutant: {' '.join(map(str, attempt))} {each:.1f} s")
-        limits = {attempt: TIMEOUT * each for attempt, each in seconds.items()}
+        limits = {attempt: max(TIMEOUT * each, SHORTEST) for attempt, each in seconds.items()}
         by_id = {mutant.id: mutant for mutant in mutants}
         waiting = list(reversed(mutants))
         left = {mutant.id: attempts(mutant) for mutant in mutants}
