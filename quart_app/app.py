@@ -45,11 +45,20 @@ class MsgspecProvider(JSONProvider):
 
 
 class WebsocketConnection(ASGIWebsocketConnection):
-    """Keeps few messages that the handler has not read: without a limit it keeps all of them."""
+    """Takes few messages that have not been answered: without a limit, Quart keeps all of them."""
 
-    def __init__(self, app: Quart, scope: Any) -> None:
-        super().__init__(app, scope)
-        self.queue: asyncio.Queue[str | bytes] = asyncio.Queue(maxsize=8)
+    async def __call__(self, receive: Any, send: Any) -> None:
+        unanswered = asyncio.Semaphore(8)
+
+        async def receive_next() -> Any:
+            await unanswered.acquire()
+            return await receive()
+
+        async def send_answer(message: Any) -> None:
+            await send(message)
+            unanswered.release()
+
+        await super().__call__(receive_next, send_answer)
 
 
 api = Quart(__name__, static_folder=None, template_folder=str(pages.TEMPLATES))
