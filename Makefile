@@ -173,7 +173,7 @@ chromium: setup ## install Chromium for the browser tests, if there is none
 	@$(BIN)/python -m tests.chromium --system
 
 .PHONY: upgrade-matrix
-upgrade-matrix: setup ## the contract on the releases of the last twelve months; continues an interrupted run (takes an hour)
+upgrade-matrix: setup ## the contract on the releases of the last twelve months; continues an interrupted run (takes half an hour)
 	@$(BIN)/python -m comparison.upgrades
 
 ##@ Measure
