@@ -75,7 +75,7 @@ def fairness(subjects: list[Subject]) -> list[dict[str, Any]]:
     """Returns what each subject runs on. What differs between two of one server is to be flagged.
 
     Asks a running process: its interpreter, its command line without the application, its cores,
-    the number of its processes, and the event loop and HTTP parser that it has loaded.
+    the number of its threads, and the event loop and HTTP parser that its server uses.
     """
     return [_facts(subject) for subject in subjects]
 
@@ -86,7 +86,7 @@ def _facts(subject: Subject) -> dict[str, Any]:
         arguments = (folder / "cmdline").read_text(encoding="utf-8").split("\0")[:-2]
         fd = re.compile(r"^(fd://)?\d+$")
         kept = [argument for argument in arguments if not fd.match(argument)]
-        maps = (folder / "maps").read_text(encoding="utf-8")
+        loop, parser = _used(subject, (folder / "maps").read_text(encoding="utf-8"))
         return {
             "subject": subject.name,
             "server": subject.server,
@@ -95,9 +95,23 @@ def _facts(subject: Subject) -> dict[str, Any]:
             "environment": " ".join(sorted(subject.variables({}))),
             "cores": _search(folder / "status", r"^Cpus_allowed_list:\s*(.+)$"),
             "threads": _search(folder / "status", r"^Threads:\s*(\d+)$"),
-            "event loop": "uvloop" if "/uvloop/" in maps else "asyncio",
-            "HTTP parser": "httptools" if "/httptools/" in maps else "h11",
+            "event loop": loop,
+            "HTTP parser": parser,
         }
+
+
+def _used(subject: Subject, maps: str) -> tuple[str, str]:
+    """Returns the event loop and the HTTP parser of a server that is started without a choice.
+
+    uvicorn takes uvloop and httptools if they can be imported. hypercorn takes asyncio's loop, and
+    has no parser but h11, whatever the application imports: Sanic imports both others.
+    Sources: https://www.uvicorn.org/settings/, "Implementation"; `asyncio_worker` and
+    `protocol/__init__.py` of hypercorn 0.18.
+    """
+    if subject.server == "hypercorn":
+        return "asyncio", "h11"
+    loop = "uvloop" if "/uvloop/" in maps else "asyncio"
+    return loop, "httptools" if "/httptools/" in maps else "h11"
 
 
 def differences(facts: list[dict[str, Any]]) -> list[str]:

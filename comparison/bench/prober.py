@@ -198,12 +198,17 @@ class _State:
 
 
 class Prober:
-    """Sends one kind of request over several connections to a port of 127.0.0.1."""
+    """Sends one kind of request over several connections to a port of 127.0.0.1.
 
-    def __init__(self, port: int, request: Request, connections: int) -> None:
+    - `gap`: the seconds between the opening of two connections. Workers that listen on one socket
+      share connections that arrive one by one; of many at once, one of them may accept most.
+    """
+
+    def __init__(self, port: int, request: Request, connections: int, gap: float = 0.0) -> None:
         self._request = request
         self._port = port
         self._count = connections
+        self._gap = gap
 
     def open_loop(self, rate: float, seconds: float) -> Load:
         """Offers `rate` requests per second for `seconds`.
@@ -245,7 +250,9 @@ class Prober:
 
     def _state(self) -> _State:
         state = _State(self._request.encode(self._port), self._request.expected)
-        state.free += [_Connection(self._port) for _ in range(self._count)]
+        for _ in range(self._count):
+            state.free.append(_Connection(self._port))
+            time.sleep(self._gap)
         return state
 
     def _load(

@@ -15,6 +15,7 @@ from comparison.bench.analysis import Row, Summary, Table
 from comparison.bench.measures import checking, idiom, waiting
 from comparison.bench.report import number, place, summary_of
 from comparison.bench.results import Document
+from comparison.bench.statistics import geometric_interval
 from comparison.bench.workloads import GREETINGS
 from tooling.errors import UsageError
 from tooling.frameworks import Framework, find_framework
@@ -190,20 +191,44 @@ def _rows(rows: Sequence[Measured], document: Document, summary: Summary) -> lis
 
 
 def idiom_cost(document: Document, summary: Summary, framework: Framework) -> str:
-    """Returns the sentence with the ratio to constant bytes for each measured address."""
-    cells = []
+    """Returns a table with the processor time of both forms, and their ratio, by address."""
+    lines = []
     for workload in idiom.WORKLOADS:
-        measured = Measured("", None, "idiom", idiom.name_of(workload), idiom.UNIT)
-        found = _row(_find(summary, measured), framework)
-        if found is not None:
-            cells.append(f"`{workload.target}` {_cell(found)}")
-    if not cells:
+        name = idiom.name_of(workload)
+        found = _row(_find(summary, Measured("", None, "idiom", name, idiom.UNIT)), framework)
+        if found is None:
+            continue
+        constant, whole = (
+            _processor_time(document, found, name, form) for form in (idiom.STATIC, idiom.MATCHED)
+        )
+        lines.append(f"| `{workload.target}` | {constant} | {whole} | {_cell(found)} |")
+    if not lines:
         return "The ratio is not measured yet (`make bench`).\n"
-    return (
-        f"A handler in {framework.title} that answers the same bytes as a constant is the measure."
-        " The capacity of the application is this share of it, by processor time, with 95 %"
-        f" intervals: {'; '.join(cells)} (B11, {document['started'][:10]}).\n"
+    return "\n".join(
+        [
+            f"Processor time of a request in us: of a handler in {framework.title} that answers the"
+            f" same bytes as a constant, and of this application. Their ratio has a 95 % interval"
+            f" (B11, {document['started'][:10]}).",
+            "",
+            "| | constant bytes | this application | ratio |",
+            "|---|---|---|---|",
+            *lines,
+            "",
+        ]
     )
+
+
+def _processor_time(document: Document, row: Row, name: str, form: str) -> str:
+    if row.faults or not row.values:
+        return "void"
+    values = [
+        figure["extra"][idiom.TIMES][form]
+        for block in document["blocks"]
+        if block["module"] == "idiom"
+        for figure in block["figures"].get(row.subject, ())
+        if figure["name"] == name and not figure["faults"]
+    ]
+    return number(geometric_interval(values).middle)
 
 
 def _column(framework: Framework) -> int:

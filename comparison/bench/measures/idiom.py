@@ -30,6 +30,8 @@ SECONDS = {"quick": 8.0, "full": 12.0}
 UNIT = "ratio of CPU"
 WORKLOADS = (GREETINGS, GREETING, HELLO, ABOUT)
 STATIC, MATCHED = "static", "matched"
+TIMES = "CPU us/request"
+"""The name of the raw values: for each of the two, its processor time."""
 SECONDS_A_TURN = 1.0
 
 
@@ -93,7 +95,7 @@ def measure(
         return Figure(ID, name, UNIT, None, samples, found)
     each = {form: cpu[form] / load.completed * 1e6 for form, load in loads.items()}
     extra = {
-        "CPU us/request": each,
+        TIMES: each,
         "loads": {form: load.as_json() for form, load in loads.items()},
     }
     return Figure(ID, name, UNIT, each[STATIC] / each[MATCHED], samples, found, extra=extra)

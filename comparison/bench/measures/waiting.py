@@ -31,6 +31,8 @@ TIMEOUT = 1.0
 """The seconds after which a request that waits is answered 503."""
 SATURATING = 2 * POOL_SIZE
 """The connections of the closed loop: each request waits for one other, far below the limit."""
+GAP = 0.01
+"""The seconds between two connections of the closed loop, so that two workers share them."""
 OVERLOAD = 2 * BOUND
 RAMP = 1.5 * TIMEOUT
 """The seconds at the beginning that are not counted: first the queue grows."""
@@ -83,9 +85,8 @@ def run(subject: Subject, effort: Effort) -> list[Figure]:
         figures = measure(running, SECONDS_A_TURN, faults)
     with subject.start(2, variables, ready_target="/health") as running:
         faults = core_gate(running.pid, [choose_cores().client])
-        # The system shares the connections out, and not evenly: each worker gets enough.
-        _saturate(running.port, 0.3, 4 * SATURATING)
-        load = _saturate(running.port, SECONDS_A_TURN, 4 * SATURATING)
+        _saturate(running.port, 0.3, workers=2)
+        load = _saturate(running.port, SECONDS_A_TURN, workers=2)
     return [*figures, _goodput(NAMES[5][0], load, faults)]
 
 
@@ -111,8 +112,9 @@ def measure(running: Running, seconds: float, faults: list[str]) -> list[Figure]
     ]
 
 
-def _saturate(port: int, seconds: float, connections: int = SATURATING) -> Load:
-    return Prober(port, Request(TARGET, expected=EXPECTED), connections).closed_loop(seconds)
+def _saturate(port: int, seconds: float, workers: int = 1) -> Load:
+    request = Request(TARGET, expected=EXPECTED)
+    return Prober(port, request, workers * SATURATING, GAP).closed_loop(seconds)
 
 
 def _goodput(name: str, load: Load, faults: list[str]) -> Figure:

@@ -1,10 +1,12 @@
 """The client reads known faults right, and every gate voids what it should."""
 
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,22 @@ def test_a_busy_client_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     with faulty_server("none") as port:
         load = Prober(port, HELLO, 8).closed_loop(0.5)
     assert load.client_share * load.seconds >= 0.02 * load.completed > 0
+
+
+def test_connections_can_be_opened_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that workers with one socket share them."""
+    opened: list[float] = []
+
+    def create(*args: object, **kwargs: object) -> socket.socket:
+        opened.append(time.perf_counter())
+        return real(*args, **kwargs)  # type: ignore[arg-type]
+
+    real = socket.create_connection
+    monkeypatch.setattr("comparison.bench.prober.socket.create_connection", create)
+    with faulty_server("none") as port:
+        Prober(port, HELLO, 3, gap=0.02).closed_loop(0.05)
+    assert len(opened) == 3
+    assert all(later - earlier >= 0.02 for earlier, later in pairwise(opened))
 
 
 def test_a_dropped_latency_contradicts_littles_law(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,17 +4,19 @@ import json
 import os
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from comparison.bench import machine, plan, results
 from comparison.bench import run as run_module
 from comparison.bench.calibration import Reading
+from comparison.bench.client import fetch
 from comparison.bench.figures import EFFORTS, Effort, Figure
 from comparison.bench.measures import Measure, find_measures
 from comparison.bench.plan import Settings, make_plan, parse_settings
 from comparison.bench.results import Document
-from comparison.bench.subjects import Subject
+from comparison.bench.subjects import Server, Subject
 from tooling.errors import UsageError
 from tooling.frameworks import find_frameworks
 
@@ -203,3 +205,19 @@ def test_the_facts_are_those_of_the_running_process() -> None:
     assert facts["event loop"] == "uvloop"
     assert "--no-access-log" in facts["arguments"]
     assert str(facts["cores"]).isdecimal()
+
+
+class NamesItsLoop(Subject):
+    @property
+    def application(self) -> str:
+        return "tests.comparison.bench.names_its_loop:app"
+
+
+@pytest.mark.parametrize("server", get_args(Server))
+def test_the_event_loop_is_the_one_that_the_application_runs_on(server: Server) -> None:
+    subject = NamesItsLoop(None, "control", server)
+    with subject.start() as running:
+        answer = fetch(running.port, "/")
+    (facts,) = machine.fairness([subject])
+    assert facts["event loop"].encode() == answer.body
+    assert facts["HTTP parser"] == ("h11" if server == "hypercorn" else "httptools")
