@@ -57,8 +57,9 @@ def is_read(asked: Asked) -> bool:
 
 
 def is_routed(asked: Asked) -> bool:
-    """Whether the method has a route. The websocket's route has GET alone."""
-    return is_read(asked) and (asked.request.method, unquote(asked.path)) != ("HEAD", "/live/")
+    """Whether the method has a route, final slashes aside. The websocket's route has GET alone."""
+    is_websocket = unquote(asked.path).rstrip("/") == "/live"
+    return asked.request.method == "GET" or (asked.request.method == "HEAD" and not is_websocket)
 
 
 def is_about(asked: Asked) -> bool:
