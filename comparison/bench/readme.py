@@ -326,8 +326,11 @@ def _sentence(framework: Framework, frameworks: list[Framework], summary: Summar
         )
     if not ranks:
         return f"{sentence}: no row of the table decides."
-    best = min(ranks, key=lambda m: ranks[m])
-    return f"{sentence}. No measured row is a reason: its best is {evidence([best])}.{second}"
+    if after_one:
+        return f"{sentence}. No measured row is a reason.{second}"
+    # 2-3 is better than a place that all share, 1-4.
+    best = min(ranks, key=lambda m: sum(ranks[m]))
+    return f"{sentence}. No measured row is a reason: its best is {evidence([best])}."
 
 
 def _cost_of_checking(framework: Framework, summary: Summary) -> str:

@@ -91,6 +91,25 @@ def test_what_is_not_separated_says_so_and_what_is_alone_in_words_is_a_reason() 
     assert "It is not separated from Falcon and Sanic there" in shared
 
 
+def test_a_second_place_is_told_instead_of_the_best_one() -> None:
+    document = full_run()
+    for figure in figures_of(document, "capacity", "fastapi matched"):
+        figure["value"] *= 700 / 400
+    fastapi = choice(document, summary_of(document)).splitlines()[0]
+    assert "No measured row is a reason. It is second in requests/s on `/greetings`: " in fastapi
+
+
+def test_a_place_that_all_share_is_not_the_best() -> None:
+    document = full_run()
+    for block in document["blocks"]:
+        if (block["module"], block["server"]) == ("start", "uvicorn"):
+            for subject, (figure,) in block["figures"].items():
+                figure |= {"name": "process to first answer, with bytecode", "unit": "ms"}
+                figure["value"] = 500.0 + (block["round"] + len(subject)) % 2
+    quart = choice(document, summary_of(document)).splitlines()[1]
+    assert "its best is requests/s on `/greetings`: " in quart
+
+
 def test_the_cost_of_the_idiom_is_written_into_the_readme_of_the_application(
     tmp_path: Path,
 ) -> None:
