@@ -179,7 +179,7 @@ upgrade-matrix: setup ## the contract on the releases of the last twelve months;
 ##@ Measure
 
 .PHONY: bench
-bench: setup ## measure all (57 minutes; BENCH=quick: 3; APPS=quart,sanic; ONLY=B6); writes build/bench/results.json
+bench: setup ## measure all (under an hour; BENCH=quick: under 3 minutes; APPS=quart,sanic; ONLY=B6); writes build/bench/results.json
 	@exec $(BIN)/python -m comparison.bench run $(call option,BENCH,--effort) $(call option,APPS,--apps) $(call option,ONLY,--only)
 
 .PHONY: bench-report
