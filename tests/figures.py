@@ -107,7 +107,7 @@ def measured(measure: Measure) -> None:
 
 
 def with_mutants(figures: Figures, report: Path) -> None:
-    """Adds the mutants of the last run of `python -m tests.mutation`, if there was one."""
+    """Adds the mutants of the last run of `make mutation`, if there was one."""
     if report.exists():
         document = json.loads(report.read_text(encoding="utf-8"))
         for row in (*document["apps"].values(), document["shared"]):
@@ -123,7 +123,7 @@ def table(figures: Figures) -> list[str]:
         if tried:
             lines.append(f"{row:36}{tried:9,}{held:9,}  {otherwise} {tried - held:,}")
         else:
-            command = " (python -m tests.mutation)" if row == MUTANTS else ""
+            command = " (make mutation)" if row == MUTANTS else ""
             lines.append(f"{row:36}{'-':>9}{'-':>9}  not run{command}")
     return [*lines, "", *_costs(figures.measures)]
 
