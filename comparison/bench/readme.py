@@ -207,7 +207,7 @@ def idiom_cost(document: Document, summary: Summary, framework: Framework) -> st
     return "\n".join(
         [
             f"Processor time of a request in us: of a handler in {framework.title} that answers the"
-            f" same bytes as a constant, and of this application. Their ratio has a 95 % interval"
+            " same bytes as a constant, and of this application. Their ratio has a 95 % interval"
             f" (B11, {document['started'][:10]}).",
             "",
             "| | constant bytes | this application | ratio |",
