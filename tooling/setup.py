@@ -10,14 +10,14 @@ import hashlib
 import json
 import os
 import platform
-import queue
+import select
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from tooling.bytecode import remove_cut_files
 from tooling.commands import exit_code
@@ -178,43 +178,39 @@ def run(command: Sequence[str], variables: Mapping[str, str], doing: str) -> Non
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
     ) as process:
+        assert process.stdout is not None
         output: list[str] = []
-        for line in _lines(process):
+        for line in _lines(process.stdout):
             seconds = time.monotonic() - begun
             if line is not None:
                 output.append(line)
             if seconds >= _SILENCE_SECONDS and (line is None or not line.startswith((" +", " -"))):
                 say(f"  {seconds:3.0f} s  {line.strip() if line else f'{doing} ...'}")
     if process.returncode:
-        check_full_disk("".join(output))
-        raise UsageError(
-            f"{doing} failed; {Path(command[0]).name} says:\n{''.join(output)}".rstrip()
-        )
+        told = "\n".join(output)
+        check_full_disk(told)
+        raise UsageError(f"{doing} failed; {Path(command[0]).name} says:\n{told}".rstrip())
 
 
-def _lines(process: "subprocess.Popen[str]") -> Iterator[str | None]:
-    """Yields each line of the output, and None after two seconds without a line."""
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+def _lines(pipe: IO[bytes]) -> Iterator[str | None]:
+    """Yields each line of the output, and None after two seconds without output.
 
-    def read() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
+    In this thread alone: another one would still read while an interrupt closes the pipe.
+    """
+    unfinished = b""
     while True:
-        try:
-            line = lines.get(timeout=_SILENCE_SECONDS)
-        except queue.Empty:
+        if not select.select([pipe], [], [], _SILENCE_SECONDS)[0]:
             yield None
-        else:
-            if line is None:
-                return
-            yield line
+            continue
+        chunk = os.read(pipe.fileno(), 65_536)
+        *lines, unfinished = (unfinished + chunk).split(b"\n")
+        if not chunk and unfinished:
+            lines.append(unfinished)
+        for line in lines:
+            yield line.decode(errors="replace")
+        if not chunk:
+            return
 
 
 # --- The command line

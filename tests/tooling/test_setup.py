@@ -1,6 +1,8 @@
 """`make setup` says what it does when that takes longer than a look."""
 
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +27,30 @@ def test_what_a_step_says_is_shown_when_it_fails() -> None:
     script = "import sys; print('No such package.'); sys.exit(2)"
     with pytest.raises(UsageError, match="No such package"):
         setup.run([sys.executable, "-c", script], os.environ, "Installing")
+
+
+INTERRUPTED = """
+import sys
+from tooling import setup
+setup.run([sys.executable, "-c", sys.argv[1]], {}, "Installing")
+"""
+STEP_THAT_GOES_ON = """
+import os, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.kill(os.getppid(), signal.SIGINT)
+for number in range(100):
+    print(number, flush=True)
+    time.sleep(0.01)
+"""
+
+
+def test_after_an_interrupt_nobody_reads_what_a_step_still_says() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, STEP_THAT_GOES_ON], capture_output=True, text=True
+    )
+    assert ended.returncode == -signal.SIGINT
+    assert ended.stderr.count("Traceback") == 1
+    assert ended.stderr.endswith("KeyboardInterrupt\n")
 
 
 def test_the_environment_of_another_checkout_is_not_emptied_through_a_link(tmp_path: Path) -> None:
