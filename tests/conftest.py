@@ -156,7 +156,7 @@ class Times:
                 )
         if self._config.getoption("soak"):
             file = ROOT / "build" / "soak.json"
-            figures.with_mutants(self._figures, ROOT / "build" / "mutation.json")
+            figures.with_mutants(self._figures, ROOT / "comparison" / "results" / "mutation.json")
             for line in figures.table(self._figures):
                 terminalreporter.write_line(line)
             found = self._figures.as_json()

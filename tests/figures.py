@@ -106,13 +106,12 @@ def measured(measure: Measure) -> None:
     assert measure.holds or measure.exposed, measure
 
 
-def with_mutants(figures: Figures, report: Path) -> None:
-    """Adds the mutants of the last run of `make mutation`, if there was one."""
-    if report.exists():
-        document = json.loads(report.read_text(encoding="utf-8"))
-        for row in (*document["apps"].values(), document["shared"]):
-            figures.tried[MUTANTS] += row["mutants"]
-            figures.held[MUTANTS] += row["killed"]
+def with_mutants(figures: Figures, record: Path) -> None:
+    """Adds what `make mutation-record` has recorded, without equivalent and untried mutants."""
+    document = json.loads(record.read_text(encoding="utf-8"))
+    for row in (*document["apps"].values(), document["shared"]):
+        figures.tried[MUTANTS] += row["killed"] + row["survivors"]
+        figures.held[MUTANTS] += row["killed"]
 
 
 def table(figures: Figures) -> list[str]:
@@ -120,11 +119,11 @@ def table(figures: Figures) -> list[str]:
     lines = [f"{'':36}{'tried':>9}{'held':>9}"]
     for row, otherwise in ROWS.items():
         tried, held = figures.tried[row], figures.held[row]
+        source = " (recorded by make mutation-record)" if row == MUTANTS else ""
         if tried:
-            lines.append(f"{row:36}{tried:9,}{held:9,}  {otherwise} {tried - held:,}")
+            lines.append(f"{row:36}{tried:9,}{held:9,}  {otherwise} {tried - held:,}{source}")
         else:
-            command = " (make mutation)" if row == MUTANTS else ""
-            lines.append(f"{row:36}{'-':>9}{'-':>9}  not run{command}")
+            lines.append(f"{row:36}{'-':>9}{'-':>9}  not run")
     return [*lines, "", *_costs(figures.measures)]
 
 
