@@ -17,6 +17,7 @@ from comparison.bench.report import number, place, summary_of
 from comparison.bench.results import Document
 from comparison.bench.statistics import geometric_interval
 from comparison.bench.workloads import GREETINGS
+from comparison.reasons import reasons
 from tooling.errors import UsageError
 from tooling.frameworks import Framework, find_framework
 
@@ -100,11 +101,6 @@ SECOND_PROCESS = (
 )
 """What a second process costs, and what it brings."""
 CHECKING = Measured("", None, "checking", checking.NAME, checking.UNIT)
-UNLIKE = {
-    "validation": "parameters are to be validated {}",
-    "openapi": "the OpenAPI document is to be {}",
-}
-"""The words in `[tool.contract.words]` that are a reason if no other framework has them."""
 
 
 def write_readme(file: Path, document: Document) -> None:
@@ -305,24 +301,23 @@ def _sentence(framework: Framework, frameworks: list[Framework], summary: Summar
 
     rows = {m: _row(_find(summary, m), framework) for m in _deciding()}
     ranks = {m: row.rank for m, row in rows.items() if row and row.rank and not row.faults}
+    unlike = reasons(framework, frameworks)
     alone = [m for m in _deciding() if _leader(_find(summary, m)) == name]
+    shared = [m for m in _deciding() if name in _first(_find(summary, m))]
+    wanted = [*unlike.values(), *(f"{measured.matter}" for measured in alone or shared)]
+    sentence = f"Choose {framework.title} if {_either(wanted) or 'its style suits you'}"
     if alone:
-        reasons = " or ".join(f"{measured.matter}" for measured in alone)
-        return f"Choose {framework.title} if {reasons} ({evidence(alone)})."
+        return f"{sentence} ({evidence(alone)})."
     after_one = [m for m, rank in ranks.items() if rank == (2, 2)]
     second = f" It is second in {evidence(after_one)}." if after_one else ""
-    unlike = _unlike(framework, frameworks)
-    shared = [m for m in _deciding() if name in _first(_find(summary, m))]
-    reasons = " or ".join([*unlike, *(f"{measured.matter}" for measured in shared)])
-    sentence = f"Choose {framework.title} if {reasons or 'its style suits you'}"
-    if unlike:
+    if "validation" in unlike:
         sentence += _cost_of_checking(framework, summary)
     if shared:
         first = {subject for m in shared for subject in _first(_find(summary, m))} - {name}
         others = [each.title for each in frameworks if f"{each.name} matched" in first]
         return (
             f"{sentence} ({evidence(shared)}). It is not separated from {' and '.join(others)}"
-            f" there, and leads alone in no row of the table.{second}"
+            f" there, and leads alone in no row.{second}"
         )
     if not ranks:
         return f"{sentence}: no row of the table decides."
@@ -333,20 +328,14 @@ def _sentence(framework: Framework, frameworks: list[Framework], summary: Summar
     return f"{sentence}. No measured row is a reason: its best is {evidence([best])}."
 
 
+def _either(reasons: Sequence[str]) -> str:
+    *others, last = reasons or [""]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def _cost_of_checking(framework: Framework, summary: Summary) -> str:
     found = _find(summary, CHECKING)
     for row in found.rows if found else ():
         if row.subject == f"{framework.name} stock" and row.value and not row.faults:
             return f"; a checked request costs {_cell(row)} times an unchecked one (B10)"
     return ""
-
-
-def _unlike(framework: Framework, frameworks: list[Framework]) -> list[str]:
-    """Returns the reasons that are words which no other framework has."""
-    reasons = []
-    for key, text in UNLIKE.items():
-        words = [each.contract.get("words", {}).get(key) for each in frameworks]
-        own = framework.contract.get("words", {}).get(key)
-        if own and words.count(own) == 1 and len(words) > 1:
-            reasons.append(text.format(own))
-    return reasons

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from comparison.reasons import reasons
 from comparison.site.applications import Application
 from comparison.site.contract_cases import Contract
 from comparison.site.table import Cell, Group, Row
@@ -33,18 +34,8 @@ _LEAST = {
 }
 """The rows in which the one smallest number is a reason."""
 
-_UNLIKE = {
-    "OpenAPI document": "the OpenAPI document is to be {value}",
-    "Validation of parameters": "parameters are to be validated {value}",
-}
-"""The rows in which words that nobody else has are a reason."""
-
-_ALONE = {
-    "STORE-7": "a query has to end when its client leaves",
-    "GREETINGS-5": "an encoded slash has to stay inside a path parameter",
-    "HTTP-4": "OPTIONS has to list the methods of a route",
-}
-"""The cases of the contract which are a reason if one framework alone fulfils them."""
+_WORDS = {"validation": "Validation of parameters", "openapi": "OpenAPI document"}
+"""The row in which the words of a reason stand."""
 
 
 def advise(
@@ -65,21 +56,15 @@ def _reasons(
     contract: Contract,
     applications: Sequence[Application],
 ) -> Iterator[Reason]:
-    for title, text in _UNLIKE.items():
-        cell = rows[title].cells[number]
-        if [each.text for each in rows[title].cells].count(cell.text) == 1 and len(
-            applications
-        ) > 1:
-            yield _reason(text, cell)
+    frameworks = [each.framework for each in applications]
+    for key, text in reasons(application.framework, frameworks).items():
+        words = _WORDS.get(key)
+        evidence = rows[words].cells[number].evidence if words else contract.address(key)
+        yield Reason(text, evidence)
     for title, text in _LEAST.items():
         cell = rows[title].cells[number]
         if _is_least(cell, rows[title]):
             yield _reason(text, cell)
-    for case_id, text in _ALONE.items():
-        others = [each for each in applications if each is not application]
-        alone = all(case_id in each.waivers for each in others)
-        if alone and others and case_id not in application.waivers:
-            yield Reason(f"{text} ({case_id})", contract.address(case_id))
     for row in rows.values():
         if row.best == number and row.advice:
             yield _reason(row.advice, row.cells[number])

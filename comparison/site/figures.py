@@ -65,7 +65,11 @@ WANTED = (
     ),
     Wanted(
         "Processor time of a request", "capacity", "/greetings", "CPU us/request",
-        "`/greetings`, in µs", "the processor time of a request counts ({value} µs)",
+        "`/greetings`, in µs",
+    ),
+    Wanted(
+        "Processor time of a page", "capacity", "/about", "CPU us/request",
+        "`/about`, in µs", "the processor time of HTML pages counts ({value} µs)",
     ),
     Wanted(
         "Latency, 99th percentile", "latency", "/greetings at 50 %", "ms p99",
@@ -77,12 +81,16 @@ WANTED = (
         "100,000 rows, read one by one", "you stream large results ({value} rows/s)",
     ),
     Wanted(
+        "Answers over websockets", "live", "questions, 100 websockets", "1/s",
+        "per second, 100 websockets", "websockets count ({value} answers/s)",
+    ),
+    Wanted(
         "Memory of a process", "start", "memory after 20 requests, with bytecode", "MB",
         "in MB, after 20 requests", "memory counts ({value} MB)",
     ),
     Wanted(
         "Start to first answer", "start", "process to first answer, with bytecode", "ms",
-        "in ms", "the time of a start counts ({value} ms)",
+        "in ms", "the start counts ({value} ms)",
     ),
     Wanted(
         "Installed packages", "weight", "installed", "MB",

@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 
 from comparison.bench.analysis import Table, summarize
+from comparison.bench.readme import ROWS, _find, _leader
+from comparison.site.advice import advise
 from comparison.site.applications import HEADINGS, Application
 from comparison.site.build import build, render
-from comparison.site.contract_cases import section_of
+from comparison.site.contract_cases import Contract, section_of
 from comparison.site.decision import decision
-from comparison.site.figures import Figures, _lead
+from comparison.site.figures import Figures, _lead, summary_of
 from comparison.site.model import RESULTS, Page, Site
 from comparison.site.notes import notes_of
 from comparison.site.profiles import read_profiles
@@ -147,6 +149,22 @@ def test_what_an_attack_costs_stands_by_application_and_server_and_is_marked_if_
     assert "! uvicorn: It has no limit." in text
     assert "restarts 1,000 1,000" in text
     assert "make soak SOAK=short" in text
+
+
+def test_a_measured_row_is_a_reason_here_where_it_is_one_in_readme() -> None:
+    site = Site()
+    recorded = site.result("bench.json")
+    assert recorded
+    summary = summary_of(recorded)
+    leaders = {(row.matter, _leader(_find(summary, row))) for row in ROWS if row.matter}
+    readme = {(matter, leader) for matter, leader in leaders if leader}
+    here = {
+        (reason.text.partition(" (")[0], f"{each.application.name} matched")
+        for each in advise(decision(site), Contract.of(site), site.applications)
+        for reason in each.reasons
+        if (reason.evidence or "").startswith("figures")
+    }
+    assert here == readme
 
 
 def test_the_share_of_the_mutants_that_were_killed_stands_side_by_side(
