@@ -146,7 +146,7 @@ class Mount:
         if (
             raw_path
             and raw_path == scope["raw_path"]
-            and (mounted_path, prefix) == (path, root_path)
+            and (mounted_path, prefix) == (path, scope.get("root_path"))
         ):
             return {**scope, "headers": headers, ROUTE: route}
 

@@ -1,7 +1,7 @@
 """The mount layer and Connect's headers, by themselves."""
 
 import string
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 import pytest
@@ -119,6 +119,14 @@ def test_the_mount_itself_is_the_root(path: str) -> None:
 def test_a_final_slash_of_root_path_is_dropped() -> None:
     mounted = Mount(nothing, path="included").mounted(scope("/greetings", "/content/x/"))
     assert (mounted["root_path"], mounted["path"]) == ("/content/x", "/content/x/greetings")
+
+
+@pytest.mark.parametrize("path", ["included", "stripped"])
+def test_a_server_may_leave_out_an_empty_root_path(path: Literal["included", "stripped"]) -> None:
+    """ASGI, HTTP connection scope: "Optional; if missing defaults to the empty string"."""
+    given = scope("/greetings")
+    del given["root_path"]
+    assert Mount(nothing, path=path).mounted(given)["root_path"] == ""
 
 
 def test_a_prefix_spelled_with_percent_encoding_is_found_and_the_rest_stays_as_it_came() -> None:
