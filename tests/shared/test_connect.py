@@ -121,6 +121,12 @@ def test_a_final_slash_of_root_path_is_dropped() -> None:
     assert (mounted["root_path"], mounted["path"]) == ("/content/x", "/content/x/greetings")
 
 
+def test_what_fits_already_is_handed_on_as_it_came() -> None:
+    """Most requests on Connect: nothing is encoded or joined again."""
+    given = scope("/content/x/greetings", "/content/x")
+    assert Mount(nothing, path="included").mounted(given)["raw_path"] is given["raw_path"]
+
+
 @pytest.mark.parametrize("path", ["included", "stripped"])
 def test_a_server_may_leave_out_an_empty_root_path(path: Literal["included", "stripped"]) -> None:
     """ASGI, HTTP connection scope: "Optional; if missing defaults to the empty string"."""
