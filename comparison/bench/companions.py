@@ -11,6 +11,7 @@ class Companion(Subject):
     """The application of a framework in `comparison/bench/<folder>/<framework>.py`."""
 
     folder: str = ""
+    attribute: str = "app"
 
     @property
     def name(self) -> str:
@@ -18,7 +19,7 @@ class Companion(Subject):
 
     @property
     def application(self) -> str:
-        return f"comparison.bench.{self.folder}.{self.framework}:app"
+        return f"comparison.bench.{self.folder}.{self.framework}:{self.attribute}"
 
 
 def find_companion(subject: Subject, folder: str) -> Companion | None:

@@ -1,12 +1,15 @@
 """B11: what the application costs on top of its framework.
 
-The matched application and one in the same framework that answers constant bytes run side by side
-on the server's core, and are asked in turns; the one that is not asked is idle. The figure is the
-processor time of a request for the constant bytes divided by that of the matched application: 0.80
-means that the application answers 80 % of what its framework could.
+Three applications run side by side on the server's core, and are asked in turns; those that are
+not asked are idle: the matched one, one in the same framework that answers constant bytes, and the
+latter behind the layers of `shared/`. The figure is the processor time of a request for the
+constant bytes divided by that of the matched application: 0.80 means that the application answers
+80 % of what its framework could. The third one divides the difference into what `shared/` costs and
+what the rest of the application costs.
 """
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 from comparison.bench.companions import find_companion
 from comparison.bench.control import FRAMEWORK
@@ -25,13 +28,13 @@ SERVERS: tuple[Server, ...] = ("uvicorn",)
 FORMS = ("matched",)
 ROUNDS = 7
 """So that an interval remains if one of them is void."""
-SECONDS = {"quick": 8.0, "full": 12.0}
+SECONDS = {"quick": 11.0, "full": 14.0}
 
 UNIT = "ratio of CPU"
 WORKLOADS = (GREETINGS, GREETING, HELLO, ABOUT)
-STATIC, MATCHED = "static", "matched"
+STATIC, LAYERED, MATCHED = "static", "layered", "matched"
 TIMES = "CPU us/request"
-"""The name of the raw values: for each of the two, its processor time."""
+"""The name of the raw values: for each of the three, its processor time."""
 SECONDS_A_TURN = 1.0
 
 
@@ -47,6 +50,7 @@ def run(subject: Subject, effort: Effort) -> list[Figure]:
     with ExitStack() as stack:
         running = {
             MATCHED: stack.enter_context(subject.start()),
+            LAYERED: stack.enter_context(replace(companion, attribute="layered").start()),
             STATIC: stack.enter_context(companion.start()),
         }
         faults = [
@@ -57,7 +61,7 @@ def run(subject: Subject, effort: Effort) -> list[Figure]:
         figures = []
         for workload in WORKLOADS:
             figures.append(measure(subject, workload, running, effort, faults))
-            # The other one is asked first, so that a drift of the machine does not favour one.
+            # The last one is asked first, so that a drift of the machine does not favour one.
             running = dict(reversed(running.items()))
         return figures
 

@@ -8,6 +8,10 @@ import falcon.asgi
 from falcon.asgi import Request, Response
 
 from comparison.bench.control import BODIES
+from shared import connect
+from shared.files import Files
+from shared.lifespan import Lifespan
+from shared.security import Security
 
 
 class Greetings:
@@ -36,3 +40,4 @@ app.add_route("/greetings", Greetings())
 app.add_route("/greetings/{lang}", Greeting())
 app.add_route("/hello", Hello())
 app.add_route("/about", About())
+layered = connect.Mount(Lifespan(Security(Files(app), websockets={"/live"})), path="stripped")

@@ -6,6 +6,10 @@ Source: https://fastapi.tiangolo.com/advanced/response-directly/.
 from fastapi import FastAPI, Response
 
 from comparison.bench.control import BODIES
+from shared import connect
+from shared.files import Files
+from shared.lifespan import Lifespan
+from shared.security import Security
 
 app = FastAPI()
 
@@ -28,3 +32,6 @@ async def hello() -> Response:
 @app.get("/about")
 async def about() -> Response:
     return Response(BODIES["/about"], media_type="text/html")
+
+
+layered = connect.Mount(Lifespan(Security(Files(app), websockets={"/live"})), path="included")

@@ -6,6 +6,10 @@ Source: https://quart.palletsprojects.com/en/latest/tutorials/quickstart/.
 from quart import Quart, Response
 
 from comparison.bench.control import BODIES
+from shared import connect
+from shared.files import Files
+from shared.lifespan import Lifespan
+from shared.security import Security
 
 app = Quart(__name__)
 
@@ -28,3 +32,6 @@ async def hello() -> Response:
 @app.get("/about")
 async def about() -> Response:
     return Response(BODIES["/about"], content_type="text/html; charset=utf-8")
+
+
+layered = connect.Mount(Lifespan(Security(Files(app), websockets={"/live"})), path="included")

@@ -6,6 +6,10 @@ Source: https://sanic.dev/en/guide/basics/response.html.
 from sanic import HTTPResponse, Request, Sanic, raw
 
 from comparison.bench.control import BODIES
+from shared import connect
+from shared.files import Files
+from shared.lifespan import Lifespan
+from shared.security import Security
 
 app = Sanic("static")
 
@@ -28,3 +32,6 @@ async def hello(request: Request) -> HTTPResponse:
 @app.get("/about")
 async def about(request: Request) -> HTTPResponse:
     return raw(BODIES["/about"], content_type="text/html; charset=utf-8")
+
+
+layered = connect.Mount(Lifespan(Security(Files(app), websockets={"/live"})), path="stripped")

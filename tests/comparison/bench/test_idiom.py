@@ -1,6 +1,7 @@
 """B11: the constant bytes are those of the application, or the figure is void."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -29,15 +30,46 @@ def test_the_constant_bytes_are_those_of_the_application(framework: Framework) -
     subject = Subject(framework.name, "matched", "uvicorn")
     companion = find_companion(subject, idiom.STATIC)
     assert isinstance(companion, Companion)
-    with subject.start(core=None) as matched, companion.start(core=None) as constant:
+    layered = replace(companion, attribute="layered")
+    with (
+        subject.start(core=None) as matched,
+        layered.start(core=None) as behind,
+        companion.start(core=None) as constant,
+    ):
         for workload in idiom.WORKLOADS:
             requests = {
                 name: request
-                for name, running in (("matched", matched), ("static", constant))
+                for name, running in (
+                    ("matched", matched),
+                    ("layered", behind),
+                    ("static", constant),
+                )
                 if (request := prepare(workload, subject, running.port).request)
             }
-            assert len(requests) == 2
+            assert len(requests) == 3
             assert idiom.body_faults(subject, requests) == []
+
+
+@pytest.mark.parametrize("framework", with_application(FOLDER), ids=lambda f: f.name)
+def test_the_layers_of_the_constant_bytes_are_those_of_the_application(
+    framework: Framework,
+) -> None:
+    constant, matched = (
+        import_module(f"comparison.bench.static.{framework.name}").layered,
+        import_module(f"{framework.folder.name}.app").app,
+    )
+    assert layers(constant) == layers(matched)
+
+
+def layers(app: Any) -> list[tuple[str, dict[str, Any]]]:
+    """The classes of `shared/` from the outermost one on, with what they were given."""
+    found = []
+    while type(app).__module__.startswith("shared."):
+        settings = {name: value for name, value in vars(app).items() if name != "app"}
+        found.append((type(app).__name__, settings))
+        app = app.app
+    assert found
+    return found
 
 
 def test_other_bytes_void_the_figure() -> None:
@@ -74,8 +106,12 @@ class Server:
 def test_an_application_that_costs_twice_as_much_has_the_ratio_one_half(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    servers: Any = {idiom.STATIC: Server(1, 0.2), idiom.MATCHED: Server(2, 0.8)}
-    completed = {1: 1000, 2: 2000}
+    servers: Any = {
+        idiom.STATIC: Server(1, 0.2),
+        idiom.LAYERED: Server(2, 0.5),
+        idiom.MATCHED: Server(3, 0.8),
+    }
+    completed = {1: 1000, 2: 2000, 3: 2000}
 
     def load(port: int, *_: object) -> Load:
         for server in servers.values():
@@ -89,7 +125,9 @@ def test_an_application_that_costs_twice_as_much_has_the_ratio_one_half(
     figure = measure(servers)
     assert figure.faults == []
     assert figure.value == pytest.approx(0.5)
-    assert figure.extra["CPU us/request"] == pytest.approx({"static": 200, "matched": 400})
+    assert figure.extra["CPU us/request"] == pytest.approx(
+        {"static": 200, "layered": 250, "matched": 400}
+    )
 
 
 def test_a_framework_without_such_an_application_has_no_value_and_says_why() -> None:

@@ -120,11 +120,11 @@ def test_the_cost_of_the_idiom_is_written_into_the_readme_of_the_application(
     document = full_run()
     for figure in figures_of(document, "idiom", f"{framework.name} matched"):
         figure.update(name="/about, constant bytes / matched", unit="ratio of CPU", value=0.5)
-        figure["extra"] = {"CPU us/request": {"static": 10.0, "matched": 20.0}}
+        figure["extra"] = {"CPU us/request": {"static": 10.0, "layered": 16.0, "matched": 20.0}}
     write_application_readme(file, framework, document)
     written = part(file.read_text(encoding="utf-8"), "idiom")
     assert written is not None
-    assert "| `/about` | 10 | 20 | 0.5 (0.5 to 0.5) |" in written
+    assert "| `/about` | 10 | 16 | 20 | 0.5 (0.5 to 0.5) |" in written
 
 
 def test_a_readme_without_the_comments_is_refused_and_kept(tmp_path: Path) -> None:
