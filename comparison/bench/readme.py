@@ -186,47 +186,59 @@ def _rows(rows: Sequence[Measured], document: Document, summary: Summary) -> lis
     return lines
 
 
+_FORMS = {
+    idiom.STATIC: "constant bytes",
+    idiom.LAYERED: "constant bytes behind `shared/`",
+    idiom.MATCHED: "this application",
+}
+"""The columns of what the idiom costs."""
+
+
 def idiom_cost(document: Document, summary: Summary, framework: Framework) -> str:
-    """Returns a table with the processor time of each form, and the ratio, by address."""
+    """Returns a table with the processor time of each form, and the ratio, by address.
+
+    The first recorded runs lack the constant bytes behind `shared/`: then the column is absent.
+    """
     lines = []
+    times = _times(document, f"{framework.name} matched")
+    forms = [form for form in _FORMS if any(form in each for _, each in times)]
     for workload in idiom.WORKLOADS:
         name = idiom.name_of(workload)
         found = _row(_find(summary, Measured("", None, "idiom", name, idiom.UNIT)), framework)
         if found is None:
             continue
-        times = " | ".join(
-            _processor_time(document, found, name, form)
-            for form in (idiom.STATIC, idiom.LAYERED, idiom.MATCHED)
-        )
-        lines.append(f"| `{workload.target}` | {times} | {_cell(found)} |")
+        own = [each for title, each in times if title == name]
+        usable = bool(found.values) and not found.faults
+        cells = [
+            number(geometric_interval([each[form] for each in own]).middle) if usable else "void"
+            for form in forms
+        ]
+        lines.append(f"| `{workload.target}` | {' | '.join([*cells, _cell(found)])} |")
     if not lines:
         return "The ratio is not measured yet (`make bench`).\n"
     return "\n".join(
         [
             f"Processor time of a request in us: of a handler in {framework.title} that answers the"
-            " same bytes as a constant, of the same handler behind the layers of `shared/`, and of"
-            " this application. The ratio of the first to the last has a 95 % interval"
+            " same bytes as a constant, and of this application. Their ratio has a 95 % interval"
             f" (B11, {document['started'][:10]}).",
             "",
-            "| | constant bytes | behind `shared/` | this application | ratio |",
-            "|---|---|---|---|---|",
+            f"| | {' | '.join(_FORMS[form] for form in forms)} | ratio |",
+            "|---" * (len(forms) + 2) + "|",
             *lines,
             "",
         ]
     )
 
 
-def _processor_time(document: Document, row: Row, name: str, form: str) -> str:
-    if row.faults or not row.values:
-        return "void"
-    values = [
-        figure["extra"][idiom.TIMES][form]
+def _times(document: Document, subject: str) -> list[tuple[str, dict[str, float]]]:
+    """Returns the name of each valid figure of B11, with the processor time of each form."""
+    return [
+        (figure["name"], figure["extra"][idiom.TIMES])
         for block in document["blocks"]
         if block["module"] == "idiom"
-        for figure in block["figures"].get(row.subject, ())
-        if figure["name"] == name and not figure["faults"]
+        for figure in block["figures"].get(subject, ())
+        if idiom.TIMES in figure["extra"] and not figure["faults"]
     ]
-    return number(geometric_interval(values).middle)
 
 
 def _column(framework: Framework) -> int:

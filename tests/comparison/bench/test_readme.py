@@ -127,6 +127,16 @@ def test_the_cost_of_the_idiom_is_written_into_the_readme_of_the_application(
     assert "| `/about` | 10 | 16 | 20 | 0.5 (0.5 to 0.5) |" in written
 
 
+def test_a_run_that_did_not_measure_the_layers_has_no_column_for_them() -> None:
+    document, framework = full_run(), find_frameworks()[0]
+    for figure in figures_of(document, "idiom", f"{framework.name} matched"):
+        figure.update(name="/about, constant bytes / matched", unit="ratio of CPU", value=0.5)
+        figure["extra"] = {"CPU us/request": {"static": 10.0, "matched": 20.0}}
+    written = idiom_cost(document, summary_of(document), framework)
+    assert "| | constant bytes | this application | ratio |" in written
+    assert "| `/about` | 10 | 20 | 0.5 (0.5 to 0.5) |" in written
+
+
 def test_a_readme_without_the_comments_is_refused_and_kept(tmp_path: Path) -> None:
     file = tmp_path / "README.md"
     file.write_text("# Nothing\n", encoding="utf-8")
