@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Annotated, Literal
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -38,7 +39,10 @@ _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])
 _UNRESERVED = re.compile(
     rb"%(2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)|%(?![0-9A-F]{2})", re.IGNORECASE
 )
+_SLASH = re.compile(rb"/|%2[Ff]|\Z")
 _MAX_LENGTH = 2048
+
+_name = itemgetter(0)
 
 
 def headers_trusted() -> bool:
@@ -192,8 +196,7 @@ def _connect_headers(headers: Headers) -> tuple[Headers, BaseURL | None]:
     The list is a copy: uvicorn with httptools appends the trailers to the one that it hands on.
     """
     headers = list(headers)
-    found = [value for name, value in headers if name in _CONNECT_HEADERS]
-    if not found:
+    if _CONNECT_HEADERS.isdisjoint(map(_name, headers)):
         return headers, None
     if not headers_trusted():
         return [header for header in headers if header[0] not in _CONNECT_HEADERS], None
@@ -228,15 +231,17 @@ def _without(prefix: str, path: str) -> str:
 
 def _raw_without(prefix: str, raw_path: bytes) -> bytes:
     """Does the same as `_without` for a path whose prefix may be percent-encoded."""
-    end = 0
-    for _ in prefix:
-        end += 3 if raw_path[end : end + 1] == b"%" else 1
-    if unquote_to_bytes(raw_path[:end]) == prefix.encode():
-        # The slash after the prefix may be encoded too: in `path` the server has decoded it.
-        slash = re.match(rb"/|%2[Ff]|\Z", raw_path[end:])
-        if slash:
-            raw_path = b"/" + raw_path[end + slash.end() :]
-    return raw_path or b"/"
+    end = len(prefix)
+    if not raw_path.startswith(prefix.encode()):
+        end = 0
+        for _ in prefix:
+            end += 3 if raw_path[end : end + 1] == b"%" else 1
+        if unquote_to_bytes(raw_path[:end]) != prefix.encode():
+            return raw_path
+    # The slash after the prefix may be encoded too: in `path` the server has decoded it.
+    if slash := _SLASH.match(raw_path, end):
+        return b"/" + raw_path[slash.end() :]
+    return raw_path
 
 
 class Credentials(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """What every application does so that one visitor's data do not reach another's browser."""
 
-import re
 from collections.abc import Collection
+from operator import itemgetter
 
 from shared.asgi import ASGIApp, Message, Receive, Scope, Send
 from shared.connect import BASE_URL, CREDENTIALS, ROUTE
@@ -17,6 +17,8 @@ _REVALIDATE = ((b"cache-control", b"no-cache"), (b"vary", _BASE_URL))
 # ASGI specification, HTTP connection scope.
 _VERSIONS = frozenset({"1.0", "1.1", "2", "3"})
 _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
+
+_name = itemgetter(0)
 
 
 class Security:
@@ -53,7 +55,7 @@ class Security:
             if message["type"] == "http.response.start":
                 headers = [*message.get("headers", ()), _NOSNIFF]
                 # Not every framework sends names in lower case, as ASGI demands.
-                if not any(name.lower() == b"cache-control" for name, _ in headers):
+                if b"cache-control" not in [name.lower() for name, _ in headers]:
                     headers += _REVALIDATE
                 message["headers"] = headers
             await send(message)
@@ -69,9 +71,13 @@ class Security:
         """Returns the answer to a request that the framework must not receive, else None."""
         is_websocket = scope["type"] == "websocket"
         route: str = scope[ROUTE]
-        if scope.get("http_version", "1.1") not in _VERSIONS or _has_fragment(scope):
+        if b"#" in scope["raw_path"] or b"#" in scope.get("query_string", b""):
             return Problem(400)
-        if not re.match(r"/(?!/)", route) or (route in self.websockets) != is_websocket:
+        if scope.get("http_version", "1.1") not in _VERSIONS:
+            return Problem(400)
+        if not route.startswith("/") or route.startswith("//"):
+            return Problem(404)
+        if (route in self.websockets) != is_websocket:
             return Problem(404)
         if is_websocket:
             return None if is_same_origin(scope) else Problem(403)
@@ -106,10 +112,6 @@ def _origin(url: bytes) -> tuple[bytes, bytes]:
     return scheme, rest.partition(b"/")[0].removesuffix(_DEFAULT_PORTS.get(scheme, b""))
 
 
-def _has_fragment(scope: Scope) -> bool:
-    return b"#" in scope["raw_path"] or b"#" in scope.get("query_string", b"")
-
-
 def _has_chunked_credentials(scope: Scope) -> bool:
-    names = {name for name, _ in scope["headers"]}
+    names = [*map(_name, scope["headers"])]
     return b"transfer-encoding" in names and _CREDENTIALS in names
