@@ -105,8 +105,8 @@ def test_where_a_path_fits_both_readings_the_specifications_wins() -> None:
 
 
 def test_a_prefix_ends_at_a_slash() -> None:
-    given = scope("/content/xyz", "/content/x")
-    assert Mount(nothing, path="stripped").mounted(given)["path"] == "/content/xyz"
+    mounted = Mount(nothing, path="stripped").mounted(scope("/content/xyz", "/content/x"))
+    assert (mounted["path"], mounted["raw_path"]) == ("/content/xyz", b"/content/xyz")
 
 
 @pytest.mark.parametrize("path", ["/content/x", "/content/x/", ""])
