@@ -264,6 +264,7 @@ class Pool:
         self._available = True
         self._connections = Connections(connect, settings.pool_size, settings)
         self._checks = Connections(connect, 1, settings)
+        self._check: asyncio.Task[Any] | None = None
 
     @classmethod
     async def open(cls, url: str, settings: PoolSettings) -> Self:
@@ -291,8 +292,16 @@ class Pool:
         return await self._fetch(self._connections, query, *arguments)
 
     async def check(self) -> None:
-        """Raises `UnavailableError` if the database cannot be used."""
-        await self._fetch(self._checks, self.probe)
+        """Raises `UnavailableError` if the database cannot be used.
+
+        All checks at one time share a query, which goes on if they are cancelled. A check that
+        gives up before a connection is open, because the first of several hosts does not answer,
+        would otherwise never succeed.
+        """
+        if self._check is None or self._check.done():
+            self._check = asyncio.create_task(self._fetch(self._checks, self.probe))
+            self._check.add_done_callback(_retrieve)
+        await asyncio.shield(self._check)
 
     async def aclose(self) -> None:
         """Waits for running queries, no longer than the query timeout."""
@@ -328,6 +337,12 @@ class Pool:
                 self._address,
                 reason(error),
             )
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Keeps asyncio from logging an error for which nobody waits any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 def reason(error: Exception) -> str:

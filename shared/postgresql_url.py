@@ -121,7 +121,7 @@ def _effective(given: Mapping[str, str]) -> dict[str, str]:
             for option in connection.info
             if option.val is not None
         }
-        return {**effective, "host": given.get("host", "")}
+        return {**effective, **{name: given.get(name, "") for name in ("host", "hostaddr")}}
     finally:
         connection.finish()
 
@@ -152,7 +152,8 @@ def _check_root_certificate(options: Mapping[str, str]) -> None:
     cannot be reached.
     """
     file = options.get("sslrootcert") or os.path.expanduser("~/.postgresql/root.crt")
-    local = options["host"].startswith(("/", "@"))  # TLS is not used on a Unix socket.
+    host = options["hostaddr"] or options["host"]
+    local = not host or host.startswith(("/", "@"))  # TLS is not used on a Unix socket.
     verified = options.get("sslmode", "").startswith("verify-")
     if verified and not local and file != "system" and not os.access(file, os.R_OK):
         raise ConfigurationError(

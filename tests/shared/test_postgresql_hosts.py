@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.errors import UnavailableError
+from shared.health import check_health
 from shared.postgresql import UNUSED, PoolSettings
 from tests.shared.databases import count, opened
 from tooling.postgresql import ROLE, Cluster, Database, children
@@ -62,6 +64,23 @@ def test_the_next_host_is_asked_where_one_accepts_nothing(
         begun = time.monotonic()
         assert asyncio.run(count(through(prepared, silent, cluster.port), SETTINGS)) == 7
         assert time.monotonic() - begun < SETTINGS.query_timeout
+
+
+def test_health_recovers_where_a_host_accepts_nothing(cluster: Cluster, prepared: Database) -> None:
+    """A connection takes longer to open than the check may take: it is opened meanwhile."""
+
+    async def ask(url: str) -> None:
+        async with opened(url, SETTINGS) as store:
+            prepared.kill_connections()
+            with pytest.raises(UnavailableError):
+                await check_health(store)
+            await asyncio.sleep(SETTINGS.connect_timeout)
+            assert len(await store.all()) == 7
+            assert (await check_health(store)).status == "ok"
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        silent = listener.getsockname()[1]
+        asyncio.run(ask(through(prepared, silent, cluster.port)))
 
 
 def test_the_next_host_of_a_service_file_is_asked_too(

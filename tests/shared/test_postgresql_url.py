@@ -153,6 +153,14 @@ def test_a_service_file_need_not_be_utf8(services: Path) -> None:
         parameters("postgresql:///?service=app")
 
 
+def test_without_a_host_no_certificate_is_needed() -> None:
+    """The default is a Unix socket."""
+    unverified = "postgresql:///db?sslmode=verify-full&sslrootcert=/nowhere/root.crt"
+    assert parameters(unverified)["dbname"] == "db"
+    with pytest.raises(ConfigurationError, match="sslrootcert"):
+        parameters(f"{unverified}&hostaddr=127.0.0.1")
+
+
 def test_the_certificate_of_an_authority_may_be_at_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
