@@ -1,16 +1,18 @@
 """From the blocks of a run to what may be said: values, ratios, differences, ranks, and gates."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from comparison.bench.figures import WHOLE
 from comparison.bench.plan import Block
 from comparison.bench.results import Document
 from comparison.bench.statistics import (
     CONFIDENCE,
     Interval,
     compare_all,
+    exactly,
     geometric_interval,
     ranks,
     ratios,
@@ -58,6 +60,11 @@ class Table:
     pairs: list[dict[str, Any]] = field(default_factory=list)
 
     @property
+    def exact(self) -> bool:
+        """Whether the figure is counted, and is the same in every round: sizes on disk."""
+        return self.module == "weight" and self.unit in ("MB", "KB")
+
+    @property
     def more_is_better(self) -> bool | None:
         """None: the unit has no better side."""
         if self.unit.endswith("/s"):
@@ -85,8 +92,12 @@ def summarize(document: Document, plan: Sequence[Block]) -> Summary:
     for table in tables:
         _fill(table)
     again = _again(tables)
-    planned = any(subject.form == AGAIN for block in plan for subject in block.subjects)
-    faults = [*_run_faults(document, plan), *_again_faults(again, planned=planned)]
+    planned = {
+        (block.measure.module, block.server)
+        for block in plan
+        if any(subject.form == AGAIN for subject in block.subjects)
+    }
+    faults = [*_run_faults(document, plan), *_again_faults(again, planned)]
     return Summary(tables, again, faults)
 
 
@@ -100,16 +111,20 @@ def _tables(document: Document) -> list[Table]:
                     key, Table(figure["measure"], key[0], key[1], key[2], key[3], [])
                 )
                 _add(table, subject, block["round"], figure)
+    for key in [key for key in tables if key[2] == WHOLE]:
+        others = [t for t in tables.values() if (t.module, t.server) == key[:2] and t.name != WHOLE]
+        for table in others:
+            for failed in tables[key].rows:
+                _row(table, failed.subject).void += failed.void
+        if others:
+            del tables[key]
     return sorted(
         tables.values(), key=lambda t: (int(t.measure[1:]), t.module, t.server != "uvicorn")
     )
 
 
 def _add(table: Table, subject: str, number: int, figure: dict[str, Any]) -> None:
-    row = next((row for row in table.rows if row.subject == subject), None)
-    if row is None:
-        row = Row(subject, {}, [], [], 0)
-        table.rows.append(row)
+    row = _row(table, subject)
     if figure["faults"]:
         row.void += [f"Round {number + 1}: {' '.join(figure['faults'])}"]
     elif figure["value"] is not None:
@@ -119,6 +134,15 @@ def _add(table: Table, subject: str, number: int, figure: dict[str, Any]) -> Non
         row.notes.append(figure["note"])
 
 
+def _row(table: Table, subject: str) -> Row:
+    """Returns the row of the subject, which is added if there is none."""
+    row = next((row for row in table.rows if row.subject == subject), None)
+    if row is None:
+        row = Row(subject, {}, [], [], 0)
+        table.rows.append(row)
+    return row
+
+
 def _fill(table: Table) -> None:
     positive = {
         row.subject: row
@@ -126,14 +150,15 @@ def _fill(table: Table) -> None:
         if row.values and not row.faults and min(row.values.values()) > 0
     }
     control = positive.get(CONTROL)
+    interval_of = exactly if table.exact else geometric_interval
     for row in positive.values():
-        row.value = geometric_interval(list(row.values.values()))
+        row.value = interval_of(list(row.values.values()))
         if control is not None and row is not control:
             found = ratios(row.values, control.values)
-            row.ratio = geometric_interval(found) if found else None
+            row.ratio = interval_of(found) if found else None
     for form in ("matched", "stock"):
         rows = [row for row in positive.values() if row.subject.endswith(f" {form}")]
-        pairs = compare_all({row.subject: row.values for row in rows})
+        pairs = compare_all({row.subject: row.values for row in rows}, interval_of)
         table.pairs += [asdict(pair) | {"decided": pair.interval.decided} for pair in pairs]
         if table.more_is_better is not None:
             places = ranks(
@@ -146,20 +171,29 @@ def _fill(table: Table) -> None:
 def _again(tables: Sequence[Table]) -> list[dict[str, Any]]:
     """Compares the control with itself, for each module and server.
 
-    The statistic of a round is the mean log ratio of all figures. The intervals are simultaneous:
-    each has the confidence 1 - 0.05/number, so that a run without any fault is void in 5 % of
-    cases at most.
+    The statistic of a round is the mean log ratio of all figures. The ratio of a figure of which
+    more is better is turned over: otherwise requests a second and the time of a request would
+    cancel each other out. The intervals are simultaneous: each has the confidence 1 - 0.05/number,
+    so that a run without any fault is void in 5 % of cases at most. A module whose control has no
+    value is not compared.
     """
     groups: dict[tuple[str, str], dict[int, list[float]]] = {}
+    lost: set[tuple[str, str]] = set()
     for table in tables:
-        rows = {row.subject: row for row in table.rows if not row.faults}
+        rows = {row.subject: row for row in table.rows}
         if CONTROL not in rows or AGAIN not in rows:
             continue
+        if rows[CONTROL].faults or rows[AGAIN].faults:
+            lost.add((table.module, table.server))
+            continue
         first, second = rows[AGAIN].values, rows[CONTROL].values
+        if table.more_is_better:
+            first, second = second, first
         for number in first.keys() & second.keys():
             if first[number] > 0 and second[number] > 0:
                 group = groups.setdefault((table.module, table.server), {})
                 group.setdefault(number, []).append(math.log(first[number] / second[number]))
+    groups = {key: rounds for key, rounds in groups.items() if key not in lost}
     confidence = 1 - (1 - CONFIDENCE) / max(len(groups), 1)
     return [
         {
@@ -177,10 +211,16 @@ def _again(tables: Sequence[Table]) -> list[dict[str, Any]]:
     ]
 
 
-def _again_faults(again: Sequence[dict[str, Any]], *, planned: bool) -> list[str]:
-    if planned and not again:
-        return ["The control was not measured against itself."]
-    return [
+def _again_faults(
+    again: Sequence[dict[str, Any]], planned: Collection[tuple[str, str]]
+) -> list[str]:
+    """Returns where the control differs from itself, and where it was not compared with itself."""
+    compared = {(found["module"], found["server"]) for found in again}
+    faults = [
+        f"The control was not measured against itself: {module} on {server}."
+        for module, server in sorted(set(planned) - compared)
+    ]
+    return faults + [
         f"The run is void: {found['module']} on {found['server']} finds the control different from"
         f" itself, ratio {found['interval']['low']:.3f} to {found['interval']['high']:.3f}."
         for found in again

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar
 
+WHOLE = "the whole measure"
+"""The name of the figure of a measure that failed: its faults are those of each of its figures."""
+
 EffortName = Literal["quick", "full"]
 T = TypeVar("T")
 

@@ -13,6 +13,10 @@ CLIENT_LIMIT = 0.8
 """The share of its core above which a client may measure itself."""
 LITTLE_LIMIT = 0.05
 OFFERED_LIMIT = 0.02
+LATE_LIMIT = 0.002
+"""The seconds by which a client may take up a request late, 99th percentile."""
+BUSY_LIMIT = 0.9
+"""The share of its core that a server uses at least whose capacity is measured."""
 LONGEST_SECONDS = 120
 
 
@@ -49,8 +53,11 @@ class Load:
     beyond_p99: int = 0
     """The number of samples above the 99th percentile."""
     max_latency: float = 0.0
-    p99_late_sends: float = 0.0
-    """Seconds between the intended and the real send, 99th percentile."""
+    p99_late: float = 0.0
+    """By how many seconds the client took up a request later than intended, 99th percentile. What a
+    request waits for a connection, which is the server's doing, is not a part of it."""
+    last_answer: float = 0.0
+    """Seconds from the beginning to the last right answer."""
 
     @property
     def rate(self) -> float:
@@ -75,7 +82,8 @@ class Load:
             "client_share": self.client_share,
             "offered": self.offered,
             "beyond_p99": self.beyond_p99,
-            "p99_late_sends": self.p99_late_sends,
+            "p99_late": self.p99_late,
+            "last_answer": self.last_answer,
         }
 
 
@@ -100,6 +108,8 @@ def gates(load: Load) -> list[str]:
         )
     if load.client_share > CLIENT_LIMIT:
         faults.append(f"The client used {load.client_share:.0%} of its core.")
+    if load.p99_late > LATE_LIMIT and load.offered is not None:
+        faults.append(f"The client was late by {load.p99_late * 1000:.1f} ms, 99th percentile.")
     return faults
 
 
@@ -114,6 +124,17 @@ def _in_system(load: Load) -> float:
     if load.offered is None:
         expected += load.mean_in_system * load.mean_latency / 2 / load.seconds
     return expected
+
+
+def busy_gate(load: Load, cpu_seconds: float) -> list[str]:
+    """Returns a sentence if the client did not keep the server busy: a client that stalls.
+
+    - `cpu_seconds`: the processor time of the server, which has one core, during the load.
+    """
+    share = cpu_seconds / load.seconds
+    if share < BUSY_LIMIT:
+        return [f"The server used {share:.0%} of its core: it was not asked for more."]
+    return []
 
 
 def core_gate(server: int, client: Iterable[int]) -> list[str]:

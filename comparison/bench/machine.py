@@ -83,21 +83,34 @@ def fairness(subjects: list[Subject]) -> list[dict[str, Any]]:
 def _facts(subject: Subject) -> dict[str, Any]:
     with subject.start() as running:
         folder = Path(f"/proc/{running.pid}")
-        arguments = (folder / "cmdline").read_text(encoding="utf-8").split("\0")[:-2]
-        fd = re.compile(r"^(fd://)?\d+$")
-        kept = [argument for argument in arguments if not fd.match(argument)]
+        arguments = " ".join((folder / "cmdline").read_text(encoding="utf-8").split("\0")[1:-2])
+        variables = (folder / "environ").read_text(encoding="utf-8").split("\0")
         loop, parser = _used(subject, (folder / "maps").read_text(encoding="utf-8"))
         return {
             "subject": subject.name,
             "server": subject.server,
-            "interpreter": platform.python_version(),
-            "arguments": " ".join(kept[1:]).replace(str(ROOT) + "/", ""),
-            "environment": " ".join(sorted(subject.variables({}))),
+            "interpreter": _interpreter(folder),
+            # Each process has another file descriptor.
+            "arguments": re.sub(r"(--fd |fd://)\d+", r"\1N", arguments).replace(f"{ROOT}/", ""),
+            "environment": " ".join(sorted(map(_without_path, filter(None, variables)))),
             "cores": _search(folder / "status", r"^Cpus_allowed_list:\s*(.+)$"),
             "threads": _search(folder / "status", r"^Threads:\s*(\d+)$"),
             "event loop": loop,
             "HTTP parser": parser,
         }
+
+
+def _interpreter(folder: Path) -> str:
+    """Returns the version of the interpreter that a process runs."""
+    command = [str((folder / "exe").resolve()), "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _without_path(variable: str) -> str:
+    """Returns `NAME=value`, or the name alone if the value has a path of this machine."""
+    name, _, value = variable.partition("=")
+    return name if "/" in value else variable
 
 
 def _used(subject: Subject, maps: str) -> tuple[str, str]:

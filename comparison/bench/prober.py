@@ -115,16 +115,18 @@ class _State:
         self.waiting: deque[float] = deque()
         """The intended times of requests that wait for a connection."""
         self.latencies: list[float] = []
-        self.late_sends: list[float] = []
+        self.late: list[float] = []
+        """By how much this client took up each request later than intended."""
         self.completed = self.errors = self.wrong = 0
         self.in_system = 0
         self.area = 0.0
         """The integral of `in_system` over time."""
-        self.last = _CLOCK()
+        self.last = self.answered = _CLOCK()
 
     def enter(self, due: float) -> None:
         """Adds a request that was to be sent at `due`."""
         self._advance(_CLOCK())
+        self.late.append(self.last - due)
         self.area += self.last - due
         self.in_system += 1
         self.waiting.append(due)
@@ -134,7 +136,6 @@ class _State:
         while self.waiting and self.free:
             connection = self.free.pop()
             connection.intended = self.waiting.popleft()
-            self.late_sends.append(_CLOCK() - connection.intended)
             try:
                 # A request is far smaller than the socket's buffer: it is sent as a whole.
                 connection.socket.send(self._request)
@@ -173,6 +174,7 @@ class _State:
             self.wrong += 1
         else:
             self.completed += 1
+            self.answered = self.last
         connection.received.clear()
         if closes:
             connection.reopen()
@@ -232,7 +234,7 @@ class Prober:
         elapsed = max(_CLOCK() - begun, seconds)
         share = (time.thread_time() - cpu) / elapsed
         state.close()
-        return self._load(state, elapsed, share, state.area / elapsed, rate)
+        return self._load(state, begun, elapsed, share, state.area / elapsed, rate)
 
     def closed_loop(self, seconds: float) -> Load:
         """Every connection has one request in flight for `seconds`."""
@@ -246,7 +248,7 @@ class Prober:
         elapsed = max(_CLOCK() - begun, seconds)
         share = (time.thread_time() - cpu) / elapsed
         state.close()
-        return self._load(state, elapsed, share, self._count, None)
+        return self._load(state, begun, elapsed, share, self._count, None)
 
     def _state(self) -> _State:
         state = _State(self._request.encode(self._port), self._request.expected)
@@ -256,13 +258,19 @@ class Prober:
         return state
 
     def _load(
-        self, state: _State, elapsed: float, share: float, in_system: float, rate: float | None
+        self,
+        state: _State,
+        begun: float,
+        elapsed: float,
+        share: float,
+        in_system: float,
+        rate: float | None,
     ) -> Load:
         histogram = new_histogram()
         for latency in state.latencies:
             histogram.record_value(max(round(latency * 1e6), 1))
         p99 = histogram.get_value_at_percentile(99) / 1e6 if state.latencies else 0.0
-        late = sorted(state.late_sends)
+        late = sorted(state.late)
         loop = f"rate {rate:.1f}/s" if rate is not None else "closed loop"
         return Load(
             tool="prober",
@@ -278,5 +286,6 @@ class Prober:
             histogram=histogram,
             beyond_p99=sum(latency > p99 for latency in state.latencies),
             max_latency=max(state.latencies, default=0.0),
-            p99_late_sends=late[int(len(late) * 0.99)] if late else 0.0,
+            p99_late=late[int(len(late) * 0.99)] if late else 0.0,
+            last_answer=state.answered - begun if state.completed else elapsed,
         )

@@ -42,7 +42,7 @@ ROWS = (
         "requests/s on `/greetings`", "throughput counts", "capacity", "/greetings", "requests/s"
     ),
     Measured(
-        "capacity on `/greetings`, ratio to constant bytes in the same framework",
+        "processor time of constant bytes in the same framework, ratio to that of `/greetings`",
         None,
         "idiom",
         idiom.name_of(GREETINGS),
@@ -266,10 +266,10 @@ def _cell(row: Row | None) -> str:
         return "not measured"
     if row.faults or row.value is None:
         return "void"
-    if row.value.rounds == 1:
-        return number(row.value.middle)
-    text = f"{number(row.value.middle)} ({number(row.value.low)} to {number(row.value.high)})"
-    if row.value.kind == "interval" and row.rank is not None:
+    text = number(row.value.middle)
+    if row.value.rounds > 1:
+        text += f" ({number(row.value.low)} to {number(row.value.high)})"
+    if row.value.kind != "range" and row.rank is not None:
         return f"{text}, {place(row.rank)}"
     return text
 

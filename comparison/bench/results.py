@@ -12,7 +12,7 @@ The members, in schema 1:
 - `pilot`: for each server, requests/s of each subject on `/greetings`, from which the offered
   rates of B2 follow; `rates`: these rates by server and name.
 - `commands`: the command line of every subject, and one of every client and target, as run.
-- `fairness`: for each subject, what it runs on (see fairness.py).
+- `fairness`: for each subject, what it runs on (machine.py).
 - `blocks`: in the order of their execution. `key`: round, module and server; `round`; `measure`;
   `module`; `server`; `order`: the subjects as they were run; `load`: the machine's load average
   before the block; `seconds`; `figures`: for each subject, a list of figures (`Figure` in

@@ -12,7 +12,7 @@ from typing import Any
 from comparison.bench import analysis, machine, results
 from comparison.bench.calibration import CASES, QUICK_CASES, calibrate
 from comparison.bench.cores import choose_cores
-from comparison.bench.figures import EFFORTS, Effort, Figure
+from comparison.bench.figures import EFFORTS, WHOLE, Effort, Figure
 from comparison.bench.measures.capacity import measure as measure_capacity
 from comparison.bench.plan import Block, Settings, expected_seconds, make_plan
 from comparison.bench.progress import Progress, left
@@ -221,4 +221,4 @@ def _figures(block: Block, subject: Subject, effort: Effort) -> list[Figure]:
     except Exception as error:
         message = str(error).partition("\n")[0].replace(f"{ROOT}/", "")
         fault = f"{type(error).__name__}: {message}"
-        return [Figure(measure.id, measure.title, "", None, 0, [fault])]
+        return [Figure(measure.id, WHOLE, "", None, 0, [fault])]

@@ -5,11 +5,11 @@ the ratio of two subjects within a round, because both then met the same state o
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
-from statistics import NormalDist
+from statistics import NormalDist, geometric_mean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +32,13 @@ class Interval:
     high: float
     rounds: int
     kind: str
-    """`interval`, or `range` with too few rounds."""
+    """`interval`, `range` with too few rounds, or `exact` for what is the same in every round."""
 
     @property
     def decided(self) -> bool:
         """Whether the ratio differs from 1: the interval excludes 1, and lies outside the band."""
         outside = self.high < 1 - BAND or self.low > 1 + BAND
-        return self.kind == "interval" and outside
+        return self.kind != "range" and outside
 
     @property
     def excludes_one(self) -> bool:
@@ -112,7 +112,15 @@ class Pair:
     """Of the first divided by the second, simultaneous over all pairs of the figure."""
 
 
-def compare_all(values: Mapping[str, Mapping[int, float]]) -> list[Pair]:
+def exactly(values: Sequence[float], _: float = CONFIDENCE) -> Interval:
+    """Returns the values of something that is counted, not timed: one round is enough."""
+    return Interval(min(values), geometric_mean(values), max(values), len(values), "exact")
+
+
+def compare_all(
+    values: Mapping[str, Mapping[int, float]],
+    interval_of: Callable[[Sequence[float], float], Interval] = geometric_interval,
+) -> list[Pair]:
     """Compares every pair of subjects.
 
     The intervals are simultaneous: each has the confidence 1 - 0.05/pairs (Bonferroni), so that all
@@ -121,7 +129,7 @@ def compare_all(values: Mapping[str, Mapping[int, float]]) -> list[Pair]:
     pairs = list(combinations(values, 2))
     confidence = 1 - (1 - CONFIDENCE) / max(len(pairs), 1)
     return [
-        Pair(first, second, geometric_interval(found, confidence))
+        Pair(first, second, interval_of(found, confidence))
         for first, second in pairs
         if (found := ratios(values[first], values[second]))
     ]

@@ -197,11 +197,11 @@ class Figures:
             return Cell(text, address, row.notes[0] if row.notes else None)
         value = row.value
         text, decided = number(value.middle), None
-        if value.rounds == 1:
-            return Cell(text, address, row.notes[0] if row.notes else None, number=value.middle)
-        dash = "to" if value.kind == "interval" else "…"
-        note = f"{number(value.low)} {dash} {number(value.high)}"
-        if value.kind == "interval" and row.rank is not None:
+        note = row.notes[0] if row.notes else None
+        if value.rounds > 1:
+            dash = "…" if value.kind == "range" else "to"
+            note = f"{number(value.low)} {dash} {number(value.high)}"
+        if value.kind != "range" and row.rank is not None:
             shared = row.rank[1] - row.rank[0] == len(self.site.applications) - 1
             decided = "undecided" if shared else f"place {place(row.rank)}"
         return Cell(text, address, note, number=value.middle, place=decided)

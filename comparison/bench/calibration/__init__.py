@@ -18,6 +18,8 @@ from tooling.frameworks import ROOT
 from tooling.processes import killed_with_parent
 
 BODY = b"Hello"
+TOLERANCE = 0.1
+"""Of the wait that the fault causes."""
 
 
 @dataclass(frozen=True)
@@ -63,20 +65,21 @@ def _delayed(case: Case, load: Load) -> list[Reading]:
     """
     stall, period = float(case.fault[1]), float(case.fault[2])
     known = {percent: stall - (1 - percent / 100) * period for percent in (90, 99)}
+    tolerance = min(stall * TOLERANCE, 0.1)
     return [
         *(
-            _ms(case, f"p{each}", value, load.percentile(each), 0.1)
+            _ms(case, f"p{each}", value, load.percentile(each), tolerance)
             for each, value in known.items()
         ),
-        _ms(case, "max", stall, load.max_latency, 0.1),
+        _ms(case, "max", stall, load.max_latency, tolerance),
     ]
 
 
 def _tail(case: Case, load: Load) -> list[Reading]:
     wait = float(case.fault[2])
     return [
-        _ms(case, "p90", 0, load.percentile(90), wait / 2),
-        _ms(case, "p99", wait, load.percentile(99), wait / 2),
+        _ms(case, "p90", 0, load.percentile(90), wait * TOLERANCE),
+        _ms(case, "p99", wait, load.percentile(99), wait * TOLERANCE),
     ]
 
 

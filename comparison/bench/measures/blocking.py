@@ -3,11 +3,14 @@
 import asyncio
 import statistics
 import time
+from dataclasses import replace
 
 from comparison.bench.blocking import SECONDS as BLOCKED
 from comparison.bench.companions import find_companion
 from comparison.bench.connection import Connection, LostAnswerError, open_connections
+from comparison.bench.cores import choose_cores
 from comparison.bench.figures import Effort, Figure
+from comparison.bench.load import core_gate
 from comparison.bench.subjects import Server, Subject
 
 ID = "B4"
@@ -33,7 +36,9 @@ def run(subject: Subject, effort: Effort) -> list[Figure]:
         note = f"There is no comparison/bench/blocking/{subject.framework}.py."
         return [Figure(ID, way, "ms", None, 0, note=note) for way in WAYS]
     with companion.start(ready_target="/quick") as running:
-        return [asyncio.run(waits(running.port, way)) for way in WAYS]
+        shared = core_gate(running.pid, [choose_cores().client])
+        figures = [asyncio.run(waits(running.port, way)) for way in WAYS]
+        return [replace(figure, faults=figure.faults + shared) for figure in figures]
 
 
 async def waits(port: int, way: str) -> Figure:

@@ -2,7 +2,7 @@
 
 from comparison.bench.cores import choose_cores
 from comparison.bench.figures import Effort, Figure
-from comparison.bench.load import core_gate, gates
+from comparison.bench.load import busy_gate, core_gate, gates
 from comparison.bench.prober import Prober
 from comparison.bench.subjects import Running, Subject
 from comparison.bench.workloads import ABOUT, GREETINGS, HELLO, WORKLOADS, Workload, prepare
@@ -46,7 +46,7 @@ def measure(workload: Workload, subject: Subject, running: Running, effort: Effo
     cpu = running.cpu_seconds()
     load = closed_loop(running.port, prepared.request, effort.connections, effort.closed_seconds)
     cpu = running.cpu_seconds() - cpu
-    faults = gates(load) + core_gate(running.pid, [choose_cores().client])
+    faults = gates(load) + busy_gate(load, cpu) + core_gate(running.pid, [choose_cores().client])
     answered = max(load.completed + load.errors + load.wrong, 1)
     extra = load.as_json()
     return [

@@ -11,7 +11,7 @@ from comparison.bench.client import fetch
 from comparison.bench.companions import find_companion
 from comparison.bench.cores import choose_cores
 from comparison.bench.figures import Effort, Figure
-from comparison.bench.load import Load, core_gate, gates
+from comparison.bench.load import Load, busy_gate, core_gate, gates
 from comparison.bench.prober import Prober, Request
 from comparison.bench.subjects import Running, Server, Subject
 from comparison.bench.wrk import closed_loop
@@ -59,10 +59,11 @@ def measure(running: Running, effort: Effort, faults: list[str]) -> Figure:
     for route in TURNS:
         before = running.cpu_seconds()
         load = closed_loop(running.port, requests[route], effort.connections, SECONDS_A_TURN)
-        cpu[route] += running.cpu_seconds() - before
+        used = running.cpu_seconds() - before
+        cpu[route] += used
         answered[route] += load.completed
         loads.append(load)
-        found += gates(load)
+        found += gates(load) + busy_gate(load, used)
     if not all(answered.values()):
         return Figure(ID, NAME, UNIT, None, 0, found)
     each = {route: cpu[route] / answered[route] * 1e6 for route in ROUTES}

@@ -8,6 +8,7 @@ constant bytes divided by that of the matched application: 0.80 means that the a
 what the rest of the application costs.
 """
 
+import random
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from comparison.bench.companions import find_companion
 from comparison.bench.control import FRAMEWORK
 from comparison.bench.cores import choose_cores
 from comparison.bench.figures import Effort, Figure
-from comparison.bench.load import Load, core_gate, gates
+from comparison.bench.load import Load, busy_gate, core_gate, gates
 from comparison.bench.prober import Prober, Request
 from comparison.bench.subjects import Running, Server, Subject
 from comparison.bench.workloads import ABOUT, GREETING, GREETINGS, HELLO, Workload, prepare
@@ -60,9 +61,9 @@ def run(subject: Subject, effort: Effort) -> list[Figure]:
         ]
         figures = []
         for workload in WORKLOADS:
-            figures.append(measure(subject, workload, running, effort, faults))
-            # The last one is asked first, so that a drift of the machine does not favour one.
-            running = dict(reversed(running.items()))
+            # In random order, so that a drift of the machine does not favour one.
+            order = dict(random.sample(list(running.items()), len(running)))
+            figures.append(measure(subject, workload, order, effort, faults))
         return figures
 
 
@@ -93,7 +94,7 @@ def measure(
         port = running[form].port
         loads[form] = closed_loop(port, requests[form], effort.connections, SECONDS_A_TURN)
         cpu[form] = running[form].cpu_seconds() - before
-        found += gates(loads[form])
+        found += gates(loads[form]) + busy_gate(loads[form], cpu[form])
     samples = sum(load.completed for load in loads.values())
     if not all(load.completed for load in loads.values()):
         return Figure(ID, name, UNIT, None, samples, found)

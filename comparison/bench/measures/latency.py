@@ -15,6 +15,7 @@ QUICK_ROUNDS = 2
 SECONDS = {"quick": 1.4, "full": 3.3}
 
 CONNECTIONS = 64
+UNITS = ("ms p50", "ms p90", "ms p99", "ms max")
 
 
 def run(subject: Subject, effort: Effort) -> list[Figure]:
@@ -25,7 +26,10 @@ def run(subject: Subject, effort: Effort) -> list[Figure]:
         shared = core_gate(running.pid, [choose_cores().client])
         for share, rate in effort.rates[subject.server].items():
             if prepared.request is None:
-                figures += [Figure(ID, share, "ms p99", None, 0, list(prepared.faults))]
+                figures += [
+                    Figure(ID, name_of(share), unit, None, 0, list(prepared.faults))
+                    for unit in UNITS
+                ]
                 continue
             prober = Prober(running.port, prepared.request, CONNECTIONS)
             prober.open_loop(rate, effort.warmup_seconds)
@@ -34,26 +38,24 @@ def run(subject: Subject, effort: Effort) -> list[Figure]:
     return figures
 
 
+def name_of(share: str) -> str:
+    return f"{GREETINGS.target} at {share}"
+
+
 def of_load(share: str, load: Load, faults: list[str]) -> list[Figure]:
     """Returns the figures of one offered rate."""
-    name = f"/greetings at {share}"
     note = f"{load.beyond_p99} samples of a round beyond p99"
-    values = {
-        "ms p50": load.percentile(50) * 1000,
-        "ms p90": load.percentile(90) * 1000,
-        "ms p99": load.percentile(99) * 1000,
-        "ms max": load.max_latency * 1000,
-    }
+    seconds = (*(load.percentile(percent) for percent in (50, 90, 99)), load.max_latency)
     return [
         Figure(
             ID,
-            name,
+            name_of(share),
             unit,
-            value,
+            value * 1000,
             load.completed,
             faults,
             note if unit == "ms p99" else "",
             load.as_json() if unit == "ms p50" else {"beyond_p99": load.beyond_p99},
         )
-        for unit, value in values.items()
+        for unit, value in zip(UNITS, seconds, strict=True)
     ]

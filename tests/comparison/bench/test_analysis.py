@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from comparison.bench import results
+from comparison.bench.figures import WHOLE
 from comparison.bench.record import record, refusals
 from comparison.bench.report import report, summary_of
 from comparison.bench.results import Document
@@ -16,6 +17,23 @@ from tooling.errors import UsageError
 def hot_control(document: Document) -> None:
     for figure in figures_of(document, "capacity", "control again"):
         figure["value"] *= 1.05
+
+
+def hot_control_in_both_units(document: Document) -> None:
+    """Slower by a twentieth: fewer requests a second, and more time for each."""
+    for block in document["blocks"]:
+        if (block["module"], block["server"]) == ("capacity", "uvicorn"):
+            for subject, figures in block["figures"].items():
+                time = figures[0] | {"unit": "CPU us/request", "value": 1e6 / figures[0]["value"]}
+                figures.append(time)
+                if subject == "control again":
+                    figures[0]["value"] /= 1.05
+                    time["value"] *= 1.05
+
+
+def void_control(document: Document) -> None:
+    for figure in figures_of(document, "capacity", "control again")[:3]:
+        figure["faults"] = ["3 of 5000 requests failed."]
 
 
 def missing_round(document: Document) -> None:
@@ -54,6 +72,8 @@ def left_out(document: Document) -> None:
     ("breakage", "words"),
     [
         (hot_control, "finds the control different from itself"),
+        (hot_control_in_both_units, "finds the control different from itself"),
+        (void_control, "The control was not measured against itself: capacity on uvicorn."),
         (missing_round, "is missing"),
         (missing_subject, "lacks control"),
         (no_calibration, "was not calibrated"),
@@ -122,6 +142,38 @@ def test_a_figure_with_faults_in_three_of_ten_rounds_has_no_value() -> None:
     )
     assert (row.value, row.ratio, row.rank) == (None, None, None)
     assert "void: Round 1: 3 of 5000 requests failed." in report(document)
+
+
+def test_a_measure_that_failed_in_three_of_ten_rounds_has_no_value() -> None:
+    document = full_run()
+    for figure in figures_of(document, "capacity", "quart matched")[:3]:
+        figure |= {"name": WHOLE, "unit": "", "value": None, "faults": ["OSError: lost"]}
+    summary = summary_of(document)
+    (row,) = (
+        row
+        for table in summary.tables
+        if (table.module, table.server) == ("capacity", "uvicorn")
+        for row in table.rows
+        if row.subject == "quart matched"
+    )
+    assert row.faults == [f"Round {number}: OSError: lost" for number in (1, 2, 3)]
+    assert row.value is None
+
+
+def test_sizes_on_disk_have_places_after_one_round() -> None:
+    document = full_run()
+    sizes = {"falcon": 27.0, "fastapi": 32.6, "quart": 26.1, "sanic": 26.5}
+    for block in document["blocks"]:
+        if block["module"] == "weight":
+            for subject, (figure,) in block["figures"].items():
+                value = sizes.get(subject.partition(" ")[0], 1.0)
+                figure |= {"name": "installed", "unit": "MB", "value": value}
+    (table,) = (t for t in summary_of(document).tables if t.module == "weight")
+    ranks = {row.subject: row.rank for row in table.rows if row.subject.endswith("matched")}
+    assert ranks["fastapi matched"] == (4, 4)
+    assert ranks["quart matched"] == (1, 2)  # Sanic is within 3 %, Falcon is not.
+    assert ranks["sanic matched"] == (1, 3)
+    assert ranks["falcon matched"] == (2, 3)
 
 
 def test_a_void_round_is_reported_and_not_used() -> None:

@@ -14,7 +14,7 @@ import pytest
 from comparison.bench import wrk
 from comparison.bench.calibration import BODY, CASES, calibrate, faulty_server
 from comparison.bench.cores import choose_cores, on_cores
-from comparison.bench.load import Load, core_gate, gates
+from comparison.bench.load import Load, busy_gate, core_gate, gates
 from comparison.bench.prober import BrokenAnswer, Prober, Request, parse_answer
 from tooling.errors import UsageError
 
@@ -47,10 +47,16 @@ def test_a_load_without_a_fault_passes_every_gate() -> None:
         (replace(GOOD, mean_in_system=4.7), "Little's law"),
         (replace(GOOD, client_share=0.81), "used 81% of its core"),
         (replace(GOOD, completed=0, mean_latency=0.0), "No request was answered"),
+        (replace(GOOD, p99_late=0.0021), "The client was late by 2.1 ms"),
     ],
 )
 def test_each_gate_voids_the_load(load: Load, words: str) -> None:
     assert any(words in fault for fault in gates(load))
+
+
+def test_a_server_that_is_not_kept_busy_has_no_capacity() -> None:
+    assert busy_gate(GOOD, 0.91 * GOOD.seconds) == []
+    assert "The server used 89% of its core" in busy_gate(GOOD, 0.89 * GOOD.seconds)[0]
 
 
 def test_the_requests_in_flight_at_the_end_of_a_closed_loop_are_allowed_for() -> None:
@@ -130,6 +136,30 @@ def test_a_busy_client_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     with faulty_server("none") as port:
         load = Prober(port, HELLO, 8).closed_loop(0.5)
     assert load.client_share * load.seconds >= 0.02 * load.completed > 0
+
+
+def test_a_client_that_stalls_voids_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would count its own stalls as the latency of the server."""
+    asked = 0
+
+    def parse_with_stalls(data: bytearray) -> tuple[int, bytes, bool] | None:
+        nonlocal asked
+        asked += 1
+        if asked % 50 == 0:
+            time.sleep(0.05)
+        return parse_answer(data)
+
+    monkeypatch.setattr("comparison.bench.prober.parse_answer", parse_with_stalls)
+    with faulty_server("none") as port:
+        load = Prober(port, HELLO, 8).open_loop(200, 1)
+    assert any("The client was late" in fault for fault in gates(load))
+
+
+def test_a_server_that_stalls_does_not_make_the_client_late() -> None:
+    with faulty_server("stall", "0.2", "0.4") as port:
+        load = Prober(port, HELLO, 2).open_loop(100, 0.8)
+    assert load.percentile(90) > 0.05
+    assert load.p99_late < 0.05
 
 
 def test_connections_can_be_opened_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from comparison.bench import machine, plan, results
 from comparison.bench import run as run_module
 from comparison.bench.calibration import Reading
 from comparison.bench.client import fetch
-from comparison.bench.figures import EFFORTS, Effort, Figure
+from comparison.bench.figures import EFFORTS, WHOLE, Effort, Figure
 from comparison.bench.measures import Measure, find_measures
 from comparison.bench.plan import Settings, make_plan, parse_settings
 from comparison.bench.results import Document
@@ -119,6 +119,7 @@ def test_an_error_of_a_measure_voids_its_figure_and_not_the_others(
     document, _ = start(tmp_path / "results.json")
     figures = document["blocks"][0]["figures"]
     assert figures["quart matched"][0]["faults"] == ["ValueError: unexpected"]
+    assert figures["quart matched"][0]["name"] == WHOLE
     assert figures["control"][0]["faults"] == []
 
 
