@@ -45,7 +45,10 @@ class MsgspecProvider(JSONProvider):
 
 
 class WebsocketConnection(ASGIWebsocketConnection):
-    """Takes few messages that have not been answered: without a limit, Quart keeps all of them."""
+    """Takes few messages that have not been answered: without a limit, Quart keeps all of them.
+
+    A handler that does not answer every message would wait for ever, and needs another limit.
+    """
 
     async def __call__(self, receive: Any, send: Any) -> None:
         unanswered = asyncio.Semaphore(8)

@@ -298,13 +298,19 @@ class Pool:
         gives up before a connection is open, because the first of several hosts does not answer,
         would otherwise never succeed.
         """
-        if self._check is None or self._check.done():
-            self._check = asyncio.create_task(self._fetch(self._checks, self.probe))
-            self._check.add_done_callback(_retrieve)
-        await asyncio.shield(self._check)
+        check = self._check
+        if check is None or check.done():
+            check = self._check = asyncio.create_task(self._fetch(self._checks, self.probe))
+            check.add_done_callback(_retrieve)
+        await asyncio.wait([check])
+        if check.cancelled():
+            raise UnavailableError(f"The connections to {self._address} are closed.")
+        check.result()
 
     async def aclose(self) -> None:
-        """Waits for running queries, no longer than the query timeout."""
+        """Waits for running queries, no longer than the query timeout, and cancels a check."""
+        if self._check is not None:
+            self._check.cancel()
         await asyncio.gather(self._connections.aclose(), self._checks.aclose())
 
     async def _fetch(
