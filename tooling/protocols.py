@@ -1,7 +1,7 @@
 """uvicorn's protocols with bounds, for the server that stands next to a browser.
 
-uvicorn waits for ever for the rest of a request, and queues the answers to pings that a client does
-not read.
+uvicorn waits for ever for the rest of a request, queues the answers to pings that a client does not
+read, and does not answer some broken handshakes.
 """
 
 import asyncio
@@ -16,10 +16,21 @@ HEAD_SECONDS = 20.0
 BODY_SECONDS = 60.0
 """The longest pause within a body."""
 _MAX_UNREAD_BYTES = 64 * 1024
+# wsproto decodes these headers of a handshake. It does not catch what that raises, so that the
+# client gets no answer.
+_DECODED = {
+    b"host": "idna",
+    b"connection": "ascii",
+    b"sec-websocket-extensions": "ascii",
+    b"sec-websocket-protocol": "ascii",
+}
 
 
 class HTTPProtocol(H11Protocol):
-    """Ends the connection if a request does not arrive in time."""
+    """Ends the connection if a request does not arrive in time.
+
+    A handshake whose headers wsproto cannot decode is refused with 400.
+    """
 
     _timer: asyncio.TimerHandle | None = None
 
@@ -30,6 +41,15 @@ class HTTPProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._watch()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        try:
+            for name, value in event.headers:
+                value.decode(_DECODED.get(name, "latin-1"))
+        except UnicodeError:
+            self.send_400_response("Invalid HTTP request received.")
+        else:
+            super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

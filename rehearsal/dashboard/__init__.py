@@ -48,6 +48,7 @@ _TEMPLATES = Environment(
 )
 _OWN_PAGE = re.compile(r"/dashboard/([0-9a-f-]{36}(/logs|/draft/[0-9]{1,15})?|profile)$")
 _LOG_BYTES = 256 * 1024
+_LONGEST_FORM = 4096
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,12 @@ class Dashboard:
     async def switch_user(self, request: Request) -> Response:
         """Switches the user in this browser. Accepts only forms of the dashboard's own pages."""
         _check_form(request)
-        form = parse_qs((await request.body()).decode("ascii", "replace"))
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LONGEST_FORM:
+                raise HTTPException(413, "The form is too long.")
+        form = parse_qs(body.decode("ascii", "replace"))
         answer = RedirectResponse(_back(request), 303)
         user = self.state.user_by("guid", form.get("guid", [""])[0])
         if user is None:

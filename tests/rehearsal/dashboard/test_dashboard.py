@@ -186,6 +186,10 @@ def test_an_encoded_slash_leads_no_link_astray(rehearsed: Running) -> None:
     )
 
 
+def test_a_form_that_is_too_long_is_refused(rehearsed: Running) -> None:
+    assert switch(rehearsed, "x" * 5000).status_code == 413
+
+
 def test_a_name_that_was_made_to_lead_here_cannot_switch_the_user(rehearsed: Running) -> None:
     """DNS rebinding: the page's origin and the requested host are the same, and not ours."""
     headers = {"Origin": "http://evil.example", "Host": "evil.example"}
