@@ -21,7 +21,7 @@ http {{
     uwsgi_temp_path uwsgi; scgi_temp_path scgi;
     {http}
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port} default_server;
         {server}
     }}
 }}
@@ -32,7 +32,11 @@ http {{
 def nginx(folder: Path, server: str, http: str = "") -> Iterator[str]:
     """Serves with these lines of configuration and yields the address, without a final slash.
 
-    `folder` is for its files. Without nginx the test is skipped.
+    - `folder`: for its files.
+    - `server`: the lines of the server that answers for every host.
+    - `http`: lines beside it. A server of its own listens on `PORT`.
+
+    Without nginx the test is skipped.
     """
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
@@ -41,7 +45,8 @@ def nginx(folder: Path, server: str, http: str = "") -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (folder / "nginx.conf").write_text(
-        CONFIGURATION.format(port=port, server=server, http=http), encoding="utf-8"
+        CONFIGURATION.format(port=port, server=server, http=http.replace("PORT", f"{port}")),
+        encoding="utf-8",
     )
     command = [program, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode, in front of a database of the tests."""
+"""PgBouncer, configured as in `deploy/plain_server/`, in front of a database of the tests."""
 
 import os
 import re
@@ -12,23 +12,13 @@ import psycopg
 import pytest
 
 from tests.contract.waiting import eventually
+from tooling.frameworks import ROOT
 from tooling.postgresql import ROLE, Cluster, Database
 
 CONNECTIONS = 4
 """PgBouncer opens at most so many to the database."""
 
-CONFIGURATION = """
-[databases]
-{name} = host=127.0.0.1 port={database_port} user={role} password='{password}'
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-default_pool_size = {connections}
-{setting}
-"""
+CONFIGURATION = (ROOT / "deploy" / "plain_server" / "pgbouncer.ini").read_text(encoding="utf-8")
 
 
 @contextmanager
@@ -50,19 +40,23 @@ def pgbouncer(database: Database, setting: str = "") -> Iterator[str]:
         pytest.skip(f"{name} has no max_prepared_statements, and keeps no prepared statement.")
     cluster: Cluster = database.cluster
     configuration = cluster.directory / f"pgbouncer-{port}.ini"
-    configuration.write_text(
-        CONFIGURATION.format(
-            name=database.name,
-            database_port=cluster.port,
-            role=ROLE,
-            password=database.password.replace("'", "''"),
-            port=port,
-            connections=CONNECTIONS,
-            setting=setting,
-        ),
-        encoding="utf-8",
-    )
-    url = f"postgresql://{ROLE}@127.0.0.1:{port}/{database.name}"
+    users = configuration.with_suffix(".users")
+    password = database.password.replace('"', '""')
+    users.write_text(f'"{ROLE}" "{password}"\n', encoding="utf-8")
+    text = CONFIGURATION
+    for theirs, ours in {
+        "host=db.example.org port=5432": f"host=127.0.0.1 port={cluster.port}",
+        "dbname=greetings": f"dbname={database.name}",
+        "\ngreetings = ": f"\n{database.name} = ",
+        "listen_port = 6432": f"listen_port = {port}",
+        "auth_file = /etc/pgbouncer/userlist.txt": f"auth_file = {users}",
+        "default_pool_size = 20": f"default_pool_size = {CONNECTIONS}",
+    }.items():
+        assert text.count(theirs) == 1, theirs
+        text = text.replace(theirs, ours)
+    configuration.write_text(f"{text}{setting}\n", encoding="utf-8")
+    url = database.url.replace(f"127.0.0.1:{cluster.port}", f"127.0.0.1:{port}")
+    assert f":{port}/" in url
     log = configuration.with_suffix(".log")
     # PgBouncer refuses to run as root, as PostgreSQL does.
     with log.open("wb") as stderr:

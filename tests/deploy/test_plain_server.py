@@ -29,9 +29,10 @@ FOLDER = ROOT / "deploy" / "plain_server"
 UNIT = (FOLDER / "greetings.service").read_text(encoding="utf-8")
 SITE = (FOLDER / "nginx.conf").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8").partition("### A server of your own")[2]
-HERE, THERE = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-"""The commands for the user's machine, and for the server."""
-SERVER = "root@greetings.example.org"
+BEFORE, HERE, THERE = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+"""The commands for the server, then for the user's machine, then for the server again."""
+HOST = "greetings.example.org"
+SERVER = f"root@{HOST}"
 
 each_framework = pytest.mark.parametrize("framework", find_frameworks(), ids=lambda f: f.name)
 
@@ -73,10 +74,14 @@ def site(app: str, database: str, folder: Path) -> Iterator[str]:
     arguments = shlex.split(moved(command, folder))
     [variable] = values("Environment")
     name, _, value = variable.partition("=")
-    http, _, server = moved(SITE, folder).partition("server {")
-    server = server.replace("listen 80;", "").rstrip().removesuffix("}")
+    http = moved(SITE, folder)
+    for theirs, ours in (("listen 80;", "listen 127.0.0.1:PORT;"), (HOST, "127.0.0.1")):
+        assert http.count(theirs) == 1
+        http = http.replace(theirs, ours)
     log = folder / "log"
-    with log.open("wb") as output, nginx(folder, server, http) as address:
+    # As on Debian, another site answers for every host that none names.
+    other = 'return 200 "Welcome to nginx!";'
+    with log.open("wb") as output, nginx(folder, other, http) as address:
         process = subprocess.Popen(
             arguments,
             cwd=folder / "srv",
@@ -121,6 +126,12 @@ def test_the_contract_holds_behind_nginx_with_several_processes(
     assert re.search(r"\d{2,} passed", checked.stdout)
 
 
+def test_readme_installs_the_programs_before_it_copies_their_files() -> None:
+    installed = set(BEFORE.split("install ")[1].split())
+    assert installed >= {"nginx", "rsync", "python3-venv"}
+    assert "pgbouncer.ini" in README
+
+
 def test_readme_copies_what_there_is() -> None:
     copied = dict(line.split()[1:] for line in HERE.splitlines() if line.startswith("scp "))
     assert copied == {
@@ -144,7 +155,9 @@ def test_readme_installs_what_the_unit_starts(
         subprocess.run(shlex.split(moved(command, folder)), env=environment, check=True)
     with site("quart_app", database, folder) as url:
         health = httpx.get(f"{url}health")
+        other = httpx.get(f"{url}health", headers={"Host": "other.example.org"})
     assert health.json() == {"status": "ok", "store": "postgresql"}
+    assert other.text == "Welcome to nginx!"
 
 
 def test_the_unit_is_valid(tmp_path: Path) -> None:
