@@ -14,7 +14,9 @@ export PLAYWRIGHT_BROWSERS_PATH ?= $(CURDIR)/build/browsers
 
 # The value of a variable on the command line of make, quoted for the shell. A variable that only the environment
 # has is ignored: conda exports HOST, and other programs NAME. The programs themselves read PORT from the environment.
-given = $(if $(filter command override,$(origin $(1))),$(if $($(1)),'$(subst ','\'',$($(1)))'))
+given = $(if $(filter command override,$(origin $(1))),$(if $(value $(1)),'$(subst ','\'',$(value $(1)))'))
+# make expands what it exports, so that $(shell ...) in one of these would run.
+unexport DEST NAME REHEARSAL URL SERVER STORE PROFILE APP APPS ONLY BENCH
 # The same as an option of a command: $(call option,PORT,--port).
 option = $(if $(call given,$(1)),$(2) $(call given,$(1)))
 
@@ -109,7 +111,7 @@ deploy-branch: setup ## commit the bundles to the branch connect, from which a C
 	@$(BIN)/python -m deploy.branch
 
 .PHONY: check-connect
-check-connect: setup ## try our statements about Connect on a server, with drafts that are removed again: build/check-connect.json
+check-connect: site ## try our statements about Connect on a server, with drafts that are removed again: build/check-connect.json
 	@$(BIN)/python -m deploy.check_connect $(call option,SERVER,--server)
 
 ##@ Test
@@ -132,12 +134,13 @@ test-in-process: setup ## the contract for all, without servers and browser
 	@$(BIN)/python -m pytest -q tests/contract/test_contract.py tests/contract/test_breakages.py --server "in process"
 
 # What tests of samples do for every framework, mount and command.
-EVERYTHING := tests/deploy/test_new_project_used.py tests/deploy/test_publisher.py tests/rehearsal/test_subcommands.py
+EVERYTHING := tests/deploy/test_new_project_used.py tests/deploy/test_publisher.py tests/rehearsal/test_subcommands.py \
+	tests/rehearsal/test_profiles.py
 .PHONY: soak
 soak: setup ## attacks, restarts, kills and generated requests: a table, and build/soak.json (SOAK=short for less)
 	@$(BIN)/python -m pytest -q $(PARALLEL) --soak=$(or $(call given,SOAK),full) \
 		-k "LIFE-1 or STORE-6 or kill or generated or memory or differential or schemathesis or new_project_used \
-			or subcommand or selected_files" \
+			or subcommand or selected_files or every_profile" \
 		tests/contract/test_contract.py tests/rehearsal/test_kill.py tests/rehearsal/test_hostile.py \
 		tests/differential tests/test_memory.py tests/rehearsal/proxy/test_memory.py tests/test_schemathesis.py \
 		$(if $(filter short,$(SOAK)),,$(EVERYTHING))

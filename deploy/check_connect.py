@@ -1,6 +1,6 @@
 """`make check-connect`: what a licensed Connect server says of this repository, in one report.
 
-Deploys every app, static pages and a probe as drafts of new content, runs the contract at each app,
+Deploys every app, the site and a probe as drafts of new content, runs the contract at each app,
 compares our inferred statements about Connect with what the probe is told, and removes the content
 again, also when interrupted. The report contains no key, no address and no name.
 """
@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import ssl
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from deploy.rsconnect import Target, deployed_url, find_target, run, without_cre
 from deploy.staging import stage
 from deploy.statements import Statement, statements_of
 from deploy.verdict import run_contract
-from tooling.commands import exit_code
+from tooling.commands import end_as_after_an_interrupt, exit_code
 from tooling.errors import UsageError
 from tooling.frameworks import find_frameworks
 
@@ -83,7 +82,8 @@ class Server:
         finally:
             # By name, because an interrupt may have come before the answer with the GUID.
             for found in self.call("GET", "/v1/content", params={"name": name}).json():
-                self.call("DELETE", f"/v1/content/{found['guid']}")
+                if found["name"] == name:  # A server that ignores the filter lists all content.
+                    self.call("DELETE", f"/v1/content/{found['guid']}")
 
 
 def check(server: Server, target: Target, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -152,15 +152,10 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def _interrupt(number: int, _: object) -> None:
-    raise KeyboardInterrupt
-
-
 def check_connect(environ: Mapping[str, str], saved_as: str | None) -> None:
     """Writes `build/check-connect.json`, and prints the verdicts. Raises `UsageError`."""
     target = find_target(environ, find_frameworks()[0].name, saved_as)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    end_as_after_an_interrupt()
     with closing(Server(target, environ)) as server:
         report = check(server, target, environ)
     text = json.dumps(report, indent=1) + "\n"

@@ -1,5 +1,6 @@
 """Common code of the command lines of this repository."""
 
+import signal
 import sys
 from collections.abc import Callable, Mapping
 
@@ -17,6 +18,16 @@ def exit_code(name: str, command: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def end_as_after_an_interrupt() -> None:
+    """Makes SIGTERM, and SIGHUP of a terminal that is closed, clean up as Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, _: object) -> None:
+    raise KeyboardInterrupt
 
 
 def port(text: str) -> int:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from deploy.new_project.project import make_project
-from tooling.commands import exit_code
+from tooling.commands import end_as_after_an_interrupt, exit_code
 from tooling.frameworks import find_framework
 
 
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", default="")
     parser.add_argument("--rehearsal", default="")
     chosen = parser.parse_args(arguments)
+    end_as_after_an_interrupt()
     return exit_code(
         "make",
         lambda: print(

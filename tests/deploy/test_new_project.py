@@ -126,19 +126,35 @@ def test_a_bad_destination_is_refused_in_one_line_and_nothing_is_written(tmp_pat
     assert not (ROOT / "build" / "project").exists()
 
 
-def test_a_failure_half_way_leaves_nothing(tmp_path: Path) -> None:
-    # git is the last program that runs: by then all files are written.
-    tools = tmp_path / "tools"
+def with_git(folder: Path, init: str) -> str:
+    """A PATH with a git that runs these commands instead of `git init`.
+
+    git is the last program that runs: by then all files are written.
+    """
+    tools = folder / "tools"
     tools.mkdir()
     (tools / "git").write_text(
-        '#!/bin/sh\ncase "$1" in init) echo "no init" >&2; exit 1;; *) exec /usr/bin/env -i'
+        f'#!/bin/sh\ncase "$1" in init) {init};; *) exec /usr/bin/env -i'
         f' PATH="{os.environ["PATH"]}" git "$@";; esac\n'
     )
     (tools / "git").chmod(0o755)
+    return f"{tools}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+def test_an_interrupt_half_way_leaves_nothing(name: str, tmp_path: Path) -> None:
+    path = with_git(tmp_path, f"kill -{name} $PPID; sleep 1")
+    done = new_project(FIRST, tmp_path / "absent", NAME, PATH=path)
+    assert (done.returncode, done.stderr) == (130, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["tools"]
+
+
+def test_a_failure_half_way_leaves_nothing(tmp_path: Path) -> None:
+    path = with_git(tmp_path, 'echo "no init" >&2; exit 1')
     empty = tmp_path / "empty"
     empty.mkdir()
     for dest in (empty, tmp_path / "absent"):
-        done = new_project(FIRST, dest, NAME, PATH=f"{tools}:{os.environ['PATH']}")
+        done = new_project(FIRST, dest, NAME, PATH=path)
         assert (done.returncode, done.stderr) == (1, "make: git init fails: no init\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "tools"]
     assert list(empty.iterdir()) == []

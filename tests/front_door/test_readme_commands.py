@@ -12,11 +12,12 @@ import signal
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.front_door.checkout import PORT, START_SECONDS, Checkout, Run, is_taken
-from tooling.frameworks import ROOT
+from tooling.frameworks import ROOT, find_frameworks
 from tooling.postgresql import Cluster, Database
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -89,9 +90,18 @@ class Terminal:
         """To its end, which must be a good one; gives what it printed."""
         run = self.start(line)
         assert run.wait(START_SECONDS) == 0, run
-        if found := re.findall(r"(http://\S+/content/\S+?/(?:_bundle\d+/)?)(?:\s|$)", str(run)):
+        text = re.sub(r"\x1b\[[0-9;]*m", "", str(run))  # rsconnect writes in colours.
+        if found := re.findall(r"(http://\S+/content/\S+?/(?:_bundle\d+/)?)(?:\s|$)", text):
             self.deployed = found[-1]
-        return str(run)
+        return text
+
+    def answer(self, path: str) -> Any:
+        """What the application answers that was deployed last, to its publisher."""
+        headers = {"Authorization": f"Key {self._key}"}
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{self.deployed}{path}", headers=headers)
+        ) as answer:
+            return json.load(answer)
 
 
 @pytest.fixture(scope="module")
@@ -161,10 +171,15 @@ def check(terminal: Terminal, line: str, output: str) -> None:
         assert "The branch connect has " in output.splitlines()[-1]
     elif line.startswith("make deploy-"):
         assert "is deployed and keeps the contract: http" in output.splitlines()[-1]
+    elif line.startswith("make check-connect"):
+        for framework in find_frameworks():
+            assert f"{framework.name}: kept" in output
+        assert "refuted" not in output
     if "--draft" in line:
         assert "/_bundle" in terminal.deployed
     if line.startswith(".venv/bin/rsconnect deploy"):
         assert "Direct content URL" in output or "successfully deployed" in output.lower()
+        assert len(terminal.answer("greetings")) == 7
     if line.startswith("make rehearse-logs"):
         assert "Application startup complete" in output
     if line == "make lock":

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +42,13 @@ def test_the_commands_that_a_new_user_needs_come_first() -> None:
     listed = re.findall(r"^  make (\S+) ", make().stdout, re.M)
     assert listed[:3] == ["help", "run", "run-<name>"]
     assert listed.index("deploy-<name>") < listed.index("test-all") < listed.index("bench")
+
+
+@pytest.mark.parametrize("variable", ["NAME", "DEST"])
+def test_what_a_user_types_is_no_command_of_make(variable: str, tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    given = {"NAME": "ours", "DEST": f"{tmp_path}/ours"} | {variable: f"$(shell touch {touched})"}
+    done = make("new-quart", *(f"{name}={value}" for name, value in given.items()))
+    assert done.returncode == 2
+    assert "$(shell touch" in done.stderr
+    assert list(tmp_path.iterdir()) == []
