@@ -23,25 +23,35 @@ class Verdict:
 def judge(subject: Subject, answers: Mapping[str, Compared]) -> Verdict:
     """Compares the answers, which are given by the name of the framework.
 
-    The frameworks for which no named difference applies have to agree. An answer that differs from
-    theirs has to be the one that the named difference describes. An error of a server is never one.
+    All are compared in their status, and those of one status in everything else. The frameworks for
+    which no named difference applies have to agree. An answer that differs from theirs has to be
+    the one that the named difference describes. An error of a server is never one.
     """
     applying = [known for known in (*KNOWN, *OVER_SOCKETS) if known.applies(subject)]
     verdict = Verdict()
-    for part in sorted({part for answer in answers.values() for part in answer}):
-        # One of the answers is the expected one: the one from which all others may differ.
-        for expected in answers:
-            excuses = excuses_of(part, answers, answers[expected].get(part), applying)
-            if all(excuses.values()):
-                verdict.known |= {known.id for found in excuses.values() for known in found}
-                break
-        else:
-            verdict.unknown[part] = {name: answer.get(part) for name, answer in answers.items()}
+    compare("status", answers, applying, verdict)
+    for status in {answer["status"] for answer in answers.values()}:
+        alike = {name: answer for name, answer in answers.items() if answer["status"] == status}
+        for part in sorted({part for answer in alike.values() for part in answer}):
+            compare(part, alike, applying, verdict)
     for name, answer in answers.items():
         # RFC 9112 section 6.1: 501 answers an unknown transfer coding.
         if answer["status"] >= 500 and answer["status"] != 501:
             verdict.unknown[f"error in {name}"] = answer
     return verdict
+
+
+def compare(
+    part: str, answers: Mapping[str, Compared], applying: list[Known], verdict: Verdict
+) -> None:
+    """Adds to the verdict how the answers differ in that part."""
+    # One of the answers is the expected one: the one from which all others may differ.
+    for expected in answers:
+        excuses = excuses_of(part, answers, answers[expected].get(part), applying)
+        if all(excuses.values()):
+            verdict.known |= {known.id for found in excuses.values() for known in found}
+            return
+    verdict.unknown[part] = {name: answer.get(part) for name, answer in answers.items()}
 
 
 def excuses_of(
@@ -52,9 +62,7 @@ def excuses_of(
         name: [
             known
             for known in applying
-            if name in known.frameworks
-            and (known.parts is None or part in known.parts)
-            and known.answers(answer)
+            if name in known.frameworks and part in known.parts and known.answers(answer)
         ]
         for name, answer in answers.items()
         if answer.get(part) != expected

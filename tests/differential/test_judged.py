@@ -45,3 +45,12 @@ def test_an_error_is_never_alike() -> None:
 def test_a_transfer_coding_that_a_server_does_not_implement_is_no_error() -> None:
     refused = {"status": 501, "body": ""}
     assert not judge(HEALTH, dict.fromkeys(answers(), refused)).unknown
+
+
+def test_answers_of_one_known_status_have_to_be_equal() -> None:
+    options = Asked(Request("OPTIONS", "/health"), BARE)
+    refused = {"status": 405, "body": "no"}
+    verdict = judge(options, answers(fastapi=refused, sanic=refused))
+    assert (verdict.unknown, verdict.known) == ({}, {"HTTP-4"})
+    unknown = judge(options, answers(fastapi=refused, sanic=refused | {"body": "No"})).unknown
+    assert unknown == {"body": {"fastapi": "no", "sanic": "No"}}
