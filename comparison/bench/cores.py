@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tooling.errors import UsageError
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
+TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
 class Cores(NamedTuple):
@@ -18,10 +19,11 @@ class Cores(NamedTuple):
 
 
 @cache
-def choose_cores(quota_file: Path = QUOTA) -> Cores:
+def choose_cores(quota_file: Path = QUOTA, topology: Path = TOPOLOGY) -> Cores:
     """Returns two cores that this process may use; they are chosen once.
 
-    Raises `UsageError` if there are fewer, or if the quota of the control group is below two.
+    They are not two threads of one core, if there is another one. Raises `UsageError` if there are
+    fewer, or if the quota of the control group is below two.
     """
     if not hasattr(os, "sched_getaffinity"):
         raise UsageError("The benchmark assigns processes to cores, which needs Linux.")
@@ -33,7 +35,21 @@ def choose_cores(quota_file: Path = QUOTA) -> Cores:
             f"The benchmark needs two free cores, one for the server and one for the client;"
             f" this process may use {free}."
         )
-    return Cores(server=allowed[0], client=allowed[1])
+    server = allowed[0]
+    siblings = _siblings(server, topology)
+    others = [core for core in allowed if core not in siblings]
+    return Cores(server, client=(others or allowed[1:])[0])
+
+
+def _siblings(core: int, topology: Path) -> set[int]:
+    """Returns the numbers of the threads of a core, itself included: `0-1` or `0,4`."""
+    file = topology / f"cpu{core}" / "topology" / "thread_siblings_list"
+    try:
+        parts = file.read_text(encoding="ascii").strip().split(",")
+        limits = [part.partition("-")[::2] for part in parts]
+        return {n for low, high in limits for n in range(int(low), int(high or low) + 1)}
+    except (OSError, ValueError):
+        return {core}
 
 
 def _quota(file: Path) -> float:

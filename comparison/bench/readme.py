@@ -149,8 +149,9 @@ def table(document: Document, summary: Summary) -> str:
         *_rows(ROWS, document, summary),
         "",
         f"Measured {document['started'][:10]} with uvicorn on one core of"
-        f" {machine['processor']}: value, 95 % interval, and place. Places that are not decided"
-        " are shared.",
+        f" {machine['processor']}: value, its 95 % interval, and place. A place follows from the"
+        " ratios of the applications within each round, so that the intervals of two places may"
+        " overlap. Places that are not decided are shared.",
         "",
     ]
     return "\n".join(lines)

@@ -55,13 +55,12 @@ def test_a_client_that_stalls_voids_capacity(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("subject", "core", "words"),
-    [(WRONG, None, "wrong body"), (CONTROL, choose_cores().client, "share core")],
+    ("subject", "shared", "words"), [(WRONG, False, "wrong body"), (CONTROL, True, "share core")]
 )
 def test_the_same_voids_every_figure_of_latency(
-    subject: Subject, core: int | None, words: str, monkeypatch: pytest.MonkeyPatch
+    subject: Subject, shared: bool, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = Subject.start
+    start, core = Subject.start, choose_cores().client if shared else None
 
     def start_there(self: Subject, *arguments: Any, **options: Any) -> Any:
         return start(self, *arguments, **{**options, "core": core})

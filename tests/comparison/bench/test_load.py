@@ -240,6 +240,19 @@ def test_without_wrk_the_prober_measures_capacity_and_says_so(
     assert load.completed
 
 
+@pytest.mark.parametrize(
+    ("siblings", "client"), [("0", 1), ("0-1", 2), ("0,2", 1), ("0-3", 1), ("no number", 1)]
+)
+def test_the_client_gets_no_thread_of_the_servers_core(
+    siblings: str, client: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "cpu0" / "topology" / "thread_siblings_list"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"{siblings}\n", encoding="ascii")
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2, 3})
+    assert choose_cores.__wrapped__(tmp_path / "none", tmp_path) == (0, client)
+
+
 def test_one_core_is_refused_in_one_sentence(tmp_path: Path) -> None:
     quota = tmp_path / "cpu.max"
     quota.write_text("150000 100000\n", encoding="ascii")
