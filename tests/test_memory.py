@@ -110,8 +110,8 @@ class Attacked:
 
 
 @pytest.fixture(
-    # A process for each attack. What the allocator keeps of one would hide the next one, and hypercorn
-    # goes on with the rest of a message that it has refused.
+    # A process for each attack. What the allocator keeps of one would hide the next one, and
+    # hypercorn goes on with the rest of a message that it has refused.
     params=[(framework, server) for framework in find_frameworks() for server in SERVERS],
     ids=lambda param: f"{param[0].name}-{param[1]}",
 )
