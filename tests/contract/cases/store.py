@@ -128,8 +128,8 @@ def queries_run_side_by_side(client: Client) -> None:
             assert all(expect.json_of(timed.answer) == SEVEN for timed in answers)
             took = max(timed.seconds for timed in answers)
             assert rounds * delay <= took
-            if took <= 1.25 * rounds * delay:
-                break
+            if took <= 1.25 * rounds * delay or took > 2.5 * rounds * delay:
+                break  # Twice as long is not the machine's doing.
     client.observe(f"{took / (rounds * delay):.2f} x ceil(N/P) x D")
     assert took <= 1.25 * rounds * delay
 
