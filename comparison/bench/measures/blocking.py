@@ -62,6 +62,8 @@ async def waits(port: int, way: str) -> Figure:
     else:
         if blocked < BLOCKED:
             faults.append(f"The request blocked for {blocked:.3f} s, not for {BLOCKED:g} s.")
+        if blocked > BLOCKED + AFTER:
+            faults.append("The others may have been answered before the request began to block.")
     value = statistics.median(measured) * 1000 if measured else None
     each = [round(wait * 1000, 3) for wait in sorted(measured)]
     return Figure(ID, way, "ms", value, len(measured), faults, extra={"each": each})

@@ -26,9 +26,13 @@ def test_others_wait_for_the_mistake_and_not_for_what_is_recommended(framework: 
     companion = find_companion(Subject(framework.name, "stock", "uvicorn"), "blocking")
     assert isinstance(companion, Companion)
     with companion.start(core=None, ready_target="/quick") as running:
-        mistake, recommended = (
-            asyncio.run(blocking.waits(running.port, way)) for way in blocking.WAYS
-        )
+        # On a busy machine the request may begin to block late, which voids the figure.
+        for _ in range(10):
+            mistake, recommended = (
+                asyncio.run(blocking.waits(running.port, way)) for way in blocking.WAYS
+            )
+            if mistake.valid and recommended.valid:
+                break
     assert not mistake.faults + recommended.faults
     assert mistake.value is not None
     assert recommended.value is not None
@@ -50,6 +54,16 @@ def test_a_request_that_does_not_block_voids_the_figure() -> None:
         return 200, path.rpartition("/")[2].encode()
 
     assert "not for 1 s" in measured(respond).faults[0]
+
+
+def test_a_request_that_begins_to_block_late_voids_the_figure() -> None:
+    async def respond(path: str) -> tuple[int, bytes]:
+        if path.startswith("/blocking"):
+            await asyncio.sleep(0.3)
+            time.sleep(SECONDS)  # noqa: ASYNC251
+        return 200, path.rpartition("/")[2].encode()
+
+    assert "before the request began to block" in measured(respond).faults[0]
 
 
 def test_an_error_of_one_of_the_others_voids_the_figure() -> None:
