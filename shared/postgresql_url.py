@@ -43,7 +43,7 @@ def address(url: str) -> str:
     # Only the text after the @ is shown. With a second @, it could contain part of the password.
     _, at, server = parts.netloc.rpartition("@")
     if parts.scheme not in ("postgresql", "postgres") or url.count("@") != len(at):
-        raise ConfigurationError(_NO_URL)
+        raise ConfigurationError(_at_sign(parts.query) or _NO_URL)
     return server + parts.path
 
 
@@ -76,6 +76,16 @@ def parameters(url: str) -> dict[str, str]:
         # libpq looks for a client's certificate there, and does not connect if it may not.
         given.setdefault("sslcertmode", "disable")
     return given
+
+
+def _at_sign(query: str) -> str | None:
+    """Returns a sentence that names the first parameter with an @ that is not encoded, if any."""
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        # Any other name could be a part of the password.
+        if "@" in value and name.encode() in (o.keyword for o in pq.Conninfo.get_defaults()):
+            return f"GREETINGS_URL: the @ in {name} has to be written as %40."
+    return None
 
 
 def _unknown(url: str) -> str | None:

@@ -40,6 +40,7 @@ PLACE = f"postgresql://ada:{SECRET}@127.0.0.1:1/greetings"
         ("port=99999", "port"),
         ("port=1,2,3", "port"),
         ("host=a,b&hostaddr=127.0.0.1", "hostaddr"),
+        ("sslmode=require&application_name=greetings@host", "the @ in application_name"),
         (f"host={'a' * 70}.example", "host"),
     ],
 )
@@ -101,6 +102,8 @@ def test_every_parameter_of_psql_is_taken(query: str) -> None:
         f"sslpassword=%zz{SECRET}",
         f"password={SECRET}%",
         f"sslmode={SECRET}%00",
+        f"{SECRET}=a@b",
+        f"{SECRET}@b",
     ],
 )
 def test_what_may_be_part_of_a_password_is_not_told(query: str) -> None:
