@@ -131,7 +131,7 @@ test-%: %_app/app.py setup ## the contract for one framework, the in-process hal
 
 .PHONY: test-in-process
 test-in-process: setup ## the contract for all, without servers and browser
-	@$(BIN)/python -m pytest -q tests/contract/test_contract.py tests/contract/test_breakages.py --server "in process"
+	@$(BIN)/python -m pytest -q $(PARALLEL) tests/contract/test_contract.py tests/contract/test_breakages.py --server "in process"
 
 # What tests of samples do for every framework, mount and command.
 EVERYTHING := tests/deploy/test_new_project_used.py tests/deploy/test_publisher.py tests/rehearsal/test_subcommands.py \
