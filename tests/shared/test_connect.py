@@ -105,8 +105,12 @@ def test_where_a_path_fits_both_readings_the_specifications_wins() -> None:
 
 
 def test_a_prefix_ends_at_a_slash() -> None:
-    mounted = Mount(nothing, path="stripped").mounted(scope("/content/xyz", "/content/x"))
-    assert (mounted["path"], mounted["raw_path"]) == ("/content/xyz", b"/content/xyz")
+    given = scope("/content/xyz", "/content/x")
+    stripped = Mount(nothing, path="stripped").mounted(given)
+    assert (stripped["path"], stripped["raw_path"]) == ("/content/xyz", b"/content/xyz")
+    included = Mount(nothing, path="included").mounted(given)
+    assert included["path"] == "/content/x/content/xyz"
+    assert included["raw_path"] == b"/content/x/content/xyz"
 
 
 @pytest.mark.parametrize("path", ["/content/x", "/content/x/", ""])
