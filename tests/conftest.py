@@ -33,7 +33,9 @@ from tooling.postgresql import Cluster
 BY_PARAMETER = (
     "tests/differential/test_differential.py",
     "tests/differential/test_over_sockets.py",
+    "tests/rehearsal/test_profiles.py",
     "tests/test_memory.py",
+    "tests/test_schemathesis.py",
 )
 """The files whose tests for one value of their parameter are a group."""
 
@@ -88,6 +90,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "test_readme_commands.py",
         "test_environment.py",
         "test_browser.py",
+        "test_profiles.py",
+        "test_schemathesis.py",
     )
 
     def order(item: pytest.Item) -> int:
