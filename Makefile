@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 
 # The shell's settings for other Pythons must not apply here: PYTHONPATH, PYTHONHOME, PYTHONWARNINGS ...
-unexport $(filter-out PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED,$(filter PYTHON%,$(.VARIABLES)))
-# All files are created in the checkout: packages in the environment, downloads and results in build/.
+unexport $(filter-out PYTHONUNBUFFERED,$(filter PYTHON%,$(.VARIABLES)))
+# All files are created in the checkout: packages in the environment, downloads, results and compiled modules in build/.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export UV_CACHE_DIR ?= $(CURDIR)/build/uv-cache
 export UV_PYTHON_DOWNLOADS ?= never

@@ -350,6 +350,14 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_broken(
     succeed(checkout.start("make setup"))
 
 
+def test_modules_are_compiled_once_though_the_shell_forbids_it(checkout: Checkout) -> None:
+    """Container images set the variable, so that no `__pycache__` appears beside the sources."""
+    (compiled,) = checkout.folder.glob("build/pycache/**/tooling/frameworks.*.pyc")
+    compiled.unlink()
+    succeed(checkout.start("make bundle-falcon", PYTHONDONTWRITEBYTECODE="1"))
+    assert compiled.exists()
+
+
 def test_compiled_modules_that_a_full_disk_has_cut_are_removed(checkout: Checkout) -> None:
     (compiled,) = checkout.folder.glob("build/pycache/**/tooling/frameworks.*.pyc")
     compiled.write_bytes(compiled.read_bytes()[:512])
