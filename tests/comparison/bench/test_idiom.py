@@ -62,10 +62,17 @@ def test_the_layers_of_the_constant_bytes_are_those_of_the_application(
 
 
 def layers(app: Any) -> list[tuple[str, dict[str, Any]]]:
-    """The classes of `shared/` from the outermost one on, with what they were given."""
+    """The classes of `shared/` from the outermost one on, with what they were given.
+
+    What begins with an underscore is their state: another test may have started the application.
+    """
     found = []
     while type(app).__module__.startswith("shared."):
-        settings = {name: value for name, value in vars(app).items() if name != "app"}
+        settings = {
+            name: value
+            for name, value in vars(app).items()
+            if name != "app" and not name.startswith("_")
+        }
         found.append((type(app).__name__, settings))
         app = app.app
     assert found
